@@ -37,7 +37,7 @@ lint: $(STAMP) ## ruff and mypy
 
 .PHONY: test
 test: lint ## lint, types, and every test that is neither slow nor end to end
-	@$(BIN)/python -m pytest -q -m "not slow and not e2e" $(TESTS)
+	@$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist worksteal -m "not slow and not e2e" $(TESTS)
 
 .PHONY: slow
 slow: $(STAMP) ## the slow tests

@@ -29,12 +29,13 @@ from tfvs.training.trainer import TrainConfig, train
 PROXY_PX = 32
 # Paper: variational saccading / ResNet18 / DRAM, per cent.
 PAPER = {"identify": (95.42, 97.4, 95.0), "sum": (97.2, 99.86, 97.5), "one": (None, None, None)}
-SACCADER = {
+SACCADER: dict[str, dict[str, Any]] = {
     "identify": {"num_steps": 4, "min_scale": 0.28, "max_scale": 0.6},
     "sum": {"num_steps": 3, "min_scale": 0.28, "max_scale": 0.6},
     "one": {"num_steps": 2, "min_scale": 0.28, "max_scale": 0.6},
 }
-ZOOM_TO = {"identify": 0.40, "sum": 0.40, "one": 0.36}
+# Widest crop: from, to, and the fractions of training between which it narrows.
+ZOOM = {"identify": (0.6, 0.4, 0.13, 0.6), "sum": (0.6, 0.4, 0.13, 0.6), "one": (0.6, 0.36, 0.13, 0.6)}
 
 
 def make_canvases(task: str, digits: str, seed: int, split: str, count: int) -> Canvases:
@@ -116,6 +117,8 @@ def build(model_name: str, task: str, num_classes: int, overrides: dict[str, Any
 @click.option("--batch-size", default=128, show_default=True)
 @click.option("--learning-rate", default=2e-3, show_default=True)
 @click.option("--override", multiple=True, help="FIELD=JSON of the saccader's configuration.")
+@click.option("--zoom", type=(float, float, float, float), help="Widest crop: FROM TO, and when: START STOP.")
+@click.option("--label", default="", help="Names the run, beside task, model and seed.")
 @click.option("--runs", default="runs/accuracy", show_default=True, help="Checkpoints and logs.")
 @click.option("--results", default="docs/results", show_default=True)
 def main(
@@ -130,6 +133,8 @@ def main(
     batch_size: int,
     learning_rate: float,
     override: tuple[str, ...],
+    zoom: tuple[float, float, float, float] | None,
+    label: str,
     runs: str,
     results: str,
 ) -> None:
@@ -142,12 +147,12 @@ def main(
     overrides = {key: json.loads(value) for key, _, value in (text.partition("=") for text in override)}
     model = build(model_name, task, num_classes, overrides)
     saccades = model_name == "saccader"
-    config = TrainConfig(
-        epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, warmup_steps=500, seed=seed,
-        zoom_from=0.6 if saccades else None, zoom_to=ZOOM_TO[task] if saccades else None,
-        zoom_start=0.13, zoom_stop=0.6,
-    )  # fmt: skip
-    folder = Path(runs) / f"{task}-{model_name}-{seed}"
+    config = TrainConfig(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, warmup_steps=500, seed=seed)
+    if saccades:
+        widest, narrowest, start, stop = zoom or ZOOM[task]
+        config = config.replace(zoom_from=widest, zoom_to=narrowest, zoom_start=start, zoom_stop=stop)
+    name = "-".join(part for part in (task, model_name, label, str(seed)) if part)
+    folder = Path(runs) / name
     train(
         model,
         lambda epoch: to_dataset(train_set, batch_size, epochs=(epoch, epochs), seed=seed),
@@ -163,24 +168,28 @@ def main(
     report = {
         "task": task,
         "model": model_name,
+        "label": label,
         "seed": seed,
+        "config": model.config.to_dict() if saccades else {},
+        "training": config.to_dict(),
         "accuracy": float(np.mean(predicted == test_set.labels)),
         "paper_saccader_resnet_dram": PAPER[task],
         "digits_covered": coverage(output.boxes[:test_images], test_set) if saccades else None,
         "parameters": int(model.count_params()),
         "epochs_asked": epochs,
         "minutes_of_this_call": (time.monotonic() - started) / 60,
+        "cpu_minutes_of_this_call": time.process_time() / 60,
         "peak_memory_mb": peak_memory_mb(),
         "train_images": train_images,
         "test_images": test_images,
         "history": _read_history(folder / "logs" / "history.csv"),
         "machine": describe_machine(),
     }
-    target = Path(results) / f"accuracy-{task}-{model_name}-{seed}"
+    target = Path(results) / f"accuracy-{name}"
     target.parent.mkdir(parents=True, exist_ok=True)
     target.with_suffix(".json").write_text(json.dumps(report, indent=1))
     _plot(report, target.with_suffix(".png"))
-    print(json.dumps({key: value for key, value in report.items() if key != "history"}))
+    print(json.dumps({key: value for key, value in report.items() if key not in ("history", "config", "training")}))
 
 
 def _read_history(path: Path) -> list[dict[str, float]]:

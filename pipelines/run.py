@@ -5,6 +5,7 @@ Every step is skipped when it is done, so an interrupted run goes on and a secon
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
@@ -87,13 +88,22 @@ def run_pipeline(name: str, environ: dict[str, str], progress: Progress) -> Path
     tfx = str(Path(sys.executable).with_name("tfx"))
     path = str(REPOSITORY / "pipelines" / f"{name}.py")
     log = Path(environ["TFVS_RUNS_ROOT"]) / name / "tfx.log"
-    registered = Path(environ["LOCAL_HOME"]) / name
-    verb = "update" if registered.exists() else "create"
-    progress.line(f"tfx pipeline {verb} --engine local --pipeline_path pipelines/{name}.py")
-    run_logged([tfx, "pipeline", verb, "--engine", "local", "--pipeline_path", path], log, environ, progress.line)
+    registered = _registered_path(Path(environ["LOCAL_HOME"]) / name)
+    if registered != path:
+        verb = "update" if registered else "create"
+        progress.line(f"tfx pipeline {verb} --engine local --pipeline_path pipelines/{name}.py")
+        run_logged([tfx, "pipeline", verb, "--engine", "local", "--pipeline_path", path], log, environ, progress.line)
     progress.line(f"tfx run create --engine local --pipeline_name {name}")
     run_logged([tfx, "run", "create", "--engine", "local", "--pipeline_name", name], log, environ, progress.line)
     return log
+
+
+def _registered_path(folder: Path) -> str | None:
+    """The file that TFX's local engine has registered, and reads again on every run; None where there is none."""
+    try:
+        return str(json.loads((folder / "pipeline_args.json").read_text())["pipeline_dsl_path"])
+    except (OSError, ValueError, KeyError):
+        return None
 
 
 @click.command()
