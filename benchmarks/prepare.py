@@ -6,7 +6,6 @@ python -m benchmarks.prepare --output docs/results/prepare.json
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,8 @@ from typing import Any
 
 import click
 import pyvips
+
+from benchmarks.machine import describe_machine
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 MODES = {
@@ -53,7 +54,7 @@ def time_vips(folder: Path, output: Path) -> float:
     return time.perf_counter() - started
 
 
-def time_job(folder: Path, output: Path, beam_args: list[str]) -> float:
+def time_job(folder: Path, output: Path, beam_args: list[str], decoder: str) -> float:
     """Seconds of the whole job, without imports in the launcher."""
     import apache_beam as beam
     from apache_beam.options.pipeline_options import PipelineOptions
@@ -64,7 +65,7 @@ def time_job(folder: Path, output: Path, beam_args: list[str]) -> float:
 
     job = Job(
         make_reader("folder", str(folder)),
-        PrepareOptions(proxy_channels=3),
+        PrepareOptions(proxy_channels=3, decoder=decoder),
         records_root=str(output / "records"),
         pyramid_root=str(output / "pyramids"),
     )
@@ -73,26 +74,27 @@ def time_job(folder: Path, output: Path, beam_args: list[str]) -> float:
     return time.perf_counter() - started
 
 
-def time_decoders(folder: Path, output: Path) -> dict[str, float]:
-    """Seconds an image when converted here and in a child process, and what starting the child takes."""
-    from components.convert import convert
-    from components.options import PrepareOptions
-    from components.sources import Source
-    from components.subprocess_convert import SubprocessConverter
-
-    options = PrepareOptions(proxy_channels=3)
-    sources = [Source(path.name, str(path), 0) for path in sorted(folder.rglob("*.jpg"))]
-    converter = SubprocessConverter()
-    started = time.perf_counter()
-    converter.convert(sources[0], options, str(output / "start"))
-    figures = {"subprocess_start_s": round(time.perf_counter() - started, 2)}
-    for name, run in (("direct", convert), ("subprocess", converter.convert)):
-        started = time.perf_counter()
-        for source in sources:
-            run(source, options, str(output / name))
-        figures[f"{name}_s_per_image"] = round((time.perf_counter() - started) / len(sources), 4)
-    converter.close()
-    return figures
+def measure_jobs(folder: Path, count: int, megapixels: float) -> dict[str, Any]:
+    """Every mode beside libvips alone, before and after; and the direct decoder beside the one in a child process."""
+    make_images(folder / "one", 1, 256)
+    time_job(folder / "one", folder / "warm", [], "direct")  # the first job pays imports and compiled patterns
+    before = time_vips(folder / "in", folder / "alone.tif")
+    figures: dict[str, Any] = {}
+    runs = [(name, args, "subprocess") for name, args in MODES.items()] + [("1 worker, direct decoder", [], "direct")]
+    for number, (name, args, decoder) in enumerate(runs):
+        start = time_job(folder / "one", folder / f"start{number}", args, decoder)
+        seconds = time_job(folder / "in", folder / f"out{number}", args, decoder)
+        figures[name] = {**_rates(seconds, count, megapixels), "of_which_start_s": round(start, 2)}
+    alone = (before + time_vips(folder / "in", folder / "alone.tif")) / 2
+    for rates in figures.values():
+        rates["times_vips_alone"] = round(rates["seconds"] / alone, 2)
+    one, direct = figures["1 worker"]["seconds"], figures["1 worker, direct decoder"]["seconds"]
+    return {
+        "vips tiffsave alone": _rates(alone, count, megapixels),
+        **figures,
+        "scaling_1_to_2": {name: round(one / figures[name]["seconds"], 2) for name in MODES if name != "1 worker"},
+        "subprocess_decoder_costs": round(one / direct - 1, 3),
+    }
 
 
 def peak_memory(side: int, folder: Path) -> dict[str, Any]:
@@ -104,15 +106,15 @@ def peak_memory(side: int, folder: Path) -> dict[str, Any]:
         str(path), tile=True, compression="jpeg", bigtiff=True
     )
     code = (
-        "import sys, time; from components.convert import convert; from components.options import "
-        "PrepareOptions; from components.sources import Source; "
+        "import sys, time; from components.decoder import enter_without_tensorflow; enter_without_tensorflow(); "
+        "from components.decode import Task, decode; from components.options import PrepareOptions; "
         "peak = lambda: next(l.split()[1] for l in open('/proc/self/status') if l.startswith('VmHWM')); "
         "base = peak(); start = time.perf_counter(); "
-        "convert(Source('huge', sys.argv[1], 0), PrepareOptions(), sys.argv[2]); "
+        "decode(Task(sys.argv[1], None, sys.argv[2], PrepareOptions(), '00')); "
         "print(base, peak(), time.perf_counter() - start)"
     )
     output = subprocess.run(
-        [sys.executable, "-c", code, str(path), str(folder / "pyramids")],
+        [sys.executable, "-c", code, str(path), str(folder / "p.tif")],
         capture_output=True, text=True, check=True, cwd=REPOSITORY,
     ).stdout  # fmt: skip
     base, peak, seconds = output.split()
@@ -138,24 +140,32 @@ def main(count: int, side: int, huge_side: int, output: Path | None) -> None:
         folder = Path(temporary)
         make_images(folder / "in", count, side)
         megapixels = count * side * (side * 3 // 4) / 1e6
-        alone = time_vips(folder / "in", folder / "alone.tif")
-        figures: dict[str, Any] = {
-            "images": count,
-            "megapixels": round(megapixels),
-            "cores": os.cpu_count(),
-            "vips tiffsave alone": _rates(alone, count, megapixels),
-        }
-        for number, (name, args) in enumerate(MODES.items()):
-            seconds = time_job(folder / "in", folder / f"out{number}", args)
-            figures[name] = {**_rates(seconds, count, megapixels), "times_vips_alone": round(seconds / alone, 2)}
-        figures["decoder"] = time_decoders(folder / "in", folder / "decoders")
+        figures: dict[str, Any] = {"machine": describe_machine(), "images": count, "megapixels": round(megapixels)}
+        figures |= measure_jobs(folder, count, megapixels)
         if huge_side:
             figures["huge"] = peak_memory(huge_side, folder)
-    text = json.dumps(figures, indent=2)
-    click.echo(text)
+    for key, value in figures.items():
+        click.echo(f"{key}: {value}")
     if output is not None:
         output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(text + "\n")
+        output.write_text(json.dumps(figures, indent=2) + "\n")
+        draw(figures, output.with_suffix(".png"))
+    click.echo(json.dumps(figures))
+
+
+def draw(figures: dict[str, Any], path: Path) -> None:
+    """Megapixels per second of every mode, as bars."""
+    from matplotlib.figure import Figure
+
+    rates = {name: value["megapixels_per_s"] for name, value in figures.items() if "megapixels_per_s" in value}
+    figure = Figure(figsize=(7, 2.6), layout="constrained")
+    axes = figure.subplots()
+    bars = axes.barh(list(rates), list(rates.values()), color=["#888888"] + ["#3b6fb6"] * (len(rates) - 1))
+    axes.bar_label(bars, fmt="%.0f", padding=3)
+    axes.invert_yaxis()
+    axes.set_xlabel("megapixels per second, start included")
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=120)
 
 
 def _rates(seconds: float, count: int, megapixels: float) -> dict[str, float]:

@@ -80,6 +80,12 @@ def upload(path: str, uri: str) -> None:
         shutil.copyfileobj(file, target, _CHUNK)
 
 
+def download(uri: str, path: str) -> None:
+    """Copies a file to this machine."""
+    with open_read(uri) as source, open(path, "wb") as file:
+        shutil.copyfileobj(source, file, _CHUNK)
+
+
 def match(root: str, pattern: str) -> list[str]:
     """Files below a root that match a glob, sorted; the root itself is taken as it is, brackets and all."""
     if is_local(root):

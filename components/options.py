@@ -11,9 +11,9 @@ from tfvs.images.pyramid import PyramidOptions
 from tfvs.images.reading import MAX_PIXELS
 
 KERNELS = ("box", "linear", "cubic", "lanczos3")
-DECODERS = ("direct", "subprocess")
+DECODERS = ("subprocess", "direct")
 # Part of every pyramid's name and of TFX's cache key: raise it when the same options write other bytes.
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,12 @@ class PrepareOptions(Config):
       compression: ``"jpeg"``, ``"deflate"`` or ``"none"``.
       quality: JPEG quality.
       predictor: Horizontal differencing before deflate.
+      keep_pyramids: Images that are pyramids already, which the graph can read as they are and whose pixels are what
+        conversion would give, are copied tile by tile: their tiles keep their size and encoding.
       max_side_px: Images with a longer side are reduced to it (2 528 in the paper); None keeps the full size.
       max_pixels: Largest width times height that is opened at all.
-      decoder: ``"direct"``, or ``"subprocess"``: a crash inside a native decoder costs that image, not the worker.
+      decoder: ``"subprocess"``: a crash inside a native decoder costs that image, not the worker; ``"direct"``: in
+        the worker itself.
     """
 
     proxy_height: int = 32
@@ -52,9 +55,10 @@ class PrepareOptions(Config):
     compression: str = "jpeg"
     quality: int = 90
     predictor: bool = False
+    keep_pyramids: bool = True
     max_side_px: int | None = None
     max_pixels: int = MAX_PIXELS
-    decoder: str = "direct"
+    decoder: str = "subprocess"
 
     def __post_init__(self) -> None:
         for name in ("proxy_height", "proxy_width"):
@@ -116,5 +120,5 @@ class PrepareOptions(Config):
 
     def pyramid_key(self, sha256: str) -> str:
         """Name of the pyramid of a source file: by its content and by what shapes the pyramid."""
-        shaped_by = [FORMAT_VERSION, sha256, self.pyramid.to_dict(), self.max_side_px]
+        shaped_by = [FORMAT_VERSION, sha256, self.pyramid.to_dict(), self.keep_pyramids, self.max_side_px]
         return hashlib.sha256(json.dumps(shaped_by, sort_keys=True).encode()).hexdigest()[:32]

@@ -9,7 +9,7 @@ import pyvips
 from PIL import Image
 
 from components.options import PrepareOptions
-from tfvs.data.example import TileIndex
+from tfvs.data.records import TileIndex
 from tfvs.images import reading
 
 KERNELS = {

@@ -20,11 +20,12 @@ from apache_beam.pvalue import AsIter, AsSingleton, TaggedOutput
 
 from components import files
 from components.convert import convert
+from components.decode import decode
+from components.decoder import Decoder
 from components.options import PrepareOptions
 from components.readers import Reader
 from components.records import Entry, Shard, bucket_of, split_of, write_shard
 from components.sources import Rejected, Source
-from components.subprocess_convert import SubprocessConverter
 
 REJECTED = "rejected"
 NAMESPACE = "tfvs"
@@ -106,7 +107,7 @@ class Convert(beam.DoFn):
         self._options, self._root, self._progress = options, pyramid_root, progress
         self._written = Metrics.counter(NAMESPACE, "written")
         self._rejected = Metrics.counter(NAMESPACE, "rejected")
-        self._converter: SubprocessConverter | None = None
+        self._decoder: Decoder | None = None
 
     def setup(self) -> None:
         """Once a worker: different files stream through, so libvips need not remember operations.
@@ -118,19 +119,19 @@ class Convert(beam.DoFn):
         pyvips.cache_set_max(0)
         pyvips.concurrency_set(1)
         if self._options.decoder == "subprocess":
-            self._converter = SubprocessConverter()
+            self._decoder = Decoder()
 
     def teardown(self) -> None:
         """Ends the decoder's process."""
-        if self._converter is not None:
-            self._converter.close()
+        if self._decoder is not None:
+            self._decoder.close()
 
     def process(self, source: Source) -> Iterator[Any]:
         """Converts one image."""
         from tfvs.data.example import to_example
 
-        run = convert if self._converter is None else self._converter.convert
-        result = run(source, self._options, self._root)
+        run = decode if self._decoder is None else self._decoder.decode
+        result = convert(source, self._options, self._root, run)
         if isinstance(result, Rejected):
             self._rejected.inc()
             yield TaggedOutput(REJECTED, result)

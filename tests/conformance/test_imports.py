@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LAYERS = (
     {"errors", "version", "_environment"},
     {"config"},
-    {"ops", "data.example"},
+    {"ops", "data.example", "data.records"},
     {"layers"},
     {"losses", "metrics"},
     {"images", "data", "viz"},

@@ -1,40 +1,75 @@
 """A native crash inside a decoder costs that image, not the job."""
 
-import ctypes
-import os
+import json
+import signal
 
+import apache_beam as beam
 import pytest
 
-from components import subprocess_convert
+from components.decode import Decoded, Task
+from components.decoder import Decoder
+from components.job import DEAD_LETTERS, Job, run_job
 from components.options import PrepareOptions
-from components.sources import Rejected, Source
-from components.subprocess_convert import SubprocessConverter
-from tests.components.images import write_png
-from tfvs.data.example import ImageRecord
+from components.readers import make_reader
+from tests.components.images import write_folder
 
 OPTIONS = PrepareOptions(proxy_height=8, proxy_width=8, tile_size=32, compression="none")
 
+# What the decoder finds in place of LibRaw: a true segmentation fault, a death that happens once, or an image.
+RAWPY = """
+import ctypes, os, pathlib, signal, sys
+import numpy as np
 
-def _convert_or_crash(source, options, root):
-    """What the child runs here: a true segmentation fault for one image, else the real conversion."""
-    from components.convert import convert
+class LibRawError(Exception):
+    pass
 
-    if os.path.basename(source.uri).startswith("crash"):
+class Raw:
+    def __enter__(self):
+        return self
+    def __exit__(self, *error):
+        pass
+    def postprocess(self, **options):
+        return np.zeros([40, 50, 3], np.uint8)
+
+def imread(path):
+    if "segfault" in path:
         ctypes.string_at(0)
-    return convert(source, options, root)
+    marker = pathlib.Path(path + ".seen")
+    if "killed" in path and not marker.exists():
+        marker.write_text(str(sorted({"tensorflow", "apache_beam"} & set(sys.modules))))
+        os.kill(os.getpid(), signal.SIGKILL)
+    return Raw()
+"""
 
 
-@pytest.mark.slow
-def test_a_segmentation_fault_is_one_dead_letter(tmp_path, monkeypatch):
-    monkeypatch.setattr(subprocess_convert, "convert", _convert_or_crash)
-    converter = SubprocessConverter()
-    results = []
-    for name in ("a.png", "crash.png", "b.png"):
-        path = write_png(tmp_path / name, seed=len(results))
-        results.append(converter.convert(Source(name, str(path), 0), OPTIONS, str(tmp_path / "p")))
-    converter.close()
-    first, crashed, second = results
-    assert isinstance(first, ImageRecord)
-    assert isinstance(second, ImageRecord)
-    assert isinstance(crashed, Rejected)
-    assert (crashed.stage, crashed.image_id) == ("crash", "crash.png")
+@pytest.fixture
+def libraw(tmp_path, monkeypatch):
+    (tmp_path / "modules").mkdir()
+    (tmp_path / "modules" / "rawpy.py").write_text(RAWPY)
+    monkeypatch.syspath_prepend(str(tmp_path / "modules"))
+
+
+@pytest.mark.usefixtures("libraw")
+def test_a_segmentation_fault_is_one_dead_letter(tmp_path):
+    data = write_folder(tmp_path / "in", 6)
+    (data / "class0" / "segfault.dng").write_bytes(b"raw")
+    job = Job(make_reader("folder", str(data)), OPTIONS, f"{tmp_path}/r", f"{tmp_path}/p", max_rejected=0.5)
+    manifest = run_job(job, beam.Pipeline)
+    assert (manifest["written"], manifest["rejected_by_stage"]) == (6, {"crash": 1})
+    letter = json.loads((tmp_path / "r" / DEAD_LETTERS).read_text())
+    assert letter["uri"].endswith("segfault.dng")
+    assert len(letter["sha256"]) == 64
+    assert f"signal {int(signal.SIGSEGV)}" in letter["reason"]
+
+
+@pytest.mark.usefixtures("libraw")
+def test_a_decoder_that_is_killed_is_started_again(tmp_path):
+    raw = tmp_path / "killed.dng"
+    raw.write_bytes(b"raw")
+    decoder = Decoder()
+    decoded = decoder.decode(Task(str(raw), None, str(tmp_path / "p.tif"), OPTIONS, "00"))
+    decoder.close()
+    assert isinstance(decoded, Decoded)
+    assert (decoded.index.width, decoded.index.height) == (50, 40)
+    # Neither is imported where images are decoded: they cost seconds and memory at every start.
+    assert (tmp_path / "killed.dng.seen").read_text() == "[]"

@@ -8,7 +8,6 @@ straight lines that look like digits from afar. Image ``i`` of a split depends o
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,9 +15,8 @@ import click
 import numpy as np
 
 from tfvs.config import Config, require
-from tfvs.data.digits import DIGIT_PX, SPLITS, digits_fingerprint, load_digits
-from tfvs.data.writing import Sample, write_dataset
-from tfvs.errors import TfvsError
+from tfvs.data.canvases import Canvas, dataset_command, random_of, write_canvases
+from tfvs.data.digits import DIGIT_PX, SPLITS, load_digits
 
 NUM_DIGITS = 5
 NUM_OF_TARGET = 3
@@ -68,7 +66,7 @@ def noise_patterns(config: MegapixelConfig) -> np.ndarray:
     return np.rint(255 * (lines | others) * brightness).astype(np.uint8)
 
 
-def make_canvas(config: MegapixelConfig, split: str, index: int) -> tuple[np.ndarray, int, np.ndarray]:
+def make_canvas(config: MegapixelConfig, split: str, index: int) -> Canvas:
     """One image.
 
     Args:
@@ -77,11 +75,10 @@ def make_canvas(config: MegapixelConfig, split: str, index: int) -> tuple[np.nda
       index: Of the image in its split.
 
     Returns:
-      The canvas ``[height, width]`` uint8; the class of three of its digits; the digits' top-left corners ``[5, 2]``
-      int32, pixels, those of the class first.
+      The canvas; its label is the class of three of its digits, whose positions come first.
     """
     digits = load_digits(config.digits, split)
-    random = np.random.default_rng((config.seed, SPLITS.index(split), index))
+    random = random_of(config.seed, split, index)
     label = int(random.integers(10))
     of_target = random.choice(np.flatnonzero(digits.labels == label), NUM_OF_TARGET)
     others = random.choice(np.flatnonzero(digits.labels != label), NUM_DIGITS - NUM_OF_TARGET)
@@ -93,7 +90,7 @@ def make_canvas(config: MegapixelConfig, split: str, index: int) -> tuple[np.nda
     positions = _place(config, random)
     for (top, left), digit in zip(positions, [*of_target, *others], strict=True):
         canvas[top : top + DIGIT_PX, left : left + DIGIT_PX] = digits.images[digit]
-    return canvas, label, positions
+    return Canvas(canvas, label, positions)
 
 
 def _place(config: MegapixelConfig, random: np.random.Generator) -> np.ndarray:
@@ -106,41 +103,26 @@ def _place(config: MegapixelConfig, random: np.random.Generator) -> np.ndarray:
 
 
 def write(output: str, config: MegapixelConfig, counts: dict[str, int], *, overwrite: bool = False) -> Path:
-    """Writes a data set as images and a manifest; see :func:`tfvs.data.writing.write_dataset`."""
-
-    def make(split: str, index: int) -> Sample:
-        image, label, positions = make_canvas(config, split, index)
-        return Sample(image, label, {"positions": positions.tolist(), "digit_px": DIGIT_PX})
-
-    return write_dataset(
+    """Writes a data set as images and a manifest; see :func:`tfvs.data.canvases.write_canvases`."""
+    return write_canvases(
         output,
+        lambda split, index: make_canvas(config, split, index),
         counts,
-        make,
-        description={"megapixel_mnist": config.to_dict(), "digits_sha256": digits_fingerprint(config.digits)},
+        description={"megapixel_mnist": config.to_dict()},
+        digits=config.digits,
+        digit_px=DIGIT_PX,
         class_names=list(CLASS_NAMES),
         overwrite=overwrite,
     )
 
 
-@click.command()
-@click.option("--output", required=True, help="Folder of the data set.")
-@click.option("--train", default=5000, show_default=True, help="Training images.")
-@click.option("--eval", "evaluation", default=500, show_default=True, help="Evaluation images.")
-@click.option("--test", default=1000, show_default=True, help="Test images.")
+@dataset_command(train=5000, evaluation=500, test=1000)
 @click.option("--height", default=1500, show_default=True, help="Pixels.")
 @click.option("--width", default=1500, show_default=True, help="Pixels.")
 @click.option("--num-noise", default=50, show_default=True, help="Scribbles on a canvas.")
-@click.option("--digits", default="uci", show_default=True, help="uci, mnist (keras.datasets) or the path of an .npz.")
-@click.option("--seed", default=0, show_default=True)
-@click.option("--overwrite", is_flag=True, help="Replace a data set of another configuration.")
-def main(output: str, train: int, evaluation: int, test: int, overwrite: bool, **fields: int | str) -> None:
+def main(output: str, counts: dict[str, int], overwrite: bool, **fields: int | str) -> Path:
     """Writes Megapixel MNIST as PNG files with a manifest. Goes on where it was stopped."""
-    try:
-        counts = {"train": train, "eval": evaluation, "test": test}
-        click.echo(write(output, MegapixelConfig.from_dict(fields), counts, overwrite=overwrite))
-    except TfvsError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
+    return write(output, MegapixelConfig.from_dict(fields), counts, overwrite=overwrite)
 
 
 if __name__ == "__main__":

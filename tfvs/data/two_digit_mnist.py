@@ -8,7 +8,6 @@ The paper's first experiments. Image ``i`` of a split depends on the seed, the s
 from __future__ import annotations
 
 import itertools
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,9 +16,9 @@ import click
 import numpy as np
 
 from tfvs.config import Config, require
-from tfvs.data.digits import DIGIT_PX, SPLITS, Digits, digits_fingerprint, load_digits, resize
-from tfvs.data.writing import Sample, write_dataset
-from tfvs.errors import ConfigError, TfvsError
+from tfvs.data.canvases import Canvas, dataset_command, random_of, write_canvases
+from tfvs.data.digits import DIGIT_PX, Digits, load_digits, resize
+from tfvs.errors import ConfigError
 
 TASKS = ("identify", "sum", "one")
 _PAIRS = tuple(itertools.combinations_with_replacement(range(10), 2))
@@ -136,18 +135,25 @@ def class_names(config: TwoDigitConfig) -> list[str]:
     return [str(index) for index in range(19 if config.task == "sum" else 10)]
 
 
-def make_canvas(config: TwoDigitConfig, split: str, index: int) -> tuple[np.ndarray, int, np.ndarray]:
+def make_canvas(config: TwoDigitConfig, split: str, index: int) -> Canvas:
     """One image.
 
     Args:
       config: Of the canvases.
       split: ``"train"``, ``"eval"`` or ``"test"``: digits and randomness of its own.
       index: Of the image in its split.
-
-    Returns:
-      The canvas ``[H, W]`` uint8, its label, and the digits' top-left corners ``[digits, 2]`` int32, pixels.
     """
-    return _draw(config, load_digits(config.digits, split), SPLITS.index(split), index)
+    digits = load_digits(config.digits, split)
+    random = random_of(config.seed, split, index)
+    sizes = config.canvas_sizes
+    height, width = sizes[random.integers(len(sizes))] if len(sizes) > 1 else sizes[0]
+    canvas = np.zeros([height, width], np.uint8)
+    _strew_distractors(canvas, config, digits, random)
+    positions = _place(config, height, width, random)
+    chosen = random.integers(len(digits.labels), size=config.num_digits)
+    for (top, left), digit in zip(positions, chosen, strict=True):
+        _paste(canvas, _scaled(digits.images[digit], config.digit_px), top, left)
+    return Canvas(canvas, _label(config.task, digits.labels[chosen]), positions)
 
 
 def generate(config: TwoDigitConfig, split: str, count: int, *, start: int = 0) -> Canvases:
@@ -162,28 +168,14 @@ def generate(config: TwoDigitConfig, split: str, count: int, *, start: int = 0) 
     Returns:
       The images, labels and positions.
     """
-    digits, split_index = load_digits(config.digits, split), SPLITS.index(split)
     labels = np.zeros([count], np.int64)
     positions = np.zeros([count, config.num_digits, 2], np.int32)
     images: np.ndarray | list[np.ndarray]
     one_size = len(config.canvas_sizes) == 1
     images = np.zeros([count, *config.canvas_sizes[0]], np.uint8) if one_size else [np.zeros([0])] * count
     for i in range(count):
-        images[i], labels[i], positions[i] = _draw(config, digits, split_index, start + i)
+        images[i], labels[i], positions[i] = make_canvas(config, split, start + i)
     return Canvases(images, labels, positions)
-
-
-def _draw(config: TwoDigitConfig, digits: Digits, split_index: int, index: int) -> tuple[np.ndarray, int, np.ndarray]:
-    random = np.random.default_rng((config.seed, split_index, index))
-    sizes = config.canvas_sizes
-    height, width = sizes[random.integers(len(sizes))] if len(sizes) > 1 else sizes[0]
-    canvas = np.zeros([height, width], np.uint8)
-    _strew_distractors(canvas, config, digits, random)
-    positions = _place(config, height, width, random)
-    chosen = random.integers(len(digits.labels), size=config.num_digits)
-    for (top, left), digit in zip(positions, chosen, strict=True):
-        _paste(canvas, _scaled(digits.images[digit], config.digit_px), top, left)
-    return canvas, _label(config.task, digits.labels[chosen]), positions
 
 
 def _label(task: str, digits: np.ndarray) -> int:
@@ -227,27 +219,14 @@ def _paste(canvas: np.ndarray, patch: np.ndarray, top: int, left: int) -> None:
 
 
 def write(output: str, config: TwoDigitConfig, counts: dict[str, int], *, overwrite: bool = False) -> Path:
-    """Writes a data set as images and a manifest; see :func:`tfvs.data.writing.write_dataset`.
-
-    Args:
-      output: Folder.
-      config: Of the canvases.
-      counts: Images per split.
-      overwrite: Whether to replace a data set of another configuration.
-
-    Returns:
-      Path of the manifest.
-    """
-
-    def make(split: str, index: int) -> Sample:
-        image, label, positions = make_canvas(config, split, index)
-        return Sample(image, label, {"positions": positions.tolist(), "digit_px": config.digit_px})
-
-    return write_dataset(
+    """Writes a data set as images and a manifest; see :func:`tfvs.data.canvases.write_canvases`."""
+    return write_canvases(
         output,
+        lambda split, index: make_canvas(config, split, index),
         counts,
-        make,
-        description={"two_digit_mnist": config.to_dict(), "digits_sha256": digits_fingerprint(config.digits)},
+        description={"two_digit_mnist": config.to_dict()},
+        digits=config.digits,
+        digit_px=config.digit_px,
         class_names=class_names(config),
         overwrite=overwrite,
     )
@@ -258,34 +237,19 @@ def _parse_size(text: str) -> tuple[int, int]:
     return int(height), int(width or height)
 
 
-@click.command()
-@click.option("--output", required=True, help="Folder of the data set.")
-@click.option("--train", default=4000, show_default=True, help="Training images.")
-@click.option("--eval", "evaluation", default=500, show_default=True, help="Evaluation images.")
-@click.option("--test", default=500, show_default=True, help="Test images.")
+@dataset_command(train=4000, evaluation=500, test=500)
 @click.option("--task", type=click.Choice(TASKS), default="identify", show_default=True)
 @click.option("--canvas", multiple=True, default=("100x100",), show_default=True, help="HEIGHTxWIDTH; may be repeated.")
 @click.option("--digit-px", default=DIGIT_PX, show_default=True, help="Side of a digit, pixels.")
 @click.option("--num-distractors", default=8, show_default=True)
 @click.option("--distractor-px", default=8, show_default=True, help="Side of a piece, pixels of a 28-px digit.")
-@click.option("--digits", default="uci", show_default=True, help="uci, mnist (keras.datasets) or the path of an .npz.")
-@click.option("--seed", default=0, show_default=True)
-@click.option("--overwrite", is_flag=True, help="Replace a data set of another configuration.")
-def main(
-    output: str, train: int, evaluation: int, test: int, canvas: tuple[str, ...], overwrite: bool, **fields: Any
-) -> None:
+def main(output: str, counts: dict[str, int], canvas: tuple[str, ...], overwrite: bool, **fields: Any) -> Path:
     """Writes two-digit canvases as PNG files with a manifest. Goes on where it was stopped."""
     try:
-        try:
-            sizes = tuple(_parse_size(text) for text in canvas)
-        except ValueError as error:
-            raise ConfigError("A canvas size is wrong", expected="HEIGHTxWIDTH", received=canvas) from error
-        config = TwoDigitConfig(canvas_sizes=sizes, **fields)
-        counts = {"train": train, "eval": evaluation, "test": test}
-        click.echo(write(output, config, counts, overwrite=overwrite))
-    except TfvsError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
+        sizes = tuple(_parse_size(text) for text in canvas)
+    except ValueError as error:
+        raise ConfigError("A canvas size is wrong", expected="HEIGHTxWIDTH", received=canvas) from error
+    return write(output, TwoDigitConfig(canvas_sizes=sizes, **fields), counts, overwrite=overwrite)
 
 
 if __name__ == "__main__":

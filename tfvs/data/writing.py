@@ -6,22 +6,19 @@ import hashlib
 import json
 import os
 import shutil
-import struct
 import sys
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pyvips
 from tqdm import tqdm
 
 from tfvs.errors import DataError, ResourceError
 
 MANIFEST = "manifest.jsonl"
 DESCRIPTION = "dataset.json"
-# Canvases are mostly black: more effort saves little and costs most of the time.
-_ZLIB_LEVEL = 1
 
 
 class Sample(NamedTuple):
@@ -143,15 +140,8 @@ def _write_images(
 
 
 def encode_png(image: np.ndarray) -> bytes:
-    """``[H, W]`` uint8 → PNG, unfiltered: for mostly black canvases three times faster than Pillow, and no larger."""
-    height, width = image.shape
-    rows = np.zeros([height, width + 1], np.uint8)  # each row begins with its filter: 0, none
-    rows[:, 1:] = image
-    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)  # 8 bits, grey
-    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows.tobytes(), _ZLIB_LEVEL)), (b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
-    )
+    """``[H, W]`` uint8 → PNG, unfiltered and with little effort: canvases are mostly black."""
+    return pyvips.Image.new_from_array(image, interpretation="b-w").pngsave_buffer(compression=1, filter="none")
 
 
 def _to_json(value: Mapping[str, Any]) -> bytes:

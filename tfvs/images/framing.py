@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 import tifffile
 
-from tfvs.data.example import TileIndex
+from tfvs.data.records import TileIndex
 from tfvs.errors import ImageError
 from tfvs.images.tile_index import MAX_DIRECTORIES, frame_header, level_pages, masked_crc, read_index
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pyvips
 
 from tfvs.config import Config, require
-from tfvs.data.example import TileIndex
+from tfvs.data.records import TileIndex
 from tfvs.errors import ImageError
 from tfvs.images import reading
 from tfvs.images.framing import copy_framed

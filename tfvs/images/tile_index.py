@@ -11,7 +11,7 @@ import google_crc32c
 import numpy as np
 import tifffile
 
-from tfvs.data.example import TileIndex
+from tfvs.data.records import TileIndex
 from tfvs.errors import ImageError
 
 # A TFRecord frame: 8-byte length and its masked CRC-32C before, the data's masked CRC-32C behind.

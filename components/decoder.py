@@ -1,0 +1,132 @@
+"""Decoding in a process of its own: a crash inside a native decoder costs one image, not the worker.
+
+``python -m components.decoder`` is that process. It decodes what comes through its pipe until the pipe closes, which it
+does when its parent ends in whatever way.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import threading
+import types
+from multiprocessing.connection import Connection, Pipe
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from components.decode import Decoded, Refused, Task
+
+# A process that died of something else, such as a hand at the keyboard, gets a second try; a bad image crashes twice.
+ATTEMPTS = 2
+
+
+class Decoder:
+    """One child process, started when the first image comes and again when it has died. Threads take turns."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._pipe: Connection | None = None
+        self._lock = threading.Lock()
+
+    def decode(self, task: Task) -> Decoded | Refused:
+        """As :func:`components.decode.decode`; a crash is a refusal."""
+        from components.decode import Refused
+
+        with self._lock:
+            for _ in range(ATTEMPTS):
+                try:
+                    succeeded, result = self._ask(task)
+                    break
+                except (EOFError, ConnectionError):
+                    status = self._end()
+            else:
+                reason = f"The decoder's process died {ATTEMPTS} times of {ATTEMPTS}: {_describe(status)}"
+                return Refused("crash", reason)
+        if not succeeded:
+            raise result
+        return result
+
+    def close(self) -> None:
+        """Ends the child process."""
+        with self._lock:
+            self._end()
+
+    def _ask(self, task: Task) -> tuple[bool, Any]:
+        pipe = self._pipe or self._start()
+        pipe.send(task)
+        return pipe.recv()
+
+    def _start(self) -> Connection:
+        """Starts a fresh interpreter: forked children of a process that has read pixels with libvips hang."""
+        self._pipe, theirs = Pipe()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", __name__, str(theirs.fileno())],
+            stdin=subprocess.DEVNULL,
+            pass_fds=[theirs.fileno()],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)},
+        )
+        theirs.close()
+        return self._pipe
+
+    def _end(self) -> int:
+        """Closes the pipe and waits; returns the exit status."""
+        if self._process is None or self._pipe is None:
+            return 0
+        self._pipe.close()
+        status = self._process.wait()
+        self._process = self._pipe = None
+        return status
+
+
+def _describe(status: int) -> str:
+    if status == -signal.SIGKILL:
+        return "killed, which a machine that runs out of memory does"
+    return f"signal {-status}, a crash in native code" if status < 0 else f"exit status {status}"
+
+
+def serve(pipe: Connection) -> None:
+    """Decodes until the pipe closes."""
+    import pyvips
+
+    from components.decode import decode
+
+    # Different files stream through, so libvips need not remember operations; there is a decoder per worker, and a
+    # worker per core.
+    pyvips.cache_set_max(0)
+    pyvips.concurrency_set(1)
+    while True:
+        try:
+            task = pipe.recv()
+        except EOFError:
+            return
+        answer: tuple[bool, Any]
+        try:
+            answer = True, decode(task)
+        except Exception as error:  # the worker raises it, as it would have without this process
+            answer = False, error
+        try:
+            pipe.send(answer)
+        except BrokenPipeError:
+            return
+
+
+def enter_without_tensorflow() -> None:
+    """Lets ``tfvs.…`` be imported without ``tfvs`` itself, which brings TensorFlow: seconds, and half a gigabyte."""
+    found = importlib.util.find_spec("tfvs")
+    package = types.ModuleType("tfvs")
+    package.__path__ = list(found.submodule_search_locations or ()) if found is not None else []
+    sys.modules["tfvs"] = package
+
+
+def main() -> None:
+    """Runs the child process on the pipe whose file descriptor is the first argument."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent sees it too, and closes the pipe
+    enter_without_tensorflow()
+    serve(Connection(int(sys.argv[1])))
+
+
+if __name__ == "__main__":
+    main()
