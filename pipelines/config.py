@@ -14,6 +14,8 @@ from tfvs.errors import ConfigError
 
 CONFIG_FILE_VARIABLE = "TFVS_CONFIG"
 FIELD_VARIABLE_PREFIX = "TFVS_"
+# Folders below a pipeline's root, for PipelineConfig.location.
+ARTIFACTS, PYRAMIDS, CHECKPOINTS = "artifacts", "pyramids", "checkpoints"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,17 +27,24 @@ class PipelineConfig(Config):
       data: Raw data: what the reader reads.
       reader: ``"manifest"``, ``"folder"`` or ``"fivek"``; see docs/data.md.
       class_names: In the order of the labels.
-      runs_root: Everything the pipeline writes lies under it.
+      runs_root: Everything the pipeline writes lies under it: a folder, or on a fleet a bucket's URI.
       proxy_height: Pixels.
       proxy_width: Pixels.
       proxy_channels: 1 or 3.
       image_bands: Channels of the pyramids, 1 or 3.
       tile_size: Of the pyramids, pixels.
       compression: Of the pyramids' tiles: ``"jpeg"``, ``"deflate"`` or ``"none"``.
+      max_side_px: Images with a longer side are reduced to it; None keeps the full size.
       model: Fields of :class:`tfvs.models.saccader_config.SaccaderConfig` that differ from its defaults.
       train: Fields of :class:`tfvs.training.trainer.TrainConfig` that differ from its defaults.
+      tuner_trials: Hyperparameter trials of the Tuner before the Trainer; 0 leaves the Tuner out.
+      tuner_epochs: Epochs of a trial.
       minimum_accuracy: A model below it is not blessed; a model that guesses must lie below it.
+      minimum_skill: A model whose accuracy is not this much above the share of the largest class is not blessed either.
       maximum_drop: A model whose accuracy lies this much below the last blessed one's is not blessed.
+      minimum_per_class: Training images that every class must have.
+      infra_validation: Load the model in TensorFlow Serving's Docker image and ask it, before it is pushed; a run on
+        this machine does without where Docker or the image is not there, and says so.
       ingest_workers: Beam threads that read images; libvips works outside Python's lock.
     """
 
@@ -50,10 +59,16 @@ class PipelineConfig(Config):
     image_bands: int = 1
     tile_size: int = 128
     compression: str = "deflate"
+    max_side_px: int | None = None
     model: dict[str, Any] = dataclasses.field(default_factory=dict)
     train: dict[str, Any] = dataclasses.field(default_factory=dict)
+    tuner_trials: int = 0
+    tuner_epochs: int = 2
     minimum_accuracy: float = 0.5
+    minimum_skill: float = 0.02
     maximum_drop: float = 0.02
+    minimum_per_class: int = 1
+    infra_validation: bool = True
     ingest_workers: int = 2
 
     def __post_init__(self) -> None:
@@ -65,36 +80,46 @@ class PipelineConfig(Config):
             expected=f"minimum_accuracy above {1.0 / len(self.class_names):.3f} and at most 1",
             received=self.minimum_accuracy,
         )
+        for name in ("minimum_skill", "maximum_drop"):
+            value = getattr(self, name)
+            require(0.0 <= value < 1.0, f"{name} is out of range", expected="0 to below 1", received=value)
+        for name in ("tuner_trials", "minimum_per_class"):
+            value = getattr(self, name)
+            require(value >= 0, f"{name} is negative", expected="0 or more", received=value)
+        for name in ("ingest_workers", "tuner_epochs"):
+            value = getattr(self, name)
+            require(value >= 1, f"{name} is too small", expected="1 or more", received=value)
+
+    def location(self, *parts: str) -> str:
+        """A path or URI below the pipeline's root; works where ``runs_root`` is a bucket."""
+        if "://" in self.runs_root:
+            return "/".join([self.runs_root.rstrip("/"), self.name, *parts])
+        return str(Path(self.runs_root).resolve().joinpath(self.name, *parts))
 
     @property
     def root(self) -> Path:
         """Everything of this pipeline."""
-        return Path(self.runs_root).resolve() / self.name
-
-    @property
-    def pipeline_root(self) -> Path:
-        """Artifacts of TFX."""
-        return self.root / "artifacts"
+        return Path(self.location())
 
     @property
     def metadata_path(self) -> Path:
         """ML Metadata's SQLite file."""
-        return self.root / "metadata.db"
+        return Path(self.location("metadata.db"))
 
     @property
     def pyramid_root(self) -> Path:
         """Pyramids, by content; the same for every run."""
-        return self.root / "pyramids"
+        return Path(self.location(PYRAMIDS))
 
     @property
     def checkpoint_root(self) -> Path:
         """Checkpoints, by configuration and data; the same for every run."""
-        return self.root / "checkpoints"
+        return Path(self.location(CHECKPOINTS))
 
     @property
     def serving_root(self) -> Path:
         """Pushed versions, as TF Serving wants them: ``<root>/<version>/saved_model.pb``."""
-        return self.root / "serving" / self.name
+        return Path(self.location("serving", self.name))
 
 
 def load_config(default: PipelineConfig, environ: Mapping[str, str] = os.environ) -> PipelineConfig:

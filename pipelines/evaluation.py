@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import tensorflow_model_analysis as tfma
 
+from pipelines import metrics as own_metrics
 from tfvs.data import example as contract
 
 
-def make_eval_config(*, minimum_accuracy: float, maximum_drop: float) -> tfma.EvalConfig:
+def make_eval_config(
+    *, num_classes: int, minimum_accuracy: float, minimum_skill: float, maximum_drop: float
+) -> tfma.EvalConfig:
     """Metrics on the exported model's ``serving_default``.
 
     Args:
+      num_classes: K.
       minimum_accuracy: Value threshold.
+      minimum_skill: Value threshold of the accuracy above guessing; see :mod:`pipelines.metrics`.
       maximum_drop: Change threshold against the last blessed model.
     """
     threshold = tfma.MetricThreshold(
@@ -20,13 +25,20 @@ def make_eval_config(*, minimum_accuracy: float, maximum_drop: float) -> tfma.Ev
             direction=tfma.MetricDirection.HIGHER_IS_BETTER, absolute={"value": -maximum_drop}
         ),
     )
-    # On the whole split: a plain threshold would hold for every slice as well.
-    overall = tfma.PerSliceMetricThreshold(slicing_specs=[tfma.SlicingSpec()], threshold=threshold)
+    beyond_guessing = tfma.MetricThreshold(
+        value_threshold=tfma.GenericValueThreshold(lower_bound={"value": minimum_skill})
+    )
     metrics = [
         tfma.MetricConfig(class_name="ExampleCount"),
-        tfma.MetricConfig(class_name="SparseCategoricalAccuracy", per_slice_thresholds=[overall]),
+        tfma.MetricConfig(class_name="SparseCategoricalAccuracy", per_slice_thresholds=[_overall(threshold)]),
+        tfma.MetricConfig(
+            class_name=own_metrics.AccuracyAboveGuessing.__name__,
+            module=own_metrics.__name__,
+            per_slice_thresholds=[_overall(beyond_guessing)],
+        ),
         tfma.MetricConfig(class_name="SparseCategoricalCrossentropy"),
-        tfma.MetricConfig(class_name="MultiClassConfusionMatrixPlot"),
+        # As a metric: TFMA keeps one plot a slice when it loads results, and the calibration is that one.
+        tfma.MetricConfig(class_name="MultiClassConfusionMatrixAtThresholds", config='{"thresholds": [0.0]}'),
         tfma.MetricConfig(class_name="CalibrationPlot", config='{"num_buckets": 10}'),
     ]
     return tfma.EvalConfig(
@@ -43,5 +55,19 @@ def make_eval_config(*, minimum_accuracy: float, maximum_drop: float) -> tfma.Ev
             tfma.SlicingSpec(feature_keys=[contract.LABEL]),
             tfma.SlicingSpec(feature_keys=[contract.WIDTH, contract.HEIGHT]),
         ],
-        metrics_specs=[tfma.MetricsSpec(metrics=metrics)],
+        metrics_specs=[
+            tfma.MetricsSpec(metrics=metrics),
+            # One class against the others, weighted by how often each occurs: a class that is absent counts nothing.
+            tfma.MetricsSpec(
+                metrics=[tfma.MetricConfig(class_name="AUC")],
+                aggregate=tfma.AggregationOptions(
+                    weighted_macro_average=True, class_weights=dict.fromkeys(range(num_classes), 1.0)
+                ),
+            ),
+        ],
     )
+
+
+def _overall(threshold: tfma.MetricThreshold) -> tfma.PerSliceMetricThreshold:
+    """On the whole split: a plain threshold would hold for every slice as well."""
+    return tfma.PerSliceMetricThreshold(slicing_specs=[tfma.SlicingSpec()], threshold=threshold)

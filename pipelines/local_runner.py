@@ -5,47 +5,36 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from pathlib import Path
 
 from pipelines.config import PipelineConfig
-from tfvs.errors import DataError, ResourceError, TfvsError
-
-
-def check(config: PipelineConfig) -> None:
-    """Finds at the start what would otherwise fail an hour later.
-
-    Raises:
-      DataError: The data folder is not there, empty or unreadable.
-      ResourceError: The output folder cannot be written.
-    """
-    data = Path(config.data)
-    if not data.exists():
-        raise DataError("The data folder is not there", received=data.resolve(), mend="Set TFVS_DATA to it")
-    if not os.access(data, os.R_OK):
-        raise DataError("The data folder cannot be read", received=data.resolve(), mend="Mend its permissions")
-    if data.is_dir() and not any(data.iterdir()):
-        raise DataError("The data folder is empty", received=data.resolve())
-    try:
-        config.root.mkdir(parents=True, exist_ok=True)
-        probe = config.root / ".writable"
-        probe.write_bytes(b"")
-        probe.unlink()
-    except OSError as error:
-        raise ResourceError(
-            f"The output folder cannot be written: {error}", received=config.root, mend="Set TFVS_RUNS_ROOT to another"
-        ) from error
+from tfvs.errors import TfvsError
 
 
 def run(config: PipelineConfig) -> None:
     """Checks, then runs the pipeline with TFX's LocalDagRunner; exits with the error's code where it is one of ours."""
-    import tfx.v1 as tfx
-
-    from pipelines.pipeline import create_pipeline
-
-    logging.getLogger("absl").setLevel(os.environ.get("TFVS_LOG_LEVEL", "INFO"))
     try:
+        # Before TFX is imported, which takes its time: what is wrong is said at once.
+        from pipelines.preflight import check
+
         check(config)
-        tfx.orchestration.LocalDagRunner().run(create_pipeline(config))
+        _run(config)
     except TfvsError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+
+
+def _run(config: PipelineConfig) -> None:
+    import tfx.v1 as tfx
+
+    from pipelines.pipeline import create_pipeline
+    from pipelines.serving_image import why_not
+    from tfvs.training.strategy import reserve_devices
+    from tfvs.training.trainer import TrainConfig
+
+    logging.getLogger("absl").setLevel(os.environ.get("TFVS_LOG_LEVEL", "INFO"))
+    # All components share this process: later, TensorFlow has fixed its devices.
+    reserve_devices(TrainConfig.from_dict(config.train).num_devices)
+    if config.infra_validation and (reason := why_not()):
+        print(f"tfvs: InfraValidator is off: {reason}", flush=True)
+        config = config.replace(infra_validation=False)
+    tfx.orchestration.LocalDagRunner().run(create_pipeline(config))

@@ -1,63 +1,74 @@
-"""The shape of every pipeline here: ExampleGen → statistics → schema → validation → Trainer → Evaluator → Pusher."""
+"""The shape of every pipeline: ExampleGen → statistics → validation → (Tuner) → Trainer → Evaluator → Pusher."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import tfx.v1 as tfx
+from tfx.components.distribution_validator.component import DistributionValidator
+from tfx.proto import distribution_validator_pb2
 
 import tfvs
 from components.saccade_example_gen.component import SaccadeExampleGen
-from pipelines.config import PipelineConfig
+from pipelines.config import ARTIFACTS, PYRAMIDS, PipelineConfig
 from pipelines.evaluation import make_eval_config
+from pipelines.preflight import SCHEMAS, prepare_options
+from pipelines.resolvers import MODEL, STATISTICS, previous_blessed_model, previous_statistics
+from pipelines.serving_image import SERVING_TAG
+from tfvs.data import example as contract
 
-SCHEMAS = Path(__file__).parent / "schemas"
 RUN_FN = "pipelines.modules.trainer.run_fn"
+TUNER_FN = "pipelines.modules.tuner.tuner_fn"
+LOCAL_BEAM = ("--direct_running_mode=in_memory", "--direct_num_workers=1")
+# How far the labels' and sizes' distributions may move from the data before (Jensen-Shannon divergence, 0 to 1).
+MAXIMUM_DRIFT = 0.1
+# Protocol buffers' classes are made at import, where type checkers cannot see them.
+DRIFT_MESSAGES: Any = distribution_validator_pb2
+DRIFTING = (contract.LABEL, contract.WIDTH, contract.HEIGHT)
 
 
-def code_version() -> str:
-    """Digest of the sources a trained model depends on, so that TFX's cache sees a change in them."""
-    package = Path(tfvs.__file__).parent
+def code_version(repository: Path = Path(tfvs.__file__).parents[1]) -> str:
+    """Digest of the sources a trained model depends on, so that TFX's cache sees a change in them.
+
+    Args:
+      repository: Folder of ``tfvs`` and ``pipelines``.
+    """
     folders = ("data", "images", "layers", "losses", "metrics", "models", "ops", "serving", "training")
-    sources = sorted(path for folder in folders for path in (package / folder).rglob("*.py"))
-    sources += sorted(Path(__file__).parent.joinpath("modules").rglob("*.py"))
+    roots = [*(repository / "tfvs" / folder for folder in folders), repository / "pipelines" / "modules"]
     digest = hashlib.sha256()
-    for path in sources:
-        digest.update(path.name.encode() + path.read_bytes())
+    for path in sorted(path for root in roots for path in root.rglob("*.py")):
+        digest.update(str(path.relative_to(repository)).encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]
 
 
 def training_config(config: PipelineConfig) -> PipelineConfig:
     """The configuration without what a trained model does not depend on, so that changing that trains nothing again."""
-    return config.replace(minimum_accuracy=1.0, maximum_drop=0.0, ingest_workers=1)
+    return config.replace(
+        minimum_accuracy=1.0,
+        minimum_skill=0.0,
+        maximum_drop=0.0,
+        minimum_per_class=0,
+        infra_validation=False,
+        ingest_workers=1,
+    )
 
 
-def create_pipeline(config: PipelineConfig) -> tfx.dsl.Pipeline:
-    """Builds the pipeline; reads nothing and writes nothing.
+def create_pipeline(config: PipelineConfig, *, managed: bool = False, beam_args: Sequence[str] = LOCAL_BEAM) -> Any:
+    """Builds the pipeline; reads no data, and makes nothing but the folder of the metadata file.
 
     Args:
       config: Of the pipeline.
+      managed: For Kubeflow or Vertex, which keep metadata themselves, know TFX's own resolvers only and take the data's
+        place as the runtime parameter ``data``.
+      beam_args: Where Beam's jobs run, for example on Dataflow.
 
     Returns:
-      A TFX pipeline for any of TFX's runners.
+      A ``tfx.dsl.Pipeline``.
     """
-    example_gen = SaccadeExampleGen(
-        input_base=config.data,
-        reader=config.reader,
-        pyramid_root=str(config.pyramid_root),
-        class_names=config.class_names,
-        proxy_height=config.proxy_height,
-        proxy_width=config.proxy_width,
-        proxy_channels=config.proxy_channels,
-        bands=config.image_bands,
-        tile_size=config.tile_size,
-        compression=config.compression,
-    )
-    if config.ingest_workers > 1:
-        example_gen.with_beam_pipeline_args(
-            ["--direct_running_mode=multi_threading", f"--direct_num_workers={config.ingest_workers}"]
-        )
+    example_gen = make_example_gen(config, managed=managed)
     examples = example_gen.outputs["examples"]
     statistics_gen = tfx.components.StatisticsGen(examples=examples)
     statistics = statistics_gen.outputs["statistics"]
@@ -66,50 +77,137 @@ def create_pipeline(config: PipelineConfig) -> tfx.dsl.Pipeline:
     curated = tfx.components.ImportSchemaGen(schema_file=str(SCHEMAS / f"{config.name}.pbtxt"))
     schema = curated.outputs["schema"]
     validator = tfx.components.ExampleValidator(statistics=statistics, schema=schema)
-    trainer = tfx.components.Trainer(
-        run_fn=RUN_FN,
-        examples=examples,
-        schema=schema,
-        train_args=tfx.proto.TrainArgs(splits=["train"]),
-        eval_args=tfx.proto.EvalArgs(splits=["eval"]),
-        custom_config={"config": training_config(config).to_json(), "code": code_version()},
+    earlier_statistics = previous_statistics(statistics, stock=managed)
+    drift_validator = DistributionValidator(
+        statistics=statistics,
+        baseline_statistics=earlier_statistics.outputs[STATISTICS],
+        config=drift_config(),
     )
-    latest_blessed = tfx.dsl.Resolver(
-        strategy_class=tfx.dsl.experimental.LatestBlessedModelStrategy,
-        model=tfx.dsl.Channel(type=tfx.types.standard_artifacts.Model),
-        model_blessing=tfx.dsl.Channel(type=tfx.types.standard_artifacts.ModelBlessing),
-    ).with_id("latest_blessed_model")
+    learners, model = make_learners(config, examples, schema)
+    components = [
+        example_gen, statistics_gen, schema_gen, curated, validator, earlier_statistics, drift_validator, *learners,
+        *make_judges(config, model, examples, managed=managed),
+    ]  # fmt: skip
+    metadata = tfx.orchestration.metadata
+    return tfx.dsl.Pipeline(
+        pipeline_name=config.name.replace("_", "-") if managed else config.name,
+        pipeline_root=config.location(ARTIFACTS),
+        components=components,
+        enable_cache=True,
+        metadata_connection_config=None
+        if managed
+        else metadata.sqlite_metadata_connection_config(str(config.metadata_path)),
+        beam_pipeline_args=list(beam_args),
+    )
+
+
+def make_example_gen(config: PipelineConfig, *, managed: bool = False) -> SaccadeExampleGen:
+    """Raw images → Examples and pyramids, read by threads where Beam runs here."""
+    data: Any = config.data
+    if managed:
+        data = tfx.dsl.experimental.RuntimeParameter(name="data", ptype=str, default=config.data)
+    example_gen = SaccadeExampleGen(
+        input_base=data,
+        reader=config.reader,
+        pyramid_root=config.location(PYRAMIDS),
+        class_names=None if config.reader == "fivek" else config.class_names,  # FiveK has classes of its own
+        **prepare_options(config).to_dict(),
+    )
+    if config.ingest_workers > 1 and not managed:
+        example_gen.with_beam_pipeline_args(
+            ["--direct_running_mode=multi_threading", f"--direct_num_workers={config.ingest_workers}"]
+        )
+    return example_gen
+
+
+def make_learners(config: PipelineConfig, examples: Any, schema: Any) -> tuple[list[Any], Any]:
+    """The Trainer, after the Tuner where trials are wanted.
+
+    Args:
+      config: How to train.
+      examples: Channel of Examples with the splits ``train`` and ``eval``.
+      schema: Channel of the schema.
+
+    Returns:
+      The components, and the channel of the trained model.
+    """
+    learns_from = {
+        "examples": examples,
+        "schema": schema,
+        "train_args": tfx.proto.TrainArgs(splits=["train"]),
+        "eval_args": tfx.proto.EvalArgs(splits=["eval"]),
+        "custom_config": {"config": training_config(config).to_json(), "code": code_version()},
+    }
+    if not config.tuner_trials:
+        trainer = tfx.components.Trainer(run_fn=RUN_FN, **learns_from)
+        return [trainer], trainer.outputs["model"]
+    tuner = tfx.components.Tuner(tuner_fn=TUNER_FN, **learns_from)
+    best = tuner.outputs["best_hyperparameters"]
+    trainer = tfx.components.Trainer(run_fn=RUN_FN, hyperparameters=best, **learns_from)
+    return [tuner, trainer], trainer.outputs["model"]
+
+
+def make_judges(config: PipelineConfig, model: Any, examples: Any, *, managed: bool = False) -> list[Any]:
+    """What stands between a trained model and its users: the last blessed model, Evaluator, InfraValidator, Pusher.
+
+    Args:
+      config: Thresholds, and where to push.
+      model: Channel of the trained model.
+      examples: Channel of Examples with a split ``test``.
+      managed: See :func:`create_pipeline`.
+    """
+    latest_blessed = previous_blessed_model(model, stock=managed)
     evaluator = tfx.components.Evaluator(
         examples=examples,
         example_splits=["test"],
-        model=trainer.outputs["model"],
-        baseline_model=latest_blessed.outputs["model"],
-        eval_config=make_eval_config(minimum_accuracy=config.minimum_accuracy, maximum_drop=config.maximum_drop),
+        model=model,
+        baseline_model=latest_blessed.outputs[MODEL],
+        eval_config=make_eval_config(
+            num_classes=len(config.class_names),
+            minimum_accuracy=config.minimum_accuracy,
+            minimum_skill=config.minimum_skill,
+            maximum_drop=config.maximum_drop,
+        ),
     )
+    judges = [latest_blessed, evaluator]
+    infra_blessing = None
+    if config.infra_validation:
+        infra_validator = make_infra_validator(model, examples)
+        infra_blessing = infra_validator.outputs["blessing"]
+        judges.append(infra_validator)
     pusher = tfx.components.Pusher(
-        model=trainer.outputs["model"],
+        model=model,
         model_blessing=evaluator.outputs["blessing"],
+        infra_blessing=infra_blessing,
         push_destination=tfx.proto.PushDestination(
-            filesystem=tfx.proto.PushDestination.Filesystem(base_directory=str(config.serving_root))
+            filesystem=tfx.proto.PushDestination.Filesystem(base_directory=config.location("serving", config.name))
         ),
     )
-    return tfx.dsl.Pipeline(
-        pipeline_name=config.name,
-        pipeline_root=str(config.pipeline_root),
-        components=[
-            example_gen,
-            statistics_gen,
-            schema_gen,
-            curated,
-            validator,
-            trainer,
-            latest_blessed,
-            evaluator,
-            pusher,
-        ],
-        enable_cache=True,
-        metadata_connection_config=tfx.orchestration.metadata.sqlite_metadata_connection_config(
-            str(config.metadata_path)
+    return [*judges, pusher]
+
+
+def make_infra_validator(model: Any, examples: Any) -> Any:
+    """Loads the model in TensorFlow Serving's own image and asks it about one Example."""
+    return tfx.components.InfraValidator(
+        model=model,
+        examples=examples,
+        serving_spec=tfx.proto.ServingSpec(
+            tensorflow_serving=tfx.proto.TensorFlowServing(tags=[SERVING_TAG]),
+            local_docker=tfx.proto.LocalDockerConfig(),
         ),
-        beam_pipeline_args=["--direct_running_mode=in_memory", "--direct_num_workers=1"],
+        validation_spec=tfx.proto.ValidationSpec(max_loading_time_seconds=120, num_tries=3),
+        request_spec=tfx.proto.RequestSpec(
+            tensorflow_serving=tfx.proto.TensorFlowServingRequestSpec(signature_names=["serving_default"]),
+            num_examples=1,
+        ),
     )
+
+
+def drift_config() -> Any:
+    """Which distributions are compared with those of the data before."""
+    config = DRIFT_MESSAGES.DistributionValidatorConfig()
+    for name in DRIFTING:
+        feature = config.default_slice_config.feature.add()
+        feature.path.step.append(name)
+        feature.distribution_comparator.jensen_shannon_divergence.threshold = MAXIMUM_DRIFT
+    return config

@@ -116,7 +116,7 @@ def collect(
 ) -> dict[str, Any]:
     """Everything the template shows, as plain data; see :func:`write_report`."""
     statistics = record.artifact("ExampleStatistics")
-    anomalies = record.artifact("ExampleAnomalies")
+    anomalies = record.artifacts("ExampleAnomalies")
     model_run = record.artifact("ModelRun")
     evaluated = record.artifact("ModelEvaluation")
     judged = evaluation.read_evaluation(evaluated.uri, class_names) if evaluated else None

@@ -11,7 +11,6 @@ from tfx.components.example_gen import utils
 from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.proto import range_config_pb2
 from tfx.types import standard_artifacts
-from tfx.types.artifact import Property, PropertyType
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
 from components.job import DEFAULT_SPLITS
@@ -27,14 +26,11 @@ class Pyramids(types.Artifact):
     """The pyramids of a set of Examples.
 
     The artifact's folder holds the job's manifest; the pyramids lie under ``pyramid_root``, named by content and shared
-    by all runs, so that what is converted once is never converted again.
+    by all runs, so that what is converted once is never converted again. Custom properties: ``pyramid_root``, a string,
+    and ``num_images``; declared ones, or a name of another form, Kubeflow does not take.
     """
 
-    TYPE_NAME = "Pyramids"
-    PROPERTIES = {  # noqa: RUF012  the type is TFX's
-        "pyramid_root": Property(type=PropertyType.STRING),
-        "num_images": Property(type=PropertyType.INT),
-    }
+    TYPE_NAME = "tfvs.Pyramids"
 
 
 class SaccadeExampleGenSpec(ComponentSpec):

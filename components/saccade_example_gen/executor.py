@@ -86,7 +86,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         examples.split_names = artifact_utils.encode_split_names(list(manifest["splits"]))
         examples_utils.set_payload_format(examples, EXAMPLE_GEN.FORMAT_TF_EXAMPLE)
         examples_utils.set_file_format(examples, write_split.to_file_format_str(EXAMPLE_GEN.FORMAT_TFRECORDS_GZIP))
-        pyramids.pyramid_root = root
-        pyramids.num_images = manifest["written"]
+        pyramids.set_string_custom_property("pyramid_root", root)
+        pyramids.set_int_custom_property("num_images", manifest["written"])
         with files.atomic_write(FileSystems.join(pyramids.uri, MANIFEST)) as file:
             file.write((json.dumps(manifest, indent=2, sort_keys=True) + "\n").encode())

@@ -107,14 +107,20 @@ def _texts(statistics: Any) -> str:
     return f"{statistics.unique:,} different, {length} bytes on average" if statistics.unique else f"{length} bytes"
 
 
-def read_anomalies(artifact: Artifact) -> list[Anomaly]:
-    """Reads what ExampleValidator wrote; an empty list is good news."""
+def read_anomalies(artifacts: Sequence[Artifact]) -> list[Anomaly]:
+    """Reads what ExampleValidator and DistributionValidator wrote; an empty list is good news."""
     from tensorflow_metadata.proto.v0 import anomalies_pb2
 
     found = []
-    for split in split_names(artifact):
-        path = Path(artifact.uri) / f"Split-{split}" / ANOMALIES_FILE
-        found += split_anomalies(split, anomalies_pb2.Anomalies.FromString(path.read_bytes()))
+    for artifact in artifacts:
+        for name in split_names(artifact):
+            # A split against the schema, or a pair "train_train": a split against that of the data before.
+            folder = Path(artifact.uri) / f"Split-{name}"
+            split = name
+            if not folder.is_dir():
+                folder, split = Path(artifact.uri) / f"SplitPair-{name}", name.partition("_")[0]
+            anomalies = anomalies_pb2.Anomalies.FromString((folder / ANOMALIES_FILE).read_bytes())
+            found += split_anomalies(split, anomalies)
     return found
 
 
@@ -122,7 +128,7 @@ def split_anomalies(split: str, anomalies: Any) -> list[Anomaly]:
     """The readable part of an ``Anomalies`` protocol buffer."""
     severities = {0: "unknown", 1: "warning", 2: "error"}
     found = [
-        Anomaly(split, name, severities.get(int(info.severity), "unknown"), info.description or info.short_description)
+        Anomaly(split, _feature(name, info), severities.get(int(info.severity), "unknown"), _description(info))
         for name, info in sorted(anomalies.anomaly_info.items())
     ]
     if anomalies.data_missing:
@@ -132,3 +138,13 @@ def split_anomalies(split: str, anomalies: Any) -> list[Anomaly]:
         for reason in anomalies.dataset_anomaly_info.reason
     ]
     return found
+
+
+def _feature(name: str, info: Any) -> str:
+    return ".".join(info.path.step) or name
+
+
+def _description(info: Any) -> str:
+    """A comparison of distributions is described in its reasons alone."""
+    reasons = "; ".join(reason.description or reason.short_description for reason in info.reason)
+    return info.description or info.short_description or reasons

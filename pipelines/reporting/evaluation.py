@@ -15,6 +15,8 @@ from tfvs.data.example import HEIGHT, LABEL, WIDTH
 CONFUSION = "multiClassConfusionMatrixAtThresholds"
 CALIBRATION = "calibrationHistogramBuckets"
 COUNT = "example_count"
+# These compare classes with each other, so they say nothing of one class alone.
+BETWEEN_CLASSES = ("auc", "accuracy_above_guessing")
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,8 @@ def summarise(
         numbers = {name: _number(value) for name, value in _only(outputs).items()}
         metrics = {name: value for name, value in numbers.items() if value is not None}
         feature, name = slice_name(key, class_names)
+        if feature == "class":
+            metrics = {metric: value for metric, value in metrics.items() if metric not in BETWEEN_CLASSES}
         rows.append((key, SliceRow(name, feature, int(metrics.pop(COUNT, 0.0)), metrics)))
     rows.sort(key=lambda row: (len(row[0]), [(part[0], _sortable(part[1])) for part in row[0]]))
     pictures = next((_only(outputs) for key, outputs in plots if not tuple(key)), {})
@@ -136,8 +140,20 @@ def summarise(
 def _only(outputs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """The metrics of all outputs and sub keys in one; a model of this project has one output and no sub keys."""
     return {
-        name: value for sub_keys in outputs.values() for metrics in sub_keys.values() for name, value in metrics.items()
+        plain_name(name): value
+        for sub_keys in outputs.values()
+        for metrics in sub_keys.values()
+        for name, value in metrics.items()
     }
+
+
+def plain_name(name: str) -> str:
+    """A metric's name without the way in which classes are averaged.
+
+    >>> plain_name("macro_average: true\\n_auc")
+    'auc'
+    """
+    return name.rpartition("\n")[2].removeprefix("_")
 
 
 def _number(value: Any) -> float | None:

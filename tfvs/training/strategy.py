@@ -27,12 +27,23 @@ def make_strategy(num_devices: int | None = None) -> tf.distribute.Strategy:
             raise ResourceError("Too few GPUs", expected=wanted, received=len(gpus))
         return tf.distribute.MirroredStrategy([device.name for device in gpus[:wanted]])
     wanted = num_devices or 1
-    _configure_cpus(wanted)
+    reserve_devices(wanted)
     devices = [device.name for device in tf.config.list_logical_devices("CPU")][:wanted]
     return tf.distribute.MirroredStrategy(devices, cross_device_ops=tf.distribute.ReductionToOneDevice())
 
 
-def _configure_cpus(wanted: int) -> None:
+def reserve_devices(num_devices: int | None) -> None:
+    """Makes as many logical CPU devices as are wanted, where there is no GPU; before TensorFlow starts.
+
+    Args:
+      num_devices: As for :func:`make_strategy`.
+
+    Raises:
+      ResourceError: TensorFlow has already started with fewer.
+    """
+    wanted = num_devices or 1
+    if tf.config.list_physical_devices("GPU"):
+        return
     cpu = tf.config.list_physical_devices("CPU")[0]
     if len(tf.config.get_logical_device_configuration(cpu) or [None]) >= wanted:
         return

@@ -153,7 +153,7 @@ def train(
         write(f"resuming after epoch {initial_epoch}/{config.epochs}")
     if initial_epoch >= config.epochs:
         return []
-    os.makedirs(log_dir, exist_ok=True)
+    tf.io.gfile.makedirs(log_dir)
     all_callbacks: list[keras.callbacks.Callback] = [StopOnNonFinite()]
     if config.zoom_from is not None and config.zoom_to is not None:
         all_callbacks.append(

@@ -8,7 +8,7 @@ pytest.importorskip("tfx")
 
 import tensorflow as tf
 from tfx.orchestration import data_types, metadata
-from tfx.proto import example_gen_pb2
+from tfx.proto import example_gen_pb2, range_config_pb2
 from tfx.types import artifact_utils, standard_artifacts
 
 from components.saccade_example_gen import driver, executor
@@ -19,7 +19,7 @@ from tfvs.errors import ConfigError, TooManyRejectedError
 
 pytestmark = pytest.mark.tfx
 
-OPTIONS = {"proxy_height": 8, "proxy_width": 8, "tile_size": 32, "compression": "none"}
+OPTIONS = {"proxy_height": 8, "proxy_width": 8, "tile_size": 32, "compression": "none", "decoder": "direct"}
 
 
 def _properties(component):
@@ -60,7 +60,8 @@ def test_writes_artifacts_that_tfx_reads(tmp_path):
     assert set(artifact_utils.decode_split_names(examples.split_names)) <= {"train", "eval", "test"}
     assert examples.get_string_custom_property("payload_format") == "FORMAT_TF_EXAMPLE"
     assert examples.get_string_custom_property("file_format") == "tfrecords_gzip"
-    assert (pyramids.pyramid_root, pyramids.num_images) == (str(tmp_path / "p"), 20)
+    assert pyramids.get_string_custom_property("pyramid_root") == str(tmp_path / "p")
+    assert pyramids.get_int_custom_property("num_images") == 20
     assert json.loads((Path(pyramids.uri) / "manifest.json").read_text())["written"] == 20
     uri = artifact_utils.get_split_uri([examples], "train")
     files = [str(path) for path in Path(uri).iterdir()]
@@ -90,7 +91,20 @@ def test_the_newest_span_is_read(tmp_path):
     assert resolved["span"] == 12
     assert resolved["input_fingerprint"].startswith("5 images")
     _, pyramids = _do(component, tmp_path / "out")
-    assert pyramids.num_images == 5
+    assert pyramids.get_int_custom_property("num_images") == 5
+
+
+def test_the_newest_version_of_the_span_asked_for_is_read(tmp_path):
+    for folder, count in (("1/1", 2), ("1/2", 3), ("2/9", 4)):
+        write_folder(tmp_path / "in" / folder, count)
+    split = example_gen_pb2.Input.Split(name="all", pattern="{SPAN}/{VERSION}/*")
+    spans = range_config_pb2.RangeConfig(
+        static_range=range_config_pb2.StaticRange(start_span_number=1, end_span_number=1)
+    )
+    config = example_gen_pb2.Input(splits=[split])
+    resolved = _resolve(_component(tmp_path / "in", tmp_path / "p", input_config=config, range_config=spans))
+    assert (resolved["span"], resolved["version"]) == (1, 2)
+    assert resolved["input_fingerprint"].startswith("3 images")
 
 
 def test_too_many_rejects_leave_the_dead_letters_with_the_pyramids(tmp_path):

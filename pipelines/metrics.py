@@ -1,0 +1,69 @@
+"""Metrics of our own for TFMA."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tensorflow_model_analysis.metrics import metric_types, metric_util, multi_class_confusion_matrix_metrics
+
+SKILL = "accuracy_above_guessing"
+
+
+def skill(confusion: Mapping[tuple[int, int], float]) -> float:
+    """Accuracy less the share of the largest class: what a model knows beyond the best constant answer.
+
+    Args:
+      confusion: (true class, predicted class) → weight.
+
+    >>> skill({(0, 0): 6.0, (1, 0): 4.0})
+    0.0
+    >>> skill({(0, 0): 5.0, (0, 1): 1.0, (1, 1): 4.0})
+    0.3
+    """
+    of_class: dict[int, float] = {}
+    for (actual, _), weight in confusion.items():
+        of_class[actual] = of_class.get(actual, 0.0) + weight
+    total = sum(of_class.values())
+    right = sum(weight for (actual, predicted), weight in confusion.items() if actual == predicted)
+    return round((right - max(of_class.values(), default=0.0)) / total, 12) if total else 0.0
+
+
+class AccuracyAboveGuessing(metric_types.Metric):
+    """:func:`skill`. A model that guesses has at most 0, whatever the classes' shares are.
+
+    Args:
+      name: Of the metric.
+    """
+
+    def __init__(self, name: str = SKILL) -> None:
+        super().__init__(metric_util.merge_per_key_computations(_computations), name=name)
+
+
+def _computations(
+    name: str,
+    eval_config: Any = None,
+    model_name: str = "",
+    output_name: str = "",
+    example_weighted: bool = False,
+) -> list[Any]:
+    matrices = multi_class_confusion_matrix_metrics.multi_class_confusion_matrices(
+        thresholds=[-1.0],  # every example has a prediction
+        name=f"_{name}_matrix",
+        eval_config=eval_config,
+        model_name=model_name,
+        output_name=output_name,
+        example_weighted=example_weighted,
+    )
+    matrix_key = matrices[-1].keys[-1]
+    key = metric_types.MetricKey(
+        name=name, model_name=model_name, output_name=output_name, example_weighted=example_weighted
+    )
+
+    def result(metrics: Mapping[Any, Any]) -> dict[Any, float]:
+        return {key: skill(metrics[matrix_key].get(-1.0, {}))}
+
+    return [*matrices, metric_types.DerivedMetricComputation(keys=[key], result=result)]
+
+
+metric_types.register_metric(AccuracyAboveGuessing)

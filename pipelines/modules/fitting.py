@@ -1,0 +1,163 @@
+"""What the Trainer and the Tuner share: records and tiles in, a trained saccader out."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from pipelines.config import CHECKPOINTS, PYRAMIDS, PipelineConfig
+from tfvs.data.dataset import (
+    ProxySpec,
+    balanced_class_weights,
+    evaluation_dataset,
+    find_files,
+    read_labels,
+    training_dataset,
+)
+from tfvs.errors import ConfigError, DataError
+from tfvs.models.saccader import VariationalSaccader
+from tfvs.training.pictures import SaccadePictures
+from tfvs.training.strategy import make_strategy
+from tfvs.training.trainer import TrainConfig, train
+
+PICTURES = 8
+History = list[dict[str, float]]
+
+
+def with_hyperparameters(config: PipelineConfig, hyperparameters: Mapping[str, Any]) -> PipelineConfig:
+    """The configuration with a trial's values in it.
+
+    Args:
+      config: Of the pipeline.
+      hyperparameters: ``"train.<field>"`` or ``"model.<field>"`` → value.
+
+    Raises:
+      ConfigError: A name of another kind.
+    """
+    changed = {"train": dict(config.train), "model": dict(config.model)}
+    for name, value in hyperparameters.items():
+        part, _, field = name.partition(".")
+        if part not in changed or not field:
+            raise ConfigError("No such hyperparameter", expected="train.<field> or model.<field>", received=name)
+        changed[part][field] = value
+    return config.replace(**changed)
+
+
+def folder_for(config: PipelineConfig, fn_args: Any) -> str:
+    """A folder named after configuration, code and data: the same for every execution that trains the same.
+
+    Args:
+      config: With hyperparameters in it.
+      fn_args: ``tfx.components.FnArgs``.
+    """
+    key = "\n".join([config.to_json(), fn_args.custom_config["code"], *fn_args.train_files, *fn_args.eval_files])
+    return config.location(CHECKPOINTS, hashlib.sha256(key.encode()).hexdigest()[:16])
+
+
+def fit_saccader(
+    config: PipelineConfig,
+    train_patterns: Sequence[str],
+    eval_patterns: Sequence[str],
+    *,
+    folder: str,
+    write: Callable[[str], None],
+) -> tuple[VariationalSaccader, History]:
+    """Trains a saccader, or goes on where training stopped.
+
+    Args:
+      config: Of the pipeline.
+      train_patterns: Record files.
+      eval_patterns: Record files, evaluated after each epoch.
+      folder: Stable; ``checkpoints`` and ``logs`` (for TensorBoard, with ``history.csv``) lie below it.
+      write: Takes progress lines.
+
+    Returns:
+      The model, and what was logged in the epochs trained now.
+
+    Raises:
+      DataError: Labels outside the classes, or fewer images than one batch.
+    """
+    train_config = TrainConfig.from_dict(config.train)
+    train_files, eval_files = find_files(train_patterns), find_files(eval_patterns)
+    labels = read_labels(train_files)
+    _check_labels(labels, config, train_config.batch_size)
+    spec = ProxySpec(config.proxy_height, config.proxy_width, config.proxy_channels)
+    class_weights = balanced_class_weights(labels, len(config.class_names)) if train_config.balance_classes else None
+    steps_per_epoch = len(labels) // train_config.batch_size
+    logs = os.path.join(folder, "logs")
+
+    strategy = make_strategy(train_config.num_devices)
+    keras.utils.set_random_seed(train_config.seed)
+    with strategy.scope():
+        model = build_model(config, spec, dtype="mixed_float16" if train_config.mixed_precision else None)
+        history = train(
+            model,
+            lambda epoch: training_dataset(
+                train_files,
+                spec,
+                batch_size=train_config.batch_size,
+                steps_per_epoch=steps_per_epoch,
+                epochs=train_config.epochs,
+                initial_epoch=epoch,
+                seed=train_config.seed,
+                class_weights=class_weights,
+            ),
+            train_config,
+            steps_per_epoch=steps_per_epoch,
+            validation_data=evaluation_dataset(eval_files, spec, batch_size=train_config.batch_size),
+            checkpoint_dir=os.path.join(folder, "checkpoints"),
+            log_dir=logs,
+            callbacks=[SaccadePictures(logs, _pictured(eval_files, spec))],
+            write=write,
+        )
+    return model, history
+
+
+def build_model(config: PipelineConfig, spec: ProxySpec, *, dtype: str | None = None) -> VariationalSaccader:
+    """The saccader of a pipeline, with its weights made.
+
+    Args:
+      config: Of the pipeline.
+      spec: Shape of the proxies.
+      dtype: Keras dtype policy; None for float32.
+    """
+    model = VariationalSaccader(
+        num_classes=len(config.class_names), pyramid_roots=(config.location(PYRAMIDS),), dtype=dtype, **config.model
+    )
+    model.build(
+        {
+            "proxy": (None, spec.height, spec.width, spec.channels),
+            "image": (None, None, None, config.image_bands),
+        }
+    )
+    return model
+
+
+def _pictured(files: Sequence[str], spec: ProxySpec) -> dict[str, Any]:
+    """The first evaluation images, as the model takes them."""
+    inputs, _, weights = next(iter(evaluation_dataset(files, spec, batch_size=PICTURES, limit=PICTURES)))
+    return {name: value[weights > 0] for name, value in inputs.items()}
+
+
+def _check_labels(labels: np.ndarray, config: PipelineConfig, batch_size: int) -> None:
+    classes = len(config.class_names)
+    outside = sorted({int(label) for label in labels if not 0 <= label < classes})
+    if outside:
+        raise DataError(
+            "Trainer: labels outside the classes",
+            expected=f"0 to {classes - 1}",
+            received=outside[:10],
+            mend="Mend the manifest, or class_names of the pipeline",
+        )
+    if len(labels) < batch_size:
+        raise DataError(
+            "Trainer: fewer training images than one batch",
+            expected=f">= {batch_size}",
+            received=len(labels),
+            mend="Give more images, or a smaller train.batch_size",
+        )

@@ -1,0 +1,211 @@
+"""What can be found wrong before anything runs: each sentence names the component that would fail, and the mend."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import Counter
+from pathlib import Path
+
+from components.job import DEFAULT_SPLITS
+from components.options import PrepareOptions
+from components.readers import make_reader
+from components.records import split_of
+from components.sources import Rejected
+from pipelines.config import PYRAMIDS, PipelineConfig
+from tfvs.data.adobe5k import CLASS_NAMES as FIVEK_CLASSES
+from tfvs.errors import ConfigError, DataError, ResourceError, TooManyRejectedError
+from tfvs.models.saccader_config import SaccaderConfig
+from tfvs.training.trainer import TrainConfig
+
+SCHEMAS = Path(__file__).parent / "schemas"
+SPLITS = ("train", "eval", "test")
+# As the ExampleGen's own.
+MAX_REJECTED = 0.01
+# Below this the first pyramids would fill the disk.
+MINIMUM_FREE_BYTES = 100_000_000
+
+
+def check(config: PipelineConfig) -> None:
+    """Finds at the start what would otherwise fail an hour later. Reads lists, no pixels.
+
+    Raises:
+      ConfigError: The configuration contradicts itself.
+      DataError: The data folder is not there, empty, unreadable or in another layout; or a class or a split has too few
+        images.
+      ResourceError: The output folder cannot be written, or its disk is full.
+    """
+    check_config(config)
+    check_folder(config)
+    check_output(config)
+    check_counts(config, count_images(config))
+
+
+def check_config(config: PipelineConfig) -> None:
+    """Builds every component's own configuration, and compares them with each other.
+
+    Raises:
+      ConfigError: They cannot work, or not together.
+    """
+    model = saccader_config(config)
+    train = TrainConfig.from_dict(config.train)
+    prepare_options(config)
+    low, high = train.zoom_to or model.min_scale, train.zoom_from or model.max_scale
+    if low < model.min_scale or high > model.max_scale:
+        raise ConfigError(
+            "Trainer: the zoom leaves the model's range of scales",
+            expected=f"{model.min_scale} <= train.zoom_to <= train.zoom_from <= {model.max_scale}",
+            received=f"zoom_from {train.zoom_from}, zoom_to {train.zoom_to}",
+            mend="Change TFVS_TRAIN, or min_scale and max_scale of TFVS_MODEL",
+        )
+    if config.reader == "fivek" and tuple(config.class_names) != FIVEK_CLASSES:
+        raise ConfigError(
+            "SaccadeExampleGen: FiveK has classes of its own",
+            expected=FIVEK_CLASSES,
+            received=config.class_names,
+            mend="Leave class_names as it is, or use the reader 'folder' or 'manifest'",
+        )
+    schema = SCHEMAS / f"{config.name}.pbtxt"
+    if not schema.is_file():
+        raise ConfigError(
+            "ImportSchemaGen: the pipeline has no curated schema",
+            expected=schema,
+            received=f"name {config.name!r}",
+            mend="Copy the schema of another pipeline there and mend it",
+        )
+
+
+def saccader_config(config: PipelineConfig) -> SaccaderConfig:
+    """The model's own configuration."""
+    fixed = {"num_classes": len(config.class_names), "pyramid_roots": (config.location(PYRAMIDS),)}
+    if both := sorted(set(fixed) & set(config.model)):
+        raise ConfigError("Trainer: the pipeline itself sets some of the model's fields", received=both)
+    return SaccaderConfig.from_dict({**config.model, **fixed})
+
+
+def prepare_options(config: PipelineConfig) -> PrepareOptions:
+    """The ExampleGen's own options."""
+    return PrepareOptions(
+        proxy_height=config.proxy_height,
+        proxy_width=config.proxy_width,
+        proxy_channels=config.proxy_channels,
+        bands=config.image_bands,
+        tile_size=config.tile_size,
+        compression=config.compression,
+        max_side_px=config.max_side_px,
+    )
+
+
+def check_folder(config: PipelineConfig) -> None:
+    """The data are there.
+
+    Raises:
+      DataError: They are not.
+    """
+    data = Path(config.data)
+    if not data.exists():
+        raise DataError("The data folder is not there", received=data.resolve(), mend="Set TFVS_DATA to it")
+    if not os.access(data, os.R_OK):
+        raise DataError("The data folder cannot be read", received=data.resolve(), mend="Mend its permissions")
+    if data.is_dir() and not any(data.iterdir()):
+        raise DataError("The data folder is empty", received=data.resolve(), mend="Set TFVS_DATA to another")
+
+
+def check_output(config: PipelineConfig) -> None:
+    """The output folder can be written, and there is room.
+
+    Raises:
+      ResourceError: It cannot, or there is none.
+    """
+    try:
+        config.root.mkdir(parents=True, exist_ok=True)
+        probe = config.root / ".writable"
+        probe.write_bytes(b"")
+        probe.unlink()
+        free = shutil.disk_usage(config.root).free
+    except OSError as error:
+        raise ResourceError(
+            f"The output folder cannot be written: {error}", received=config.root, mend="Set TFVS_RUNS_ROOT to another"
+        ) from error
+    if free < MINIMUM_FREE_BYTES:
+        raise ResourceError(
+            "The output folder's disk is full",
+            expected=f">= {MINIMUM_FREE_BYTES:,} bytes",
+            received=f"{free:,} bytes",
+            mend="Free some space, or set TFVS_RUNS_ROOT to another disk; what is finished is used again",
+        )
+
+
+def count_images(config: PipelineConfig) -> dict[str, Counter[int]]:
+    """Images by split and label, as the reader lists them.
+
+    Raises:
+      DataError: The folder has another layout.
+      TooManyRejectedError: The list is wrong in too many places, for example in labels outside the classes.
+    """
+    names = None if config.reader == "fivek" else config.class_names
+    counts: dict[str, Counter[int]] = {split: Counter() for split in SPLITS}
+    listed, rejected = 0, []
+    for item in make_reader(config.reader, config.data, names).read():
+        listed += 1
+        if isinstance(item, Rejected):
+            rejected.append(item)
+            continue
+        split = item.split or split_of(item.image_id, DEFAULT_SPLITS)
+        counts.setdefault(split, Counter())[item.label] += 1
+    if len(rejected) > MAX_REJECTED * listed:
+        raise TooManyRejectedError(
+            f"SaccadeExampleGen: {len(rejected)} of {listed} images cannot be listed",
+            expected=f"at most {MAX_REJECTED:.0%}",
+            received=f"first {rejected[0].uri}: {rejected[0].reason}",
+            mend="Mend the list of images, or class_names of the pipeline",
+        )
+    return counts
+
+
+def check_counts(config: PipelineConfig, counts: dict[str, Counter[int]]) -> None:
+    """Every split and every class has enough images.
+
+    Raises:
+      DataError: One has not.
+    """
+    listed = sum(sum(labels.values()) for labels in counts.values())
+    outside = sorted({label for labels in counts.values() for label in labels} - set(range(len(config.class_names))))
+    if outside:
+        raise DataError(
+            "SaccadeExampleGen: labels outside the classes",
+            expected=f"0 to {len(config.class_names) - 1}",
+            received=outside[:10],
+            mend="Mend the list of images, or class_names of the pipeline",
+        )
+    if not listed:
+        raise DataError("SaccadeExampleGen: no images are listed", received=config.data, mend="Mend the list of images")
+    for split, component in (("eval", "Trainer"), ("test", "Evaluator")):
+        if not counts[split]:
+            raise DataError(
+                f"{component}: the split {split} has no images",
+                expected=f"train, eval and test among {listed} images",
+                received={name: sum(labels.values()) for name, labels in counts.items()},
+                mend="Give more images, or say the split of each",
+            )
+    batch = TrainConfig.from_dict(config.train).batch_size
+    training = counts["train"]
+    if sum(training.values()) < batch:
+        raise DataError(
+            "Trainer: fewer training images than one batch",
+            expected=f">= {batch}",
+            received=sum(training.values()),
+            mend="Give more images, or a smaller train.batch_size",
+        )
+    scarce = {
+        name: training[label]
+        for label, name in enumerate(config.class_names)
+        if training[label] < config.minimum_per_class
+    }
+    if scarce:
+        raise DataError(
+            "Trainer: too few training images of some classes",
+            expected=f">= {config.minimum_per_class} of each",
+            received=scarce,
+            mend="Give more images, or set TFVS_MINIMUM_PER_CLASS",
+        )

@@ -1,0 +1,90 @@
+"""What a new model and new data are compared with: the last ones before them.
+
+TFX's own strategies also find what the present run has just made, so that a model would be compared with itself when
+the same run is repeated, and be evaluated and pushed once more. These leave it out: the same run has the same inputs,
+and TFX's cache sees that.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tfx.v1 as tfx
+from tfx.types import artifact as artifacts
+
+MODEL, BLESSING, STATISTICS, CURRENT = "model", "model_blessing", "statistics", "current"
+Artifacts = dict[str, list[artifacts.Artifact]]
+
+
+class LatestOtherBlessedModel(tfx.dsl.experimental.ResolverStrategy):
+    """The newest blessed model that is not the current one; none at first."""
+
+    def resolve_artifacts(self, store: Any, input_dict: Artifacts) -> Artifacts | None:
+        """TFX calls it.
+
+        Args:
+          store: ML Metadata's.
+          input_dict: All ``model``, all ``model_blessing``, and the ``current`` model.
+
+        Returns:
+          The same keys, each with one artifact or none.
+        """
+        current = {artifact.id for artifact in input_dict[CURRENT]}
+        blessings = {
+            blessing.get_int_custom_property("current_model_id"): blessing
+            for blessing in sorted(input_dict[BLESSING], key=lambda artifact: artifact.id)
+            if blessing.get_int_custom_property("blessed") == 1
+        }
+        others = [model for model in input_dict[MODEL] if model.id in blessings and model.id not in current]
+        found = sorted(others, key=lambda artifact: artifact.id)[-1:]
+        return {MODEL: found, BLESSING: [blessings[model.id] for model in found], CURRENT: input_dict[CURRENT]}
+
+
+class LatestOtherStatistics(tfx.dsl.experimental.ResolverStrategy):
+    """The newest statistics that are not the current ones; at first the current ones, from which nothing drifts."""
+
+    def resolve_artifacts(self, store: Any, input_dict: Artifacts) -> Artifacts | None:
+        """TFX calls it.
+
+        Args:
+          store: ML Metadata's.
+          input_dict: All ``statistics``, and the ``current`` ones.
+
+        Returns:
+          The same keys, with one artifact each.
+        """
+        current = {artifact.id for artifact in input_dict[CURRENT]}
+        others = [artifact for artifact in input_dict[STATISTICS] if artifact.id not in current]
+        found = sorted(others, key=lambda artifact: artifact.id)[-1:]
+        return {STATISTICS: found or input_dict[CURRENT], CURRENT: input_dict[CURRENT]}
+
+
+def previous_blessed_model(current: Any, *, stock: bool = False) -> Any:
+    """The node that finds the model to compare with.
+
+    Args:
+      current: Channel of the model that is judged.
+      stock: Use TFX's own strategy, the only one that Kubeflow knows.
+    """
+    channels: dict[str, Any] = {
+        MODEL: tfx.dsl.Channel(type=tfx.types.standard_artifacts.Model),
+        BLESSING: tfx.dsl.Channel(type=tfx.types.standard_artifacts.ModelBlessing),
+    }
+    strategy: Any = tfx.dsl.experimental.LatestBlessedModelStrategy
+    if not stock:
+        strategy, channels[CURRENT] = LatestOtherBlessedModel, current
+    return tfx.dsl.Resolver(strategy_class=strategy, **channels).with_id("latest_blessed_model")
+
+
+def previous_statistics(current: Any, *, stock: bool = False) -> Any:
+    """The node that finds the data to compare with.
+
+    Args:
+      current: Channel of the statistics that are judged.
+      stock: Use TFX's own strategy, the only one that Kubeflow knows.
+    """
+    channels: dict[str, Any] = {STATISTICS: tfx.dsl.Channel(type=tfx.types.standard_artifacts.ExampleStatistics)}
+    strategy: Any = tfx.dsl.experimental.LatestArtifactStrategy
+    if not stock:
+        strategy, channels[CURRENT] = LatestOtherStatistics, current
+    return tfx.dsl.Resolver(strategy_class=strategy, **channels).with_id("previous_statistics")

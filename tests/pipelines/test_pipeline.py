@@ -1,0 +1,57 @@
+"""The pipeline as it is built: its parts, what depends on what, and what TFX's cache sees."""
+
+import shutil
+
+import pytest
+
+pytest.importorskip("tfx", reason="TFX is not installed")
+
+from pipelines.config import PipelineConfig
+from pipelines.pipeline import code_version, create_pipeline, training_config
+from tests.e2e.command import ROOT
+from tfvs.data.adobe5k import CLASS_NAMES
+
+pytestmark = pytest.mark.tfx
+DEFAULT = PipelineConfig(
+    name="adobe5k", data="data", reader="fivek", class_names=CLASS_NAMES, compression="jpeg", infra_validation=False
+)
+ALWAYS = [
+    "SaccadeExampleGen", "StatisticsGen", "SchemaGen", "ImportSchemaGen", "ExampleValidator", "previous_statistics",
+    "DistributionValidator", "Trainer", "latest_blessed_model", "Evaluator", "Pusher",
+]  # fmt: skip
+
+
+def build(**changes):
+    return {node.id: node for node in create_pipeline(DEFAULT.replace(**changes)).components}
+
+
+def test_components_and_options() -> None:
+    assert sorted(build()) == sorted(ALWAYS)
+    assert sorted(build(tuner_trials=2)) == sorted([*ALWAYS, "Tuner"])
+    validated = build(infra_validation=True)
+    assert sorted(validated) == sorted([*ALWAYS, "InfraValidator"])
+    assert validated["Pusher"].inputs["infra_blessing"] is not None
+
+
+def test_building_reads_no_data_and_writes_no_file(tmp_path) -> None:
+    build(runs_root=str(tmp_path / "runs"), data=str(tmp_path / "data"))
+    assert [path for path in tmp_path.rglob("*") if not path.is_dir()] == []
+
+
+def test_the_trainer_sees_every_change_but_the_judges(tmp_path) -> None:
+    def given(**changes):
+        return build(**changes)["Trainer"].exec_properties["custom_config"]
+
+    assert given() == given(minimum_accuracy=0.9, maximum_drop=0.5, minimum_skill=0.3, ingest_workers=1)
+    assert given() != given(train={"epochs": 3})
+    assert given() != given(model={"num_steps": 5})
+    assert training_config(DEFAULT).train == DEFAULT.train
+
+
+def test_a_change_in_the_library_is_a_change_for_the_cache(tmp_path) -> None:
+    for folder in ("tfvs", "pipelines/modules"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    assert code_version(tmp_path) == code_version(ROOT) == code_version()
+    layer = tmp_path / "tfvs" / "layers" / "vrnn_cell.py"
+    layer.write_text(layer.read_text() + "\n")
+    assert code_version(tmp_path) != code_version()
