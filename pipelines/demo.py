@@ -42,21 +42,21 @@ def make_data(runs: Path, digits: str, write: Write) -> Path:
 
 
 @contextmanager
-def served(config: PipelineConfig, log: Path) -> Iterator[str]:
-    """The embedded server on the pushed model, on a free port; yields ``host:port``."""
+def served(config: PipelineConfig, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """The embedded server on the pushed model, on a free port; yields its process while the model still loads."""
     command = [sys.executable, "-m", "tfvs.serving.server", "--port=0", f"--model_name={config.name}"]
     command.append(f"--model_base_path={config.serving_root}")
     with log.open("w") as output:
         process = subprocess.Popen(command, cwd=REPOSITORY, stdout=output, stderr=subprocess.STDOUT)
     try:
-        yield _address(process, log)
+        yield process
     finally:
         process.terminate()
         process.wait()
 
 
 def _address(process: subprocess.Popen[bytes], log: Path) -> str:
-    """Waits for the line in which the server says where it listens."""
+    """``host:port``, from the line in which the server says where it listens."""
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline and process.poll() is None:
         if match := _LISTENS.search(log.read_text()):
@@ -78,10 +78,12 @@ def show(pipeline: str, environ: Mapping[str, str], write: Write) -> None:
             expected=f"accuracy >= {config.minimum_accuracy} on the test split",
             mend=f"See {config.root / 'tfx.log'}",
         )
-    sheet, correct, asked = _ask(config, write)
-    from pipelines.report import write_config_report
+    log = config.root / "server.log"
+    with served(config, log) as server:
+        from pipelines.report import write_config_report
 
-    report = write_config_report(config)
+        report = write_config_report(config)  # while the server loads the model
+        sheet, correct, asked = _ask(config, _address(server, log), write)
     write(f"{correct} of {asked} right")
     write(f"saccade sheet   {sheet}")
     write(f"run report      {report}")
@@ -90,7 +92,7 @@ def show(pipeline: str, environ: Mapping[str, str], write: Write) -> None:
     write(f"serve it with   tfvs serve --model_name={config.name} --model_base_path={config.serving_root}")
 
 
-def _ask(config: PipelineConfig, write: Write) -> tuple[Path, int, int]:
+def _ask(config: PipelineConfig, server: str, write: Write) -> tuple[Path, int, int]:
     import tensorflow as tf
 
     from pipelines.report import split_files
@@ -106,15 +108,14 @@ def _ask(config: PipelineConfig, write: Write) -> tuple[Path, int, int]:
         raise DataError("The run has no Examples", received=config.metadata_path)
     records = read_records(split_files(examples.uri, "test")).take(SHEET_ROWS).as_numpy_iterator()
     answers = []
-    with served(config, config.root / "server.log") as server:
-        write(f"asking {server} over gRPC")
-        options = ClientOptions(server=server, model_name=config.name, pyramid_root=str(config.pyramid_root))
-        with connect(options) as client:
-            for record in map(from_example, map(tf.train.Example.FromString, records)):
-                answer = client.predict(config.pyramid_root / record.pyramid_uri)
-                write(f"  {record.image_id}: {answer}; it is {config.class_names[record.label]}")
-                if answer.probabilities is not None:
-                    answers.append(Answer(record, answer.probabilities, answer.boxes, answer.kl, answer.entropy))
+    write(f"asking {server} over gRPC")
+    options = ClientOptions(server=server, model_name=config.name, pyramid_root=str(config.pyramid_root))
+    with connect(options) as client:
+        for record in map(from_example, map(tf.train.Example.FromString, records)):
+            answer = client.predict(config.pyramid_root / record.pyramid_uri)
+            write(f"  {record.image_id}: {answer}; it is {config.class_names[record.label]}")
+            if answer.probabilities is not None:
+                answers.append(Answer(record, answer.probabilities, answer.boxes, answer.kl, answer.entropy))
     saccades = to_saccades(answers, config.pyramid_root, config.class_names)
     sheet = write_saccade_sheet(config.root / "saccades.png", saccades, heading=config.name)
     return sheet, sum(answer.right for answer in answers), len(answers)

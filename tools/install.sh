@@ -18,7 +18,8 @@ if ! [ -x "$venv/bin/python" ] || ! is_310 "$venv/bin/python"; then
 fi
 export VIRTUAL_ENV="$PWD/$venv"
 "$venv/bin/python" -m pip install -q --disable-pip-version-check -r requirements/installer.txt
-"$venv/bin/uv" pip sync -q requirements/lock.txt
+# Compiled once here, on all cores: TFX alone imports thousands of modules, in several processes.
+"$venv/bin/uv" pip sync -q --compile-bytecode requirements/lock.txt
 "$venv/bin/uv" pip install -q -r requirements/installer.txt
 "$venv/bin/uv" pip install -q --no-deps --no-build-isolation -e .
 # TFX's own command with one more option (see pipelines/tfx_cli.py); every stock command passes through.

@@ -18,4 +18,4 @@ if [ ! -e "$venv/.installed" ] || [ setup.py -nt "$venv/.installed" ]; then
   touch "$venv/.installed"
 fi
 "$venv/bin/python" -c 'import tensorflow, keras; print("TensorFlow", tensorflow.__version__, "Keras", keras.__version__)'
-exec "$venv/bin/python" -m pytest -q -m "not slow and not e2e and not tfx" --ignore=tests/components --ignore=tests/pipelines ${TESTS:-}
+exec "$venv/bin/python" -m pytest -q -n auto --maxprocesses 4 --dist worksteal -m "not slow and not e2e and not tfx" --ignore=tests/components --ignore=tests/pipelines ${TESTS:-}
