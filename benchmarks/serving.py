@@ -219,7 +219,8 @@ def measure(folder: Path, side: int, seconds: float, clients: list[int]) -> dict
 @click.option("--side", default=30_000, help="Side of the image, pixels.")
 @click.option("--seconds", default=10.0, help="Of each measurement.")
 @click.option("--clients", default="1,8,64", help="How many at a time.")
-def main(side: int, seconds: float, clients: str) -> None:
+@click.option("--output", type=click.Path(path_type=Path), help="JSON file for the figures; a plot goes beside it.")
+def main(side: int, seconds: float, clients: str, output: Path | None) -> None:
     """Measures serving on this machine."""
     with tempfile.TemporaryDirectory() as folder:
         results = measure(Path(folder), side, seconds, [int(count) for count in clients.split(",")])
@@ -227,7 +228,30 @@ def main(side: int, seconds: float, clients: str) -> None:
         click.echo(f"{key}:" if isinstance(value, dict) else f"{key}: {value}")
         for name, figures in value.items() if isinstance(value, dict) else ():
             click.echo(f"  {name}: {figures}")
+    if output is not None:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(json.dumps(results, indent=2) + "\n")
+        draw(results, output.with_suffix(".png"))
     click.echo(json.dumps(results))
+
+
+def draw(results: dict[str, Any], path: Path) -> None:
+    """Requests per second and median latency over the number of clients, with and without batching."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 2.8), layout="constrained")
+    for axes, key, label in zip(
+        figure.subplots(1, 2), ("requests_per_s", "p50_ms"), ("requests per second", "median latency, ms"), strict=True
+    ):
+        for name in ("plain", "batching"):
+            loads = {int(k.split()[0]): v[key] for k, v in results[name].items() if k.endswith(" clients")}
+            axes.plot(list(loads), list(loads.values()), marker="o", label=name)
+        axes.set(xscale="log", ylim=(0, None), xlabel="clients", ylabel=label)
+        axes.set_xticks(list(loads), map(str, loads))
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.minorticks_off()
+    axes.legend(frameon=False)
+    figure.savefig(path, dpi=120)
 
 
 if __name__ == "__main__":

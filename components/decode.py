@@ -59,6 +59,12 @@ class Refused:
     reason: str
 
 
+def limit_libvips() -> None:
+    """Has libvips remember nothing, since each file comes once, and use one thread, since each core has a worker."""
+    pyvips.cache_set_max(0)
+    pyvips.concurrency_set(1)
+
+
 def decode(task: Task) -> Decoded | Refused:
     """Writes the pyramid where it is not there yet, and makes the proxy.
 

@@ -89,18 +89,13 @@ def _describe(status: int) -> str:
 
 def serve(pipe: Connection) -> None:
     """Decodes until the pipe closes."""
-    import pyvips
+    from components.decode import decode, limit_libvips
 
-    from components.decode import decode
-
-    # Different files stream through, so libvips need not remember operations; there is a decoder per worker, and a
-    # worker per core.
-    pyvips.cache_set_max(0)
-    pyvips.concurrency_set(1)
+    limit_libvips()
     while True:
         try:
             task = pipe.recv()
-        except EOFError:
+        except (EOFError, ConnectionError):  # closed, or gone with its process
             return
         answer: tuple[bool, Any]
         try:

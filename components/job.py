@@ -25,7 +25,7 @@ from components.options import FORMAT_VERSION, PrepareOptions
 from components.readers import Reader
 from components.sources import Source
 from components.transforms import Layout, PrepareRecords
-from tfvs.errors import ConfigError, DataError, ResourceError, TooManyRejectedError
+from tfvs.errors import ConfigError, DataError, ResourceError, TfvsError, TooManyRejectedError
 from tfvs.version import __version__
 
 MANIFEST = "manifest.json"
@@ -82,7 +82,7 @@ def run_job(job: Job, make_pipeline: Callable[[], beam.Pipeline]) -> dict[str, A
 
     Raises:
       DataError: Nothing is listed, or images got lost between listing and writing.
-      ResourceError: The outputs cannot be written.
+      ResourceError: The outputs cannot be written, or the pipeline failed: a worker died, the disk is full.
       TooManyRejectedError: Raised after everything is written.
     """
     _prepare_folders(job)
@@ -91,7 +91,17 @@ def run_job(job: Job, make_pipeline: Callable[[], beam.Pipeline]) -> dict[str, A
         layout = Layout(job.records_root, job.pyramid_root, summary_path, progress, job.num_shards, dict(job.splits))
         pipeline = make_pipeline()
         _ = pipeline | "Prepare" >> PrepareRecords(job.reader, job.options, layout)
-        pipeline.run().wait_until_finish()
+        try:
+            pipeline.run().wait_until_finish()
+        except TfvsError:
+            raise
+        except Exception as error:  # runners pass on what happened in a worker as text in an error of their own
+            told = str(error).strip().splitlines() or [repr(error)]
+            raise ResourceError(
+                "The pipeline failed, so there are no records",
+                received=told[-1][:400],
+                mend="Mend it, or look into the runner's log if a worker died, and start again: what is done is kept",
+            ) from error
     summary = _read_summary(summary_path)
     manifest = make_manifest(summary, job.options)
     _reconcile(summary, job.records_root)
@@ -125,7 +135,8 @@ def make_manifest(summary: dict[str, Any], options: PrepareOptions) -> dict[str,
         "shards": [
             {name: shard[name] for name in ("path", "count", "file_bytes", "sha256")} for shard in summary["shards"]
         ],
-        "options": options.to_dict(),
+        # Where images are decoded changes no byte of what is written.
+        "options": {name: value for name, value in options.to_dict().items() if name != "decoder"},
         "format_version": FORMAT_VERSION,
         "versions": {
             "tfvs": __version__,

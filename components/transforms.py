@@ -20,7 +20,7 @@ from apache_beam.pvalue import AsIter, AsSingleton, TaggedOutput
 
 from components import files
 from components.convert import convert
-from components.decode import decode
+from components.decode import decode, limit_libvips
 from components.decoder import Decoder
 from components.options import PrepareOptions
 from components.readers import Reader
@@ -110,16 +110,11 @@ class Convert(beam.DoFn):
         self._decoder: Decoder | None = None
 
     def setup(self) -> None:
-        """Once a worker: different files stream through, so libvips need not remember operations.
-
-        Beam has a worker per core, so libvips' own threads would only get in each other's way.
-        """
-        import pyvips
-
-        pyvips.cache_set_max(0)
-        pyvips.concurrency_set(1)
+        """Once a worker: its decoder."""
         if self._options.decoder == "subprocess":
             self._decoder = Decoder()
+        else:
+            limit_libvips()
 
     def teardown(self) -> None:
         """Ends the decoder's process."""

@@ -60,6 +60,9 @@ def serve(**options: object) -> None:
 @click.option("--pyramid_root", default="", help="Local folder that is the first image root of the model.")
 @click.option("--timeout_s", default=30.0, help="Deadline of one request.")
 @click.option("--tls_ca", default="", help="PEM of the authority to trust; turns TLS on.")
+@click.option("--tls_key", default="", help="PEM of this client's key, where the server verifies clients.")
+@click.option("--tls_certificate", default="", help="PEM of this client's certificate.")
+@click.option("--metadata", multiple=True, help="KEY=VALUE sent with each request; repeatable.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def predict(images: tuple[str, ...], as_json: bool, **options: object) -> None:
     """Classify images, and say where the model looked."""

@@ -14,8 +14,9 @@ def write_png(path: Path, *, seed: int = 0, height: int = 48, width: int = 64) -
     return path
 
 
-def write_folder(root: Path, count: int, *, classes: int = 2) -> Path:
+def write_folder(root: Path, count: int, *, classes: int = 2, side: int = 0) -> Path:
     """``root/class<k>/<number>.png``."""
     for index in range(count):
-        write_png(root / f"class{index % classes}" / f"{index:04d}.png", seed=index)
+        size = {"height": side, "width": side} if side else {}
+        write_png(root / f"class{index % classes}" / f"{index:04d}.png", seed=index, **size)
     return root

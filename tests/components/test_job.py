@@ -15,7 +15,8 @@ from tests.components.images import write_folder, write_png
 from tfvs.data.example import from_example
 from tfvs.errors import ConfigError, DataError, TooManyRejectedError
 
-OPTIONS = PrepareOptions(proxy_height=8, proxy_width=8, tile_size=32, compression="none")
+OPTIONS = PrepareOptions(proxy_height=8, proxy_width=8, tile_size=32, compression="none", decoder="direct")
+IN_CHILDREN = OPTIONS.replace(decoder="subprocess")
 
 
 def make_job(data: Path, output: Path, reader: str = "folder", **fields) -> Job:
@@ -61,7 +62,7 @@ def test_records_are_the_same_bytes_whatever_the_workers(tmp_path):
     write_folder(tmp_path / "in", 20)
     run(make_job(tmp_path / "in", tmp_path / "one"))
     run(
-        make_job(tmp_path / "in", tmp_path / "two"),
+        make_job(tmp_path / "in", tmp_path / "two", options=IN_CHILDREN),
         "--direct_running_mode=multi_threading",
         "--direct_num_workers=2",
     )
@@ -172,7 +173,7 @@ def test_a_bucket_like_file_system_serves_for_everything(tmp_path):
 
     write_folder(tmp_path / "in", 5)
     bucket = f"{SCHEME}://{tmp_path}"
-    job = Job(make_reader("folder", f"{bucket}/in"), OPTIONS, f"{bucket}/out/r", f"{bucket}/out/p")
+    job = Job(make_reader("folder", f"{bucket}/in"), IN_CHILDREN, f"{bucket}/out/r", f"{bucket}/out/p")
     for _ in range(2):  # the second time finds the pyramids
         assert run(job)["written"] == 5
     records = [record for split in read_records(tmp_path / "out").values() for record in split]

@@ -3,18 +3,20 @@
 import os
 import subprocess
 import sys
+import tarfile
 import time
 from pathlib import Path
 
 import pytest
 
 from tests.components.images import write_folder
-from tests.components.test_job import contents, make_job, run
+from tests.components.test_job import IN_CHILDREN, contents, make_job, run
 
 ROOT = Path(__file__).resolve().parents[2]
 
 POOL = """
 import sys
+import tarfile
 from apache_beam.runners.worker.worker_pool_main import BeamFnExternalWorkerPoolServicer
 address, server = BeamFnExternalWorkerPoolServicer.start(use_process=True, port=0)
 print(address, flush=True)
@@ -23,6 +25,7 @@ server.stop(0)
 """
 JOB_SERVICE = """
 import sys
+import tarfile
 from apache_beam.runners.portability.local_job_service import LocalJobServicer
 servicer = LocalJobServicer()
 print(servicer.start_grpc_server(0), flush=True)
@@ -54,7 +57,7 @@ def test_two_processes_of_the_direct_runner(tmp_path):
     write_folder(tmp_path / "in", 24)
     run(make_job(tmp_path / "in", tmp_path / "one"))
     run(
-        make_job(tmp_path / "in", tmp_path / "two"),
+        make_job(tmp_path / "in", tmp_path / "two", options=IN_CHILDREN),
         "--direct_running_mode=multi_processing",
         "--direct_num_workers=2",
     )
@@ -72,7 +75,7 @@ def test_portable_runner_with_external_workers(tmp_path):
         endpoint = service.stdout.readline().strip()
         started = time.monotonic()
         run(
-            make_job(tmp_path / "in", tmp_path / "two"),
+            make_job(tmp_path / "in", tmp_path / "two", options=IN_CHILDREN),
             "--runner=PortableRunner",
             f"--job_endpoint=localhost:{endpoint.rpartition(':')[2]}",
             "--environment_type=EXTERNAL",
@@ -106,3 +109,14 @@ def test_every_engine_is_documented():
     text = " ".join(_documented_options())
     for name in ("PortableRunner", "FlinkRunner", "SparkRunner", "DataflowRunner", "multi_processing"):
         assert name in text
+
+
+def test_setup_file_ships_what_workers_import(tmp_path):
+    """What Beam does with --setup_file: it makes a source distribution and installs it on the workers."""
+    command = [sys.executable, "setup.py", "-q", "egg_info", "--egg-base", tmp_path, "sdist", "--dist-dir", tmp_path]
+    subprocess.run(list(map(str, command)), cwd=ROOT, check=True, capture_output=True)
+    (archive,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(archive) as tar:
+        shipped = {name.partition("/")[2] for name in tar.getnames()}
+    for package in ("tfvs", "components"):
+        assert {str(path.relative_to(ROOT)) for path in (ROOT / package).rglob("*.py")} <= shipped

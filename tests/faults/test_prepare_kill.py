@@ -1,4 +1,4 @@
-"""The job killed with ``kill -9`` at random points and started again ends with the same bytes."""
+"""The job or one of its workers, killed with ``kill -9`` and started again, ends with the same bytes."""
 
 import contextlib
 import os
@@ -9,9 +9,11 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.components.images import write_folder
+from tfvs.errors import ResourceError
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGES = 150
@@ -93,4 +95,38 @@ def test_ten_kills_and_the_same_bytes(tmp_path):
     assert killed >= KILLS // 2
     assert runner.run()[0] == 0
     runner.close()
+    assert _contents(tmp_path / "killed") == _contents(tmp_path / "whole")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_killed_worker_fails_the_job_and_the_next_run_gives_the_same_bytes(tmp_path):
+    data = write_folder(tmp_path / "in", 60, side=500)
+    workers = ("--", "--direct_running_mode=multi_processing", "--direct_num_workers=2")
+
+    def start(output: Path, *beam_args: str) -> subprocess.Popen:
+        command = [sys.executable, "-m", "components.prepare", "--compression=deflate", f"--input={data}"]
+        return subprocess.Popen(
+            [*command, f"--output={output}", *beam_args], cwd=ROOT, stderr=subprocess.PIPE, text=True
+        )
+
+    broken = start(tmp_path / "killed", *workers)
+    victim = None
+    while victim is None:
+        assert broken.poll() is None, "the job ended before a worker could be killed"
+        time.sleep(0.05)
+        running = [
+            child
+            for child in psutil.Process(broken.pid).children(recursive=True)
+            if child.name().startswith("python") and "sdk_worker_main" in " ".join(child.cmdline())
+        ]
+        if len(running) == 2 and len(list((tmp_path / "killed").rglob("*.tif"))) >= 5:
+            victim = running[0]
+    victim.kill()
+    _, said = broken.communicate(timeout=300)
+    assert broken.returncode == ResourceError.exit_code
+    assert "error: The pipeline failed" in said
+    assert not list((tmp_path / "killed" / "records").rglob("manifest.json"))
+    for output, arguments in ((tmp_path / "killed", workers), (tmp_path / "whole", ())):
+        assert start(output, *arguments).wait(300) == 0
     assert _contents(tmp_path / "killed") == _contents(tmp_path / "whole")

@@ -10,11 +10,15 @@ import pyvips
 import tensorflow as tf
 
 from tfvs.images.pyramid import write_pyramid
+from tfvs.images.tile_index import read_index
 from tfvs.models.saccader import VariationalSaccader
 from tfvs.serving.export import ROOTS_FILE, export_saved_model
+from tfvs.serving.proxy import proxy_from_pyramid
+from tfvs.serving.pyramid_inputs import pyramid_inputs
 
 CLASS_NAMES = ("cat", "dog", "wärze")
 PROXY_SIZE = (24, 32)
+PROXY_SHAPE = (*PROXY_SIZE, 3)
 CROP_SIZE = 16
 NUM_STEPS = 2
 MAX_IMAGE_PX = 1500 * 1500
@@ -88,3 +92,10 @@ def write_picture_pyramid(path: Path, pixels: np.ndarray) -> Path:
     """A lossless pyramid; its tiles are small, so that it has every level a crop may ask for."""
     write_pyramid(pyvips.Image.new_from_array(pixels), path, tile_size=32, compression="deflate")
     return path
+
+
+def pyramid_request(root: Path, name: str, path: str | None = None) -> dict[str, np.ndarray]:
+    """Inputs of ``predict_pyramids`` for a pyramid under the root, under its own name or another path."""
+    index = read_index(root / name)
+    proxy = proxy_from_pyramid(root / name, index, PROXY_SHAPE)[np.newaxis]
+    return {"proxy": proxy, **pyramid_inputs(name if path is None else path, index)}

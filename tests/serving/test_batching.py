@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.serving.calls import wait_until
 from tests.serving.toy import request, write_toy
 from tfvs.errors import ConfigError
 from tfvs.serving.batching import BatchingParameters, BatchingRunner
@@ -40,14 +41,6 @@ def rows(*values: float) -> dict[str, np.ndarray]:
 
 def active() -> bool:
     return True
-
-
-def wait_until(condition) -> None:
-    for _ in range(3000):
-        if condition():
-            return
-        threading.Event().wait(0.01)
-    raise AssertionError("the condition did not come true within 30 s")
 
 
 def test_requests_that_wait_run_together_and_get_their_own_rows(servable):

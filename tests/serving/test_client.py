@@ -23,6 +23,8 @@ def root(tmp_path_factory) -> Path:
     pixels = picture(640, 832, seed=3)
     write_picture_pyramid(folder / "a.tif", pixels)
     write_image(folder / "a.png", pixels)
+    foreign = {"tile": True, "pyramid": True, "tile_width": 32, "tile_height": 32, "compression": "deflate"}
+    write_image(folder / "subifd.tif", pixels, subifd=True, **foreign)
     return folder
 
 
@@ -42,7 +44,8 @@ def server(base):
 
 def test_the_three_ways_agree(server, root):
     answers = {}
-    for way, name in (("pyramids", "a.tif"), ("crops", "a.png"), ("crops", "a.tif"), ("images", "a.png")):
+    ways = [("pyramids", "a.tif"), ("crops", "a.png"), ("crops", "a.tif"), ("images", "a.png"), ("crops", "subifd.tif")]
+    for way, name in ways:
         with connect(ClientOptions(server=server, way=way, pyramid_root=str(root))) as client:
             answer = client.predict(root / name)
         assert answer.valid, answer.reason
@@ -107,6 +110,13 @@ def test_many_paths_keep_their_order_and_a_bad_one_fails_alone(server, root, tmp
     assert all(answer.reason for _, answer in answers[1:3])
 
 
+def test_batch_mode_shows_its_progress(server, root, capsys):
+    with connect(ClientOptions(server=server)) as client:
+        answers = list(predict_paths(client, [str(root / "a.png")] * 3, progress=True))
+    assert len(answers) == 3
+    assert "3/3" in capsys.readouterr().err
+
+
 def test_a_plain_image_is_no_pyramid(server, root):
     with connect(ClientOptions(server=server, way="pyramids")) as client, pytest.raises(ImageError, match="no pyramid"):
         client.predict(root / "a.png")
@@ -140,3 +150,9 @@ def test_predict_command_writes_json_lines(server, root):
     missing = CliRunner().invoke(cli.cli, ["predict", str(root / "none.png"), "--server", server])
     assert missing.exit_code == 4
     assert "no answer: The image cannot be opened" in missing.output
+
+
+def test_predict_command_runs_a_model_in_process(base, root):
+    result = CliRunner().invoke(cli.cli, ["predict", str(root / "a.png"), "--model", str(base), "--json"])
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout.splitlines()[0])["label"] in CLASS_NAMES

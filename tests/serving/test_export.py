@@ -16,10 +16,12 @@ from tests.serving.saccaders import (
     CROP_SIZE,
     MAX_IMAGE_PX,
     NUM_STEPS,
+    PROXY_SHAPE,
     PROXY_SIZE,
     adapt,
     export_small,
     picture,
+    pyramid_request,
     small_saccader,
     write_picture_pyramid,
 )
@@ -28,11 +30,9 @@ from tfvs.errors import DataError, InputError
 from tfvs.images.tile_index import read_index
 from tfvs.serving import export
 from tfvs.serving.proxy import proxy_from_pyramid
-from tfvs.serving.pyramid_inputs import pyramid_inputs
 from tfvs.serving.servable import Servable
 
 OUTPUTS = {"probabilities", "classes", "labels", "boxes", "boxes_px", "kl", "entropy", "valid", "reason"}
-SHAPE = (*PROXY_SIZE, 3)
 
 
 @pytest.fixture(scope="module")
@@ -47,12 +47,6 @@ def root(tmp_path_factory) -> Path:
 def servable(root, exported, tmp_path_factory) -> Servable:
     path = adapt(exported, tmp_path_factory.mktemp("saccader"), [root])
     return Servable("saccader", 1, str(path))
-
-
-def pyramid_request(root: Path, name: str, path: str | None = None) -> dict[str, np.ndarray]:
-    index = read_index(root / name)
-    proxy = proxy_from_pyramid(root / name, index, SHAPE)[np.newaxis]
-    return {"proxy": proxy, **pyramid_inputs(name if path is None else path, index)}
 
 
 def stack(requests: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
@@ -70,7 +64,7 @@ def stack(requests: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
 
 def example(root: Path, name: str, uri: str | None = None, proxy: bytes | None = None) -> bytes:
     index = read_index(root / name)
-    pixels = proxy_from_pyramid(root / name, index, SHAPE)
+    pixels = proxy_from_pyramid(root / name, index, PROXY_SHAPE)
     encoded = tf.io.encode_png(tf.cast(tf.round(pixels * 255), tf.uint8)).numpy()
     record = contract.ImageRecord(name, 0, "", proxy or encoded, uri or name, index)
     return contract.to_example(record).SerializeToString()

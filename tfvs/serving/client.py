@@ -48,6 +48,8 @@ class ClientOptions(Config):
         paths.
       timeout_s: Deadline of one request.
       tls_ca: PEM file of the authority to trust; turns TLS on.
+      tls_key: PEM file of the client's key, where the server verifies clients.
+      tls_certificate: PEM file of the client's certificate.
       metadata: ``key=value`` pairs sent with each request.
     """
 
@@ -58,6 +60,8 @@ class ClientOptions(Config):
     pyramid_root: str = ""
     timeout_s: float = 30.0
     tls_ca: str = ""
+    tls_key: str = ""
+    tls_certificate: str = ""
     metadata: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -76,6 +80,8 @@ def connect(options: ClientOptions) -> SaccadeClient:
         model_name=options.model_name,
         timeout_s=options.timeout_s,
         tls_ca=options.tls_ca,
+        tls_key=options.tls_key,
+        tls_certificate=options.tls_certificate,
         metadata=options.metadata,
     )
     return SaccadeClient(GrpcTransport(connection), way=options.way, pyramid_root=options.pyramid_root)

@@ -28,6 +28,7 @@ class PathGuard:
 
     def __init__(self, image_roots: Sequence[str] = ()) -> None:
         self._narrower = [os.path.realpath(root) for root in image_roots]
+        self._roots: dict[str, tuple[tuple[int, int], list[str]]] = {}  # of each model, as its file was last
 
     def narrow(self, servable: Servable, signature_name: str, inputs: Arrays) -> Arrays:
         """The inputs, with every path that is not allowed replaced.
@@ -37,7 +38,9 @@ class PathGuard:
           signature_name: Its signature.
           inputs: ``path`` or ``examples`` are looked at.
         """
-        roots = export_roots(servable.path)
+        if PATH not in inputs and EXAMPLES not in inputs:
+            return inputs
+        roots = self._read_roots(servable.path)
         if not roots:
             return inputs
         if PATH in inputs and inputs[PATH].dtype == object:
@@ -57,6 +60,18 @@ class PathGuard:
         return _under(real, [os.path.realpath(root) for root in roots]) and (
             not self._narrower or _under(real, self._narrower)
         )
+
+    def _read_roots(self, model_path: str) -> list[str]:
+        """The roots as their file has them now, read again only when it has changed."""
+        try:
+            found = os.stat(os.path.join(model_path, IMAGE_ROOTS_FILE))
+        except OSError:  # no file, or a file system that is TensorFlow's alone
+            return export_roots(model_path)
+        state = found.st_mtime_ns, found.st_size
+        known = self._roots.get(model_path)
+        if known is None or known[0] != state:
+            known = self._roots[model_path] = state, export_roots(model_path)
+        return known[1]
 
     def _narrow_example(self, serialized: bytes, roots: Sequence[str]) -> bytes:
         try:

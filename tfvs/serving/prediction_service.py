@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import grpc
-import tensorflow as tf
 from google.protobuf import any_pb2
 from tensorflow_serving.apis import (
     classification_pb2,
@@ -19,8 +17,9 @@ from tensorflow_serving.apis import (
 
 from tfvs.serving import classification
 from tfvs.serving.predictor import Answer, Predictor
-from tfvs.serving.servable import Servable
+from tfvs.serving.servable import Arrays, Servable
 from tfvs.serving.status import answered, invalid
+from tfvs.serving.tensors import fill_proto
 
 SIGNATURE_DEF = "signature_def"
 
@@ -35,34 +34,28 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
     def Predict(self, request: predict_pb2.PredictRequest, context: grpc.ServicerContext) -> Any:
         """Runs a signature."""
         answer = self._predictor.predict_protos(
-            request.model_spec, request.inputs, request.output_filter, _is_active(context)
+            request.model_spec, request.inputs, request.output_filter, context.is_active
         )
         response = predict_pb2.PredictResponse()
         _describe(response.model_spec, answer)
         for key, value in answer.outputs.items():
-            response.outputs[key].CopyFrom(tf.make_tensor_proto(value))
+            fill_proto(response.outputs[key], value)
         return response
 
     @answered
     def Classify(self, request: classification_pb2.ClassificationRequest, context: grpc.ServicerContext) -> Any:
         """Runs a signature whose method is ``tensorflow/serving/classify``."""
-        answer = classification.run(
-            self._predictor, request.model_spec, request.input, classification.CLASSIFY, _is_active(context)
-        )
         response = classification_pb2.ClassificationResponse()
-        _describe(response.model_spec, answer)
-        classification.fill_classifications(response.result, answer.outputs)
+        outputs = self._run_examples(request, context, classification.CLASSIFY, response.model_spec)
+        classification.fill_classifications(response.result, outputs)
         return response
 
     @answered
     def Regress(self, request: regression_pb2.RegressionRequest, context: grpc.ServicerContext) -> Any:
         """Runs a signature whose method is ``tensorflow/serving/regress``."""
-        answer = classification.run(
-            self._predictor, request.model_spec, request.input, classification.REGRESS, _is_active(context)
-        )
         response = regression_pb2.RegressionResponse()
-        _describe(response.model_spec, answer)
-        classification.fill_regressions(response.result, answer.outputs)
+        outputs = self._run_examples(request, context, classification.REGRESS, response.model_spec)
+        classification.fill_regressions(response.result, outputs)
         return response
 
     @answered
@@ -77,6 +70,17 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
             if name != SIGNATURE_DEF:
                 raise invalid(f"Metadata field {name} is not supported")
         return metadata(self._predictor.servable(request.model_spec))
+
+    def _run_examples(
+        self,
+        request: classification_pb2.ClassificationRequest | regression_pb2.RegressionRequest,
+        context: grpc.ServicerContext,
+        method: str,
+        described: model_pb2.ModelSpec,
+    ) -> Arrays:
+        answer = classification.run(self._predictor, request.model_spec, request.input, method, context.is_active)
+        _describe(described, answer)
+        return answer.outputs
 
 
 def metadata(servable: Servable) -> get_model_metadata_pb2.GetModelMetadataResponse:
@@ -96,7 +100,3 @@ def metadata(servable: Servable) -> get_model_metadata_pb2.GetModelMetadataRespo
 def _describe(spec: model_pb2.ModelSpec, answer: Answer) -> None:
     spec.name, spec.signature_name = answer.servable.name, answer.signature_name
     spec.version.value = answer.servable.version
-
-
-def _is_active(context: grpc.ServicerContext) -> Callable[[], bool]:
-    return context.is_active

@@ -29,11 +29,26 @@ def proxy_from_pyramid(path: Path, index: TileIndex, shape: tuple[int, int, int]
       ImageError: The level cannot be decoded.
     """
     height, width, _ = shape
-    page = 0
+    level = 0
     for number, (level_width, level_height, *_) in enumerate(index.levels):
         if level_width >= 2 * width and level_height >= 2 * height:
-            page = number
-    return make_proxy(reading.open_image(path, page=page), shape)
+            level = number
+    return make_proxy(_open_level(path, index, level), shape)
+
+
+def _open_level(path: Path, index: TileIndex, level: int) -> pyvips.Image:
+    """A level by its size: others keep levels as SubIFDs, and pages of thumbnails and labels between them."""
+    base = reading.open_image(path)
+    if level == 0:
+        return base
+    options = {"fail_on": "error", "access": "sequential", "revalidate": True}
+    children = base.get("n-subifds") if base.get_typeof("n-subifds") else 0
+    places = [{"subifd": i} for i in range(children)] or [{"page": i} for i in range(1, base.get("n-pages"))]
+    try:
+        images = (pyvips.Image.tiffload(str(path), **place, **options) for place in places)
+        return next(image for image in images if (image.width, image.height) == index.levels[level][:2])
+    except (StopIteration, pyvips.Error) as error:
+        raise ImageError("A level of the pyramid cannot be opened", received=f"level {level} of {path}") from error
 
 
 def make_proxy(image: pyvips.Image, shape: tuple[int, int, int]) -> np.ndarray:

@@ -16,6 +16,7 @@ from tensorflow_serving.apis import prediction_log_pb2
 
 from tfvs.errors import DataError
 from tfvs.serving.status import RequestError, invalid
+from tfvs.serving.tensors import to_array
 
 DEFAULT_SIGNATURE = "serving_default"
 SAVED_MODEL_FILE = "saved_model.pb"
@@ -124,7 +125,7 @@ def arrays_from_protos(signature: meta_graph_pb2.SignatureDef, inputs: Mapping[s
         if proto.tensor_shape.unknown_rank or math.prod(shape) * max(dtype.size or 1, 1) > MAX_TENSOR_BYTES:
             raise invalid(f"tensor parsing error: {key}: shape {shape} is too large or unknown.")
         try:
-            array = tf.make_ndarray(proto)
+            array = to_array(proto)
             if list(array.shape) != shape:
                 raise ValueError(f"the content has shape {list(array.shape)}, the message says {shape}")
         except (ValueError, TypeError, IndexError) as error:

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+
+import pytest
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def curl(*arguments: str) -> tuple[int, dict]:
+    result = subprocess.run(
+        ["curl", "-s", "-w", "\n%{http_code}", *arguments], capture_output=True, text=True, check=True
+    )
+    body, code = result.stdout.rsplit("\n", 1)
+    return int(code), json.loads(body)
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_rest(serve, toy_model):
+    port = free_port()
+    serve(toy_model, rest_api_port=port, max_message_bytes=2**20)
+    url = f"http://127.0.0.1:{port}/v1/models/toy"
+    assert curl("-d", '{"instances": [[1, 2, 3]]}', f"{url}:predict") == (
+        200,
+        {"predictions": [{"total": 12.0, "y": [2.0, 4.0, 6.0]}]},
+    )
+    assert curl("-d", '{"inputs": {"x": [[1, 2, 3]]}}', f"{url}/versions/1:predict")[1]["outputs"]["total"] == [12.0]
+    assert curl("-d", '{"signature_name": "parse", "instances": [{"b64": "MS41"}, "2"]}', f"{url}:predict") == (
+        200,
+        {"predictions": [3.0, 4.0]},
+    )
+    code, found = curl(url)
+    assert (code, found["model_version_status"][0]["state"]) == (200, "AVAILABLE")
+    code, found = curl(f"{url}/metadata")
+    assert code == 200
+    assert set(found["metadata"]["signature_def"]["signature_def"]) == {"serving_default", "parse", "fixed"}
+    malformed = {
+        ("-d", "no json", f"{url}:predict"): 400,
+        ("-d", "[1]", f"{url}:predict"): 400,
+        ("-d", '{"instances": []}', f"{url}:predict"): 400,
+        ("-d", '{"instances": [[1, 2]]}', f"{url}:predict"): 400,
+        ("-d", '{"instances": [["a", 2, 3]]}', f"{url}:predict"): 400,
+        ("-d", '{"instances": [[1, 2], [3]]}', f"{url}:predict"): 400,
+        ("-d", '{"instances": [[1, 2, 3]], "signature_name": "nope"}', f"{url}:predict"): 400,
+        ("-d", '{"instances": [[1, 2, 3]]}', f"{url}:guess"): 400,
+        ("-d", '{"instances": [[1, 2, 3]]}', f"{url}/versions/9:predict"): 404,
+        ("-d", '{"instances": [{"x": [1, 2, 3]}, {"y": 1}]}', f"{url}:predict"): 400,
+        ("-d", '{"signature_name": "parse", "instances": [{"b64": "*"}]}', f"{url}:predict"): 400,
+        (f"{url}x",): 404,
+        (f"http://127.0.0.1:{port}/anything",): 404,
+    }
+    for arguments, wanted in malformed.items():
+        code, body = curl(*arguments)
+        assert (code, set(body)) == (wanted, {"error"}), arguments
+    assert curl("-d", '{"instances": [[1, 2, 3]]}', f"{url}:predict")[0] == 200
