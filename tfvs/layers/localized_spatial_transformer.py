@@ -8,12 +8,13 @@ import keras
 import tensorflow as tf
 
 from tfvs.config import require
+from tfvs.layers.spatial_transformer import SpatialTransformer
 from tfvs.ops import boxes as box_ops
 from tfvs.ops import sampling
 
 
 @keras.saving.register_keras_serializable("tfvs")
-class LocalizedSpatialTransformer(keras.layers.Layer):
+class LocalizedSpatialTransformer(SpatialTransformer):
     """Cuts each crop out of its region of interest alone, sampled in the region's own coordinates.
 
     The bilinear kernel of eq. 7 reads, for its value and for its gradient, a point's four neighbours and nothing else.
@@ -33,13 +34,9 @@ class LocalizedSpatialTransformer(keras.layers.Layer):
     """
 
     def __init__(self, crop_size: int, margin_px: int = 1, fill_value: float = 0.0, **kwargs: Any) -> None:
-        super().__init__(**{"autocast": False, **kwargs})
-        require(crop_size >= 1, "crop_size is too small", expected="at least 1", received=crop_size)
+        super().__init__(crop_size, fill_value, **kwargs)
         require(margin_px >= 0, "margin_px is negative", expected="0 or more", received=margin_px)
-        self.crop_size, self.margin_px, self.fill_value = crop_size, margin_px, fill_value
-
-    def build(self, image_shape: tuple[int | None, ...], boxes_shape: tuple[int | None, ...]) -> None:
-        """There is nothing to create."""
+        self.margin_px = margin_px
 
     def call(self, image: tf.Tensor, boxes: tf.Tensor) -> tf.Tensor:
         """Crops.
@@ -87,13 +84,6 @@ class LocalizedSpatialTransformer(keras.layers.Layer):
         kept = (index < end[..., tf.newaxis]) & (index < size)
         return tf.clip_by_value(index, 0, size - 1), kept, tf.cast(first, start.dtype)
 
-    def compute_output_shape(
-        self, image_shape: tuple[int | None, ...], boxes_shape: tuple[int | None, ...]
-    ) -> tuple[int | None, ...]:
-        """Static shape of the output."""
-        return (image_shape[0], boxes_shape[1], self.crop_size, self.crop_size, image_shape[-1])
-
     def get_config(self) -> dict[str, Any]:
         """All arguments."""
-        config = {"crop_size": self.crop_size, "margin_px": self.margin_px, "fill_value": self.fill_value}
-        return {**super().get_config(), **config}
+        return {**super().get_config(), "margin_px": self.margin_px}
