@@ -32,9 +32,11 @@ class Decoder:
         self._lock = threading.Lock()
 
     def decode(self, task: Task) -> Decoded | Refused:
-        """As :func:`components.decode.decode`; a crash is a refusal."""
-        from components.decode import Refused
+        """As :func:`components.decode.decode`; a crash is a refusal.
 
+        Raises:
+          ResourceError: The process cannot run at all, which is no image's fault.
+        """
         with self._lock:
             for _ in range(ATTEMPTS):
                 try:
@@ -43,8 +45,7 @@ class Decoder:
                 except (EOFError, ConnectionError):
                     status = self._end()
             else:
-                reason = f"The decoder's process died {ATTEMPTS} times of {ATTEMPTS}: {_describe(status)}"
-                return Refused("crash", reason)
+                return _refused(status)
         if not succeeded:
             raise result
         return result
@@ -81,10 +82,19 @@ class Decoder:
         return status
 
 
-def _describe(status: int) -> str:
-    if status == -signal.SIGKILL:
-        return "killed, which a machine that runs out of memory does"
-    return f"signal {-status}, a crash in native code" if status < 0 else f"exit status {status}"
+def _refused(status: int) -> Refused:
+    from components.decode import Refused
+    from tfvs.errors import ResourceError
+
+    if status >= 0:  # it ended by itself: an import failed, or standard error says why
+        raise ResourceError(
+            "The decoder's process cannot run",
+            received=f"exit status {status} of {sys.executable} -m {__name__}",
+            mend="See its message above, or decode in the worker itself: decoder='direct'",
+        )
+    killed = status == -signal.SIGKILL
+    why = "killed, as a machine does that runs out of memory" if killed else f"signal {-status}, a crash in native code"
+    return Refused("crash", f"The decoder's process died {ATTEMPTS} times of {ATTEMPTS}: {why}")
 
 
 def serve(pipe: Connection) -> None:

@@ -1,7 +1,9 @@
 """A native crash inside a decoder costs that image, not the job."""
 
 import json
+import shutil
 import signal
+import sys
 
 import apache_beam as beam
 import pytest
@@ -12,6 +14,7 @@ from components.job import DEAD_LETTERS, Job, run_job
 from components.options import PrepareOptions
 from components.readers import make_reader
 from tests.components.images import write_folder
+from tfvs.errors import ResourceError
 
 OPTIONS = PrepareOptions(proxy_height=8, proxy_width=8, tile_size=32, compression="none")
 
@@ -73,3 +76,10 @@ def test_a_decoder_that_is_killed_is_started_again(tmp_path):
     assert (decoded.index.width, decoded.index.height) == (50, 40)
     # Neither is imported where images are decoded: they cost seconds and memory at every start.
     assert (tmp_path / "killed.dng.seen").read_text() == "[]"
+
+
+def test_a_decoder_that_cannot_run_is_no_images_fault(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "executable", shutil.which("false"))
+    decoder = Decoder()
+    with pytest.raises(ResourceError, match="exit status 1"):
+        decoder.decode(Task("a.png", None, str(tmp_path / "p.tif"), OPTIONS, "00"))
