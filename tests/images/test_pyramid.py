@@ -69,11 +69,26 @@ def test_every_tile_is_a_tfrecord_with_its_checksum(tmp_path):
 @pytest.mark.skipif(shutil.which("tiffinfo") is None, reason="Debian's libtiff-tools are not installed")
 def test_libtiffs_own_tools_accept_it(tmp_path):
     path = tmp_path / "a.tif"
-    write_pyramid(as_image(texture(200, 300)), path, tile_size=64, compression="deflate")
+    index = write_pyramid(as_image(texture(200, 300)), path, tile_size=64, compression="deflate")
     said = subprocess.run(["tiffinfo", "-D", str(path)], capture_output=True, text=True, check=True)
     assert "Error" not in said.stderr
+    assert said.stdout.count("Tile Width: 64 Tile Length: 64") == len(index.levels)
     subprocess.run(["tiffcp", str(path), str(tmp_path / "copy.tif")], check=True, capture_output=True)
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "copy.tif", key=0), tifffile.imread(path, key=0))
+
+
+def test_openslide_accepts_it(tmp_path):
+    openslide = pytest.importorskip("openslide", reason="openslide-python and openslide-bin are not installed")
+    array, path = texture(200, 300), tmp_path / "a.tif"
+    for compression in ("jpeg", "deflate", "none"):
+        index = write_pyramid(as_image(array), path, tile_size=64, compression=compression)
+        with openslide.OpenSlide(path) as slide:
+            assert slide.properties["openslide.vendor"] == "generic-tiff"
+            assert list(slide.level_dimensions) == [level[:2] for level in index.levels]
+            for level in range(2):
+                size = slide.level_dimensions[level]
+                seen = np.asarray(slide.read_region((0, 0), level, size).convert("RGB")).astype(int)
+                np.testing.assert_allclose(seen, tifffile.imread(path, key=level), atol=2)
 
 
 def test_orientation_alpha_grey_and_depth(tmp_path):

@@ -244,6 +244,51 @@ def test_boxes_that_are_not_finite_make_their_image_invalid(colour, reader, valu
     assert np.isfinite(crops).all()
 
 
+@pytest.mark.parametrize("compression", ["none", "deflate", "jpeg"])
+def test_a_file_replaced_by_one_of_the_same_shape_is_noticed(tmp_path, compression):
+    path = tmp_path / "a.tif"
+    before, after = texture(200, 300), texture(200, 300)
+    after[100, 150] ^= 64  # one pixel of one tile
+    index = write_pyramid(as_image(before), path, tile_size=64, compression=compression)
+    features, boxes = features_of((path.name, index)), tf.constant([[[0.3, 0.4, 0.7, 0.7]]])
+    assert read_crops(features, boxes, CROP, roots=[str(tmp_path)], bands=3)[1].numpy().all()
+    write_pyramid(as_image(after), path, tile_size=64, compression=compression)
+    crops, valid, _ = read_crops(features, boxes, CROP, roots=[str(tmp_path)], bands=3)
+    assert not valid.numpy().any()
+    assert not crops.numpy().any()
+
+
+def test_an_index_of_two_hundred_thousand_tiles(root, reader):
+    # 100 000 x 100 000 pixels whose tiles are all left out but for the last one of level 0.
+    path = root / "corner.tif"
+    corner = texture(256, 256)
+    stored = write_pyramid(as_image(corner), path, tile_size=256, compression="deflate")
+    sides = [100_000 >> level for level in range(17)]
+    counts = [(-(-side // 256)) ** 2 for side in sides]
+    firsts = np.cumsum([0, *counts])
+    offsets, lengths = np.zeros([2, firsts[-1]], np.int64)
+    offsets[counts[0] - 1], lengths[counts[0] - 1] = stored.tile_offsets[0], stored.tile_bytes[0]
+    index = dataclasses.replace(
+        stored,
+        width=sides[0],
+        height=sides[0],
+        levels=[(side, side, 256, 256, int(first)) for side, first in zip(sides, firsts, strict=False)],
+        tile_offsets=offsets.tolist(),
+        tile_bytes=lengths.tolist(),
+    )
+    assert firsts[-1] > 200_000
+    begin = 256 * (counts[0] ** 0.5 - 1)  # of the last tile, pixels
+    pixels = np.array([[begin + 40, begin + 50, begin + 64, begin + 74], [0, 0, 24, 24]])
+    crops, valid, tiles, _ = reader(
+        features_of(*[(path.name, index)] * 2), tf.constant(np.stack([pixels, pixels]) / sides[0], tf.float32)
+    )
+    assert valid.numpy().all()
+    assert tiles.numpy().tolist() == [1, 1]
+    # float32 tells places of 100 000 pixels apart to a hundredth of a pixel.
+    np.testing.assert_allclose(crops[0, 0], corner[40:64, 50:74] / np.float32(255), atol=0.02)
+    assert not crops[:, 1].numpy().any()
+
+
 def test_a_lone_level_refuses_crops_that_are_far_too_coarse(root, reader):
     path = root / "flat.tif"
     tifffile.imwrite(path, texture(600, 600), tile=(64, 64), photometric="rgb")

@@ -2,6 +2,9 @@
 
 import multiprocessing
 import os
+import subprocess
+import sys
+import textwrap
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -62,6 +65,35 @@ def test_a_spawned_child_reads(files):
     crops = queue.get(timeout=200)
     child.join()
     np.testing.assert_array_equal(crops, VipsReader(24, root=root).read_crops("none.tif", [[0.1, 0.1, 0.3, 0.3]]))
+
+
+def _read_in_child(reader, box, connection):
+    connection.send(reader.read_crops("jpeg.tif", box))
+    connection.close()
+
+
+def test_forked_children_of_a_parent_that_has_read_read_too(files):
+    # In a process of its own, since the threads of TensorFlow do not survive a fork: only libvips is asked to.
+    root, _ = files
+    script = f"""
+        import multiprocessing, numpy as np
+        from tests.images.test_vips_reader import _read_in_child
+        from tfvs.images.vips_reader import VipsReader
+        reader, box = VipsReader(24, root={str(root)!r}), np.array([[0.1, 0.1, 0.9, 0.8], [0.2, 0.3, 0.4, 0.5]])
+        expected = reader.read_crops("jpeg.tif", box)
+        context = multiprocessing.get_context("fork")
+        for _ in range(3):
+            here, there = context.Pipe(duplex=False)
+            child = context.Process(target=_read_in_child, args=(reader, box, there), daemon=True)
+            child.start()
+            assert here.poll(60), "the child hangs"
+            np.testing.assert_array_equal(here.recv(), expected)
+            child.join(60)
+        np.testing.assert_array_equal(reader.read_crops("jpeg.tif", box), expected)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(script)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=250)
+    assert done.returncode == 0, done.stderr[-2000:]
 
 
 def test_replaced_files_are_noticed_and_bad_ones_named(files, tmp_path):

@@ -1,11 +1,12 @@
 """Levels, taps and tile spans."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfvs.ops.tiles import choose_level, pitches, taps, tile_span
+from tfvs.ops.tiles import blend, choose_level, pitches, taps, tile_span
 
 SIZES = tf.constant([[[1000, 800], [500, 400], [250, 200], [125, 100], [0, 0]]])
 
@@ -36,8 +37,30 @@ def test_spans_hold_every_pixel_of_weight():
     stop = start + tf.random.stateless_uniform([200], [2, 2], -0.4, 0.5)
     axis = taps(start, stop, tf.fill([200], 300), 16, 1)
     span = tile_span(axis, tf.fill([200], 64))
-    for index, weight, first, count in zip(axis.index, axis.weight, span.first, span.count, strict=True):
-        tiles = np.unique(np.asarray(index)[np.asarray(weight) > 0] // 64)
-        assert (len(tiles) == 0) == (int(count) == 0)
-        if len(tiles):
-            assert (tiles[0], tiles[-1]) == (int(first), int(first + count - 1))
+    for index, weight, low, high, first, count in zip(axis.index, axis.weight, *span, strict=True):
+        pixels = np.unique(np.asarray(index)[np.asarray(weight) > 0])
+        assert (len(pixels) == 0) == (int(count) == 0)
+        if len(pixels):
+            assert (pixels[0], pixels[-1]) == (int(low), int(high))
+            assert (pixels[0] // 64, pixels[-1] // 64) == (int(first), int(first + count - 1))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_blend_is_equation_7_on_four_neighbours(dtype):
+    rng = np.random.default_rng(0)
+    neighbours = tf.cast(rng.integers(0, 255, (3, 2, 5, 2, 5, 2)), dtype)
+    rows, columns = (tf.constant(rng.random((3, 2, 5)), tf.float32) for _ in range(2))
+    upstream = tf.constant(rng.random((3, 5, 5, 2)), tf.float32)
+    with tf.GradientTape() as tape:
+        tape.watch([rows, columns])
+        found = blend(neighbours, rows, columns)
+        loss = tf.reduce_sum(found * upstream)
+    gradients = tape.gradient(loss, [rows, columns])
+    values = np.asarray(neighbours, np.float64)
+    np.testing.assert_allclose(found, np.einsum("nkiljc,nki,nlj->nijc", values, rows, columns), rtol=1e-5)
+    expected = (
+        np.einsum("nkiljc,nlj,nijc->nki", values, columns, upstream),
+        np.einsum("nkiljc,nki,nijc->nlj", values, rows, upstream),
+    )
+    for one, other in zip(gradients, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+import google_crc32c
 import tifffile
 
 from tfvs.data.records import TileIndex
@@ -27,6 +28,7 @@ SUBIFDS, JPEG_TABLES = 330, 347
 DROPPED = (34665, 34853, 40965, 513, 514, 288, 289)
 LONG8, IFD8 = 16, 18
 MAX_VALUE_BYTES = 1 << 30
+MAX_GAP_BYTES = 4096
 
 
 @dataclass
@@ -159,6 +161,8 @@ def _total(directory: _Directory) -> int:
 def _write(directories: list[_Directory], file: BinaryIO, out: BinaryIO, order: str, progress: _Progress) -> None:
     mark = b"II" if order == "<" else b"MM"
     out.write(mark + struct.pack(f"{order}HHHQ", 43, 8, 0, 0))
+    if directories:
+        out.write(bytes(_gap(directories[0], file)))
     link = 8
     for directory in directories:
         here, next_link = _write_directory(directory, file, out, order, progress)
@@ -167,6 +171,26 @@ def _write(directories: list[_Directory], file: BinaryIO, out: BinaryIO, order: 
         out.write(struct.pack(f"{order}Q", here))
         out.seek(end)
         link = next_link
+
+
+def _gap(directory: _Directory, file: BinaryIO) -> int:
+    """Bytes to leave out before the first tile.
+
+    Tiles of images that differ little may have the same lengths, uncompressed ones always have. The gap, which depends
+    on what the tiles hold, makes their places differ, so that an index of the file does not fit one that replaced it.
+    """
+    check = 0
+    for start, length in zip(directory.starts, directory.lengths, strict=True):
+        check = google_crc32c.extend(check, _read_tile(file, start, length))
+    return check % MAX_GAP_BYTES
+
+
+def _read_tile(file: BinaryIO, start: int, length: int) -> bytes:
+    file.seek(start)
+    tile = file.read(length)
+    if len(tile) != length:
+        raise ImageError("A tile lies beyond the end of the file", received=f"{length} bytes at {start}")
+    return tile
 
 
 def _write_directory(
@@ -206,10 +230,7 @@ def _copy_tiles(
             starts.append(0)
             lengths.append(0)
             continue
-        file.seek(start)
-        tile = file.read(length)
-        if len(tile) != length:
-            raise ImageError("A tile lies beyond the end of the file", received=f"{length} bytes at {start}")
+        tile = _read_tile(file, start, length)
         if directory.tables:
             tile = directory.tables + tile[2:]
         out.write(frame_header(len(tile)))

@@ -10,7 +10,7 @@ import tensorflow as tf
 from tfvs.data import example
 from tfvs.images.tile_index import MAX_TILE_SIDE
 from tfvs.images.tile_source import COMPRESSIONS, DTYPES, MAX_FOREIGN_BYTES, TileRequests
-from tfvs.ops.tiles import MAX_PITCH, Taps, choose_level, pitches, taps, tile_span
+from tfvs.ops.tiles import MAX_PITCH, Taps, TileSpan, choose_level, pitches, taps, tile_span
 
 MAX_TILE_BYTES = 64 << 20
 MAX_SIDE = 1 << 24  # beyond it float32 cannot tell pixels apart
@@ -102,7 +102,8 @@ def make_plan(
     image = tf.range(tf.cast(batch, tf.int64))[:, tf.newaxis, tf.newaxis, tf.newaxis]
     tile_ids = tf.where(inside, image * stride + tf.cast(tile, tf.int64), -1)
 
-    wanted, position = _unique_sorted(tile_ids, inside)
+    windows = _windows(down, across, tile_row[..., 0], tile_column[:, :, 0], tile_height, tile_width)
+    wanted, position, windows = _unique_sorted(tile_ids, inside, windows)
     place = tf.stack([wanted // stride, wanted % stride], axis=-1)
     length = tf.gather_nd(lengths, place)
     begin = tf.gather_nd(offsets, place)
@@ -112,7 +113,7 @@ def make_plan(
     readable &= (begin <= tf.gather(file_bytes, owner)) & (begin + length <= tf.gather(file_bytes, owner))
     valid &= _all_by_image(readable, owner, batch)
     take = readable & (length > 0)  # a tile of no bytes is one that a sparse file leaves out: zeros
-    wanted, owner, position = (tf.boolean_mask(x, take) for x in (wanted, owner, position))
+    wanted, owner, position, windows = (tf.boolean_mask(x, take) for x in (wanted, owner, position, windows))
     size = tf.gather(tf.reshape(tf.stack([tile_height, tile_width], -1), [-1, 2]), position)
     requests = TileRequests(
         image=owner,
@@ -120,6 +121,7 @@ def make_plan(
         length=tf.boolean_mask(length, take),
         height=size[:, 0],
         width=size[:, 1],
+        window=windows,
         framed=tf.gather(framed, owner),
         compression=tf.gather(compression, owner),
         dtype=tf.gather(dtype, owner),
@@ -132,15 +134,37 @@ def make_plan(
     return TilePlan(requests, wanted, rows, columns, tile_ids, first, tile_size, dtype > 0, valid)
 
 
-def _unique_sorted(tile_ids: tf.Tensor, inside: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Distinct numbers, ascending, and for each a crop ``b · T + t`` that needs it."""
+def _windows(
+    down: TileSpan, across: TileSpan, tile_row: tf.Tensor, tile_column: tf.Tensor, height: tf.Tensor, width: tf.Tensor
+) -> tf.Tensor:
+    """``[B, T, GH, GW, 4]`` int32: top, left, bottom and right pixel that a crop needs of each tile of its grid."""
+
+    def along(axis: TileSpan, tile: tf.Tensor, size: tf.Tensor) -> list[tf.Tensor]:
+        size = size[..., tf.newaxis]
+        return [tf.clip_by_value(edge[..., tf.newaxis] - tile * size, 0, size - 1) for edge in (axis.low, axis.high)]
+
+    (top, bottom), (left, right) = along(down, tile_row, height), along(across, tile_column, width)
+    top, bottom = top[..., tf.newaxis], bottom[..., tf.newaxis]
+    left, right = left[:, :, tf.newaxis], right[:, :, tf.newaxis]
+    shape = tf.broadcast_dynamic_shape(tf.shape(top), tf.shape(left))
+    return tf.stack([tf.broadcast_to(edge, shape) for edge in (top, left, bottom, right)], axis=-1)
+
+
+def _unique_sorted(
+    tile_ids: tf.Tensor, inside: tf.Tensor, windows: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Distinct numbers, ascending; for each a crop ``b · T + t`` that needs it, and the window for all who do."""
     shape = tf.shape(tile_ids)
     flat = tf.boolean_mask(tile_ids, inside)
     crop = tf.broadcast_to(tf.reshape(tf.range(shape[0] * shape[1]), [shape[0], shape[1], 1, 1]), shape)
     order = tf.argsort(flat)
-    flat, crop = tf.gather(flat, order), tf.gather(tf.boolean_mask(crop, inside), order)
+    flat, crop, windows = (tf.gather(x, order) for x in (flat, *(tf.boolean_mask(y, inside) for y in (crop, windows))))
     fresh = tf.concat([tf.ones_like(flat[:1], tf.bool), flat[1:] != flat[:-1]], 0)
-    return tf.boolean_mask(flat, fresh), tf.boolean_mask(crop, fresh)
+    same = tf.cumsum(tf.cast(fresh, tf.int32)) - 1
+    windows = tf.concat(
+        [tf.math.segment_min(windows[:, :2], same), tf.math.segment_max(windows[:, 2:], same)], axis=1
+    )  # [U, 4]
+    return tf.boolean_mask(flat, fresh), tf.boolean_mask(crop, fresh), windows
 
 
 def _all_by_image(good: tf.Tensor, owner: tf.Tensor, batch: tf.Tensor) -> tf.Tensor:

@@ -18,6 +18,8 @@ FRAME_BYTES = 16
 MAX_FOREIGN_BYTES = 8 << 20
 PARALLEL_READS = 2
 PARALLEL_DECODES = 4
+# Pixels around a window that JPEG decodes too: subsampled chroma is interpolated from neighbours.
+JPEG_CONTEXT_PX = 16
 COMPRESSIONS = ("none", "deflate", "deflate_predictor", "jpeg")
 DTYPES = ("uint8", "uint16", "uint16_be")
 
@@ -31,6 +33,7 @@ class TileRequests(NamedTuple):
       length: ``[U]`` int64, bytes of the tile.
       height: ``[U]`` int32, pixels.
       width: ``[U]`` int32, pixels.
+      window: ``[U, 4]`` int32, the first row and column and the last row and column that are needed.
       framed: ``[U]`` bool.
       compression: ``[U]`` int32, index into COMPRESSIONS.
       dtype: ``[U]`` int32, index into DTYPES.
@@ -44,6 +47,7 @@ class TileRequests(NamedTuple):
     length: tf.Tensor
     height: tf.Tensor
     width: tf.Tensor
+    window: tf.Tensor
     framed: tf.Tensor
     compression: tf.Tensor
     dtype: tf.Tensor
@@ -61,8 +65,8 @@ def read_tiles(requests: TileRequests, bands: int) -> tuple[tf.Tensor, tf.Tensor
 
     Returns:
       Pixels ``[M, P, h, w·C]`` uint8: tile 0 is all zeros, P is 2 (high and low bytes) where any image has 16 bits,
-      else 1, h and w are the largest tile's. And ``[U]`` int32, the place of each requested tile among them, -1 where
-      it could not be read.
+      else 1, h and w are the largest tile's; what lies outside a tile's window may be zero. And ``[U]`` int32, the
+      place of each requested tile among them, -1 where it could not be read.
     """
     number = tf.size(requests.image)
     deep = tf.reduce_any(requests.dtype > 0)
@@ -72,12 +76,12 @@ def read_tiles(requests: TileRequests, bands: int) -> tuple[tf.Tensor, tf.Tensor
     shape = tf.stack([planes, height, width * bands])
 
     def decode(place: tf.Tensor, record: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        pixels = _decode(requests, place, record, planes, bands)
+        pixels, corner = _decode(requests, place, record, planes, bands)
         missing = shape - tf.shape(pixels)
         padded = tf.cond(
             tf.reduce_all(missing == 0),
             lambda: pixels,
-            lambda: tf.pad(pixels, tf.stack([tf.zeros_like(missing), missing], 1)),
+            lambda: tf.pad(pixels, tf.stack([corner, missing - corner], 1)),
         )
         return place, tf.ensure_shape(padded, [None, None, None])
 
@@ -169,8 +173,13 @@ def _foreign_records(requests: TileRequests) -> tf.data.Dataset:
     return _contained(files, read_file)
 
 
-def _decode(requests: TileRequests, place: tf.Tensor, record: tf.Tensor, planes: tf.Tensor, bands: int) -> tf.Tensor:
-    """One tile as ``[P, h, w·C]`` uint8; raises if it is not what the index says."""
+def _decode(
+    requests: TileRequests, place: tf.Tensor, record: tf.Tensor, planes: tf.Tensor, bands: int
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """One tile, or the part of it that is needed, as ``[P, h, w·C]`` uint8, and where in the tile that part begins.
+
+    Raises if the tile is not what the index says.
+    """
     image = requests.image[place]
     height, width, dtype = requests.height[place], requests.width[place], requests.dtype[place]
     length = tf.strings.length(record)
@@ -179,22 +188,28 @@ def _decode(requests: TileRequests, place: tf.Tensor, record: tf.Tensor, planes:
     ):
         record = tf.identity(record)
 
-    def jpeg() -> tf.Tensor:
+    def jpeg() -> tuple[tf.Tensor, tf.Tensor]:
         stream = tf.strings.join([requests.jpeg_head[image], tf.strings.substr(record, 2, length)])
-        # Cropping to the tile's size bounds the memory whatever size the stream claims.
-        window = tf.stack([0, 0, height, width])
-        pixels = tf.io.decode_and_crop_jpeg(stream, window, channels=bands, dct_method="INTEGER_ACCURATE")
-        return tf.reshape(pixels, [1, height, width * bands])
+        # A window bounds the memory whatever size the stream claims, and leaves most of the work undone.
+        window = requests.window[place]
+        near = tf.maximum(window[:2] - JPEG_CONTEXT_PX, 0)
+        far = tf.minimum(window[2:] + 1 + JPEG_CONTEXT_PX, tf.stack([height, width]))
+        pixels = tf.io.decode_and_crop_jpeg(
+            stream, tf.concat([near, far - near], 0), channels=bands, dct_method="INTEGER_ACCURATE"
+        )
+        part = tf.shape(pixels)
+        return tf.reshape(pixels, [1, part[0], part[1] * bands]), tf.stack([0, near[0], near[1] * bands])
 
-    def raw(data: tf.Tensor, predictor: bool) -> tf.Tensor:
+    def raw(data: tf.Tensor, predictor: bool) -> tuple[tf.Tensor, tf.Tensor]:
         samples = tf.io.decode_raw(data, tf.uint8)
-        return tf.cond(
+        whole = tf.cond(
             dtype == 0,
             lambda: _samples_8(samples, height, width, bands, predictor),
             lambda: _samples_16(samples, height, width, bands, predictor, dtype == 2),
         )
+        return whole, tf.zeros([3], tf.int32)
 
-    pixels = tf.switch_case(
+    pixels, corner = tf.switch_case(
         requests.compression[place],
         [
             lambda: raw(record, False),
@@ -203,7 +218,7 @@ def _decode(requests: TileRequests, place: tf.Tensor, record: tf.Tensor, planes:
             jpeg,
         ],
     )
-    return tf.ensure_shape(pixels, [None, None, None])
+    return tf.ensure_shape(pixels, [None, None, None]), corner
 
 
 def _samples_8(samples: tf.Tensor, height: tf.Tensor, width: tf.Tensor, bands: int, predictor: bool) -> tf.Tensor:

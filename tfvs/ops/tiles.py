@@ -97,38 +97,49 @@ def blend(neighbours: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor) -> tf.Tens
     Returns:
       ``[N, S, S, C]``, the dtype of the weights. Differentiable in everything.
     """
-    top, bottom = (tf.cast(neighbours[:, side], rows.dtype) for side in (0, 1))  # [N, S, 2, S, C]
-    above, below = (rows[:, side, :, tf.newaxis, tf.newaxis, tf.newaxis] for side in (0, 1))
-    across = top * above + bottom * below
-    before, behind = (columns[:, side, tf.newaxis, :, tf.newaxis] for side in (0, 1))
-    return across[:, :, 0] * before + across[:, :, 1] * behind
+    bands = neighbours.shape[-1]
+    shape = tf.shape(neighbours)
+    number, samples = shape[0], shape[2]
+    # Weights that broadcast along one whole axis: the reductions of their gradients then run over contiguous memory.
+    lines = tf.reshape(neighbours, [number, 2, samples, 2 * samples * bands])
+    top, bottom = (tf.cast(line, rows.dtype) for line in tf.unstack(lines, axis=1))  # [N, S, 2·S·C]
+    above, below = tf.unstack(rows[..., tf.newaxis], axis=1)  # [N, S, 1]
+    across = tf.reshape(top * above + bottom * below, [number, samples, 2, samples * bands])
+    left, right = tf.unstack(across, axis=2)  # [N, S, S·C]
+    columns = tf.reshape(tf.tile(columns[..., tf.newaxis], [1, 1, 1, bands]), [number, 2, 1, samples * bands])
+    before, behind = tf.unstack(columns, axis=1)  # [N, 1, S·C]
+    return tf.reshape(left * before + right * behind, [number, samples, samples, bands])
 
 
 class TileSpan(NamedTuple):
-    """The tiles along one axis that hold the pixels of a crop.
+    """The pixels that a crop needs along one axis, and the tiles that hold them.
 
     Attributes:
+      low: ``[...]`` int32, the first pixel that carries weight.
+      high: ``[...]`` int32, the last one; -1 where none does.
       first: ``[...]`` int32, the first tile.
       count: ``[...]`` int32, how many; 0 where no sample lies inside the image.
     """
 
+    low: tf.Tensor
+    high: tf.Tensor
     first: tf.Tensor
     count: tf.Tensor
 
 
 def tile_span(axis: Taps, tile_size: tf.Tensor) -> TileSpan:
-    """Tiles needed along one axis.
+    """Pixels and tiles needed along one axis.
 
     Args:
       axis: The samples' neighbours, ``[..., 2, S]``.
       tile_size: ``[...]`` int32, pixels of a tile along the axis, at least 1.
 
     Returns:
-      First tile and number of tiles.
+      First and last pixel, first tile and number of tiles.
     """
     used = axis.weight > 0.0
     low = tf.reduce_min(tf.where(used, axis.index, tf.int32.max), axis=[-2, -1])
     high = tf.reduce_max(tf.where(used, axis.index, -1), axis=[-2, -1])
     some = high >= 0
     first = tf.where(some, low // tile_size, 0)
-    return TileSpan(first, tf.where(some, high // tile_size - first + 1, 0))
+    return TileSpan(low, high, first, tf.where(some, high // tile_size - first + 1, 0))
