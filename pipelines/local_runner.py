@@ -24,7 +24,7 @@ def run(config: PipelineConfig) -> None:
 
 
 def _run(config: PipelineConfig) -> None:
-    import tfx.v1 as tfx
+    from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 
     from pipelines.pipeline import create_pipeline
     from pipelines.serving_image import why_not
@@ -37,4 +37,4 @@ def _run(config: PipelineConfig) -> None:
     if config.infra_validation and (reason := why_not()):
         print(f"tfvs: InfraValidator is off: {reason}", flush=True)
         config = config.replace(infra_validation=False)
-    tfx.orchestration.LocalDagRunner().run(create_pipeline(config))
+    LocalDagRunner().run(create_pipeline(config))

@@ -7,9 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import tfx.v1 as tfx
+from tfx import components as parts  # not tfx.v1, which imports Google Cloud's AI platform as well: ten seconds more
 from tfx.components.distribution_validator.component import DistributionValidator
-from tfx.proto import distribution_validator_pb2
+from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
+from tfx.orchestration import metadata
+from tfx.orchestration.data_types import RuntimeParameter
+from tfx.orchestration.pipeline import Pipeline
+from tfx.proto import distribution_validator_pb2, infra_validator_pb2, pusher_pb2, trainer_pb2
 
 import tfvs
 from components.saccade_example_gen.component import SaccadeExampleGen
@@ -27,6 +31,9 @@ LOCAL_BEAM = ("--direct_running_mode=in_memory", "--direct_num_workers=1")
 MAXIMUM_DRIFT = 0.1
 # Protocol buffers' classes are made at import, where type checkers cannot see them.
 DRIFT_MESSAGES: Any = distribution_validator_pb2
+INFRA_MESSAGES: Any = infra_validator_pb2
+PUSHER_MESSAGES: Any = pusher_pb2
+TRAINER_MESSAGES: Any = trainer_pb2
 DRIFTING = (contract.LABEL, contract.WIDTH, contract.HEIGHT)
 
 
@@ -66,17 +73,17 @@ def create_pipeline(config: PipelineConfig, *, managed: bool = False, beam_args:
       beam_args: Where Beam's jobs run, for example on Dataflow.
 
     Returns:
-      A ``tfx.dsl.Pipeline``.
+      A TFX ``Pipeline``.
     """
     example_gen = make_example_gen(config, managed=managed)
     examples = example_gen.outputs["examples"]
-    statistics_gen = tfx.components.StatisticsGen(examples=examples)
+    statistics_gen = parts.StatisticsGen(examples=examples)
     statistics = statistics_gen.outputs["statistics"]
-    schema_gen = tfx.components.SchemaGen(statistics=statistics, infer_feature_shape=False)
+    schema_gen = parts.SchemaGen(statistics=statistics, infer_feature_shape=False)
     # The inferred schema is kept to be read; validation is against the curated one, so that anomalies are found.
-    curated = tfx.components.ImportSchemaGen(schema_file=str(SCHEMAS / f"{config.name}.pbtxt"))
+    curated = ImportSchemaGen(schema_file=str(SCHEMAS / f"{config.name}.pbtxt"))
     schema = curated.outputs["schema"]
-    validator = tfx.components.ExampleValidator(statistics=statistics, schema=schema)
+    validator = parts.ExampleValidator(statistics=statistics, schema=schema)
     earlier_statistics = previous_statistics(statistics, stock=managed)
     drift_validator = DistributionValidator(
         statistics=statistics,
@@ -88,8 +95,7 @@ def create_pipeline(config: PipelineConfig, *, managed: bool = False, beam_args:
         example_gen, statistics_gen, schema_gen, curated, validator, earlier_statistics, drift_validator, *learners,
         *make_judges(config, model, examples, managed=managed),
     ]  # fmt: skip
-    metadata = tfx.orchestration.metadata
-    return tfx.dsl.Pipeline(
+    return Pipeline(
         pipeline_name=config.name.replace("_", "-") if managed else config.name,
         pipeline_root=config.location(ARTIFACTS),
         components=components,
@@ -105,7 +111,7 @@ def make_example_gen(config: PipelineConfig, *, managed: bool = False) -> Saccad
     """Raw images → Examples and pyramids, read by threads where Beam runs here."""
     data: Any = config.data
     if managed:
-        data = tfx.dsl.experimental.RuntimeParameter(name="data", ptype=str, default=config.data)
+        data = RuntimeParameter(name="data", ptype=str, default=config.data)
     example_gen = SaccadeExampleGen(
         input_base=data,
         reader=config.reader,
@@ -134,16 +140,16 @@ def make_learners(config: PipelineConfig, examples: Any, schema: Any) -> tuple[l
     learns_from = {
         "examples": examples,
         "schema": schema,
-        "train_args": tfx.proto.TrainArgs(splits=["train"]),
-        "eval_args": tfx.proto.EvalArgs(splits=["eval"]),
+        "train_args": TRAINER_MESSAGES.TrainArgs(splits=["train"]),
+        "eval_args": TRAINER_MESSAGES.EvalArgs(splits=["eval"]),
         "custom_config": {"config": training_config(config).to_json(), "code": code_version()},
     }
     if not config.tuner_trials:
-        trainer = tfx.components.Trainer(run_fn=RUN_FN, **learns_from)
+        trainer = parts.Trainer(run_fn=RUN_FN, **learns_from)
         return [trainer], trainer.outputs["model"]
-    tuner = tfx.components.Tuner(tuner_fn=TUNER_FN, **learns_from)
+    tuner = parts.Tuner(tuner_fn=TUNER_FN, **learns_from)
     best = tuner.outputs["best_hyperparameters"]
-    trainer = tfx.components.Trainer(run_fn=RUN_FN, hyperparameters=best, **learns_from)
+    trainer = parts.Trainer(run_fn=RUN_FN, hyperparameters=best, **learns_from)
     return [tuner, trainer], trainer.outputs["model"]
 
 
@@ -157,7 +163,7 @@ def make_judges(config: PipelineConfig, model: Any, examples: Any, *, managed: b
       managed: See :func:`create_pipeline`.
     """
     latest_blessed = previous_blessed_model(model, stock=managed)
-    evaluator = tfx.components.Evaluator(
+    evaluator = parts.Evaluator(
         examples=examples,
         example_splits=["test"],
         model=model,
@@ -175,12 +181,14 @@ def make_judges(config: PipelineConfig, model: Any, examples: Any, *, managed: b
         infra_validator = make_infra_validator(model, examples)
         infra_blessing = infra_validator.outputs["blessing"]
         judges.append(infra_validator)
-    pusher = tfx.components.Pusher(
+    pusher = parts.Pusher(
         model=model,
         model_blessing=evaluator.outputs["blessing"],
         infra_blessing=infra_blessing,
-        push_destination=tfx.proto.PushDestination(
-            filesystem=tfx.proto.PushDestination.Filesystem(base_directory=config.location("serving", config.name))
+        push_destination=PUSHER_MESSAGES.PushDestination(
+            filesystem=PUSHER_MESSAGES.PushDestination.Filesystem(
+                base_directory=config.location("serving", config.name)
+            )
         ),
     )
     return [*judges, pusher]
@@ -188,16 +196,16 @@ def make_judges(config: PipelineConfig, model: Any, examples: Any, *, managed: b
 
 def make_infra_validator(model: Any, examples: Any) -> Any:
     """Loads the model in TensorFlow Serving's own image and asks it about one Example."""
-    return tfx.components.InfraValidator(
+    return parts.InfraValidator(
         model=model,
         examples=examples,
-        serving_spec=tfx.proto.ServingSpec(
-            tensorflow_serving=tfx.proto.TensorFlowServing(tags=[SERVING_TAG]),
-            local_docker=tfx.proto.LocalDockerConfig(),
+        serving_spec=INFRA_MESSAGES.ServingSpec(
+            tensorflow_serving=INFRA_MESSAGES.TensorFlowServing(tags=[SERVING_TAG]),
+            local_docker=INFRA_MESSAGES.LocalDockerConfig(),
         ),
-        validation_spec=tfx.proto.ValidationSpec(max_loading_time_seconds=120, num_tries=3),
-        request_spec=tfx.proto.RequestSpec(
-            tensorflow_serving=tfx.proto.TensorFlowServingRequestSpec(signature_names=["serving_default"]),
+        validation_spec=INFRA_MESSAGES.ValidationSpec(max_loading_time_seconds=120, num_tries=3),
+        request_spec=INFRA_MESSAGES.RequestSpec(
+            tensorflow_serving=INFRA_MESSAGES.TensorFlowServingRequestSpec(signature_names=["serving_default"]),
             num_examples=1,
         ),
     )

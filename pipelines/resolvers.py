@@ -9,14 +9,18 @@ from __future__ import annotations
 
 from typing import Any
 
-import tfx.v1 as tfx
+from tfx.dsl.components.common.resolver import Resolver, ResolverStrategy
+from tfx.dsl.input_resolution.strategies.latest_artifact_strategy import LatestArtifactStrategy
+from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import LatestBlessedModelStrategy
 from tfx.types import artifact as artifacts
+from tfx.types import standard_artifacts
+from tfx.types.channel import Channel
 
 MODEL, BLESSING, STATISTICS, CURRENT = "model", "model_blessing", "statistics", "current"
 Artifacts = dict[str, list[artifacts.Artifact]]
 
 
-class LatestOtherBlessedModel(tfx.dsl.experimental.ResolverStrategy):
+class LatestOtherBlessedModel(ResolverStrategy):
     """The newest blessed model that is not the current one; none at first."""
 
     def resolve_artifacts(self, store: Any, input_dict: Artifacts) -> Artifacts | None:
@@ -40,7 +44,7 @@ class LatestOtherBlessedModel(tfx.dsl.experimental.ResolverStrategy):
         return {MODEL: found, BLESSING: [blessings[model.id] for model in found], CURRENT: input_dict[CURRENT]}
 
 
-class LatestOtherStatistics(tfx.dsl.experimental.ResolverStrategy):
+class LatestOtherStatistics(ResolverStrategy):
     """The newest statistics that are not the current ones; at first the current ones, from which nothing drifts."""
 
     def resolve_artifacts(self, store: Any, input_dict: Artifacts) -> Artifacts | None:
@@ -67,13 +71,13 @@ def previous_blessed_model(current: Any, *, stock: bool = False) -> Any:
       stock: Use TFX's own strategy, the only one that Kubeflow knows.
     """
     channels: dict[str, Any] = {
-        MODEL: tfx.dsl.Channel(type=tfx.types.standard_artifacts.Model),
-        BLESSING: tfx.dsl.Channel(type=tfx.types.standard_artifacts.ModelBlessing),
+        MODEL: Channel(type=standard_artifacts.Model),
+        BLESSING: Channel(type=standard_artifacts.ModelBlessing),
     }
-    strategy: Any = tfx.dsl.experimental.LatestBlessedModelStrategy
+    strategy: Any = LatestBlessedModelStrategy
     if not stock:
         strategy, channels[CURRENT] = LatestOtherBlessedModel, current
-    return tfx.dsl.Resolver(strategy_class=strategy, **channels).with_id("latest_blessed_model")
+    return Resolver(strategy_class=strategy, **channels).with_id("latest_blessed_model")
 
 
 def previous_statistics(current: Any, *, stock: bool = False) -> Any:
@@ -83,8 +87,8 @@ def previous_statistics(current: Any, *, stock: bool = False) -> Any:
       current: Channel of the statistics that are judged.
       stock: Use TFX's own strategy, the only one that Kubeflow knows.
     """
-    channels: dict[str, Any] = {STATISTICS: tfx.dsl.Channel(type=tfx.types.standard_artifacts.ExampleStatistics)}
-    strategy: Any = tfx.dsl.experimental.LatestArtifactStrategy
+    channels: dict[str, Any] = {STATISTICS: Channel(type=standard_artifacts.ExampleStatistics)}
+    strategy: Any = LatestArtifactStrategy
     if not stock:
         strategy, channels[CURRENT] = LatestOtherStatistics, current
-    return tfx.dsl.Resolver(strategy_class=strategy, **channels).with_id("previous_statistics")
+    return Resolver(strategy_class=strategy, **channels).with_id("previous_statistics")

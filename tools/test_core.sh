@@ -17,5 +17,5 @@ if [ ! -e "$venv/.installed" ] || [ setup.py -nt "$venv/.installed" ]; then
   VIRTUAL_ENV="$PWD/$venv" "$venv/bin/uv" pip install -q -e ".[serving,test]"
   touch "$venv/.installed"
 fi
-"$venv/bin/python" -c 'import tensorflow, keras; print("TensorFlow", tensorflow.__version__, "Keras", keras.__version__)'
+"$venv/bin/uv" pip list -q --python "$venv/bin/python" | grep -E '^(tensorflow|keras|tensorflow-probability) '
 exec "$venv/bin/python" -m pytest -q -n auto --maxprocesses 4 --dist worksteal -m "not slow and not e2e and not tfx" --ignore=tests/components --ignore=tests/pipelines ${TESTS:-}
