@@ -1,0 +1,81 @@
+"""Training steps from tiles and from dense images of the same size: images a second and memory.
+
+Run by ``python -m benchmarks.scale`` in processes of its own: ``python -m benchmarks.scale_training tiles|dense
+PYRAMID``. The last line is JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+import keras
+import numpy as np
+import pyvips
+import tensorflow as tf
+
+from benchmarks.memory import current_memory_mb, peak_memory_mb, reset_peak_memory
+from benchmarks.scale_reading import CROP, PROXY, STEPS, features_of
+from tfvs.images.tile_index import read_index
+from tfvs.models.saccader import VariationalSaccader
+
+WARM_UP = 2
+
+
+def batches(source: str, path: Path, batch: int) -> tf.data.Dataset:
+    """Endless batches: the dense one decodes the whole image for each of its elements, as it would from disk."""
+    rng = np.random.default_rng(0)
+    proxies = tf.constant(rng.random((batch, *PROXY)), tf.float32)
+    labels = tf.range(batch, dtype=tf.int64)
+    if source == "tiles":
+        features = features_of([path.name] * batch, read_index(path))
+        return tf.data.Dataset.from_tensors(({**features, "proxy": proxies}, labels)).repeat()
+    side = read_index(path).width
+
+    def decode() -> np.ndarray:
+        return pyvips.Image.tiffload(str(path), access="sequential", revalidate=True).numpy()
+
+    def whole(_: tf.Tensor) -> tf.Tensor:
+        return tf.ensure_shape(tf.numpy_function(decode, [], tf.uint8), [side, side, 3])
+
+    images = tf.data.Dataset.range(batch).repeat().map(whole, num_parallel_calls=2).batch(batch, drop_remainder=True)
+    return images.map(lambda image: ({"image": image, "proxy": proxies}, labels)).prefetch(1)
+
+
+def train(source: str, path: Path, batch: int, steps: int) -> dict[str, Any]:
+    """Steps of ``fit``, after a few that trace and fill the caches."""
+    model = VariationalSaccader(
+        num_classes=batch, num_steps=STEPS, crop_size=CROP, channels=3, min_scale=CROP / read_index(path).width,
+        max_scale=0.5, pyramid_roots=(str(path.parent),),
+    )  # fmt: skip
+    model.compile(keras.optimizers.Adam(1e-4))
+    before = current_memory_mb()
+    data = batches(source, path, batch)
+    model.fit(data, steps_per_epoch=WARM_UP, verbose=0)
+    reset_peak_memory()
+    began = time.perf_counter()
+    history = model.fit(data, steps_per_epoch=steps, verbose=0)
+    seconds = time.perf_counter() - began
+    return {
+        "images_per_s": round(batch * steps / seconds, 2),
+        "peak_mb_above_model": round(peak_memory_mb() - before),
+        "loss": round(history.history["loss"][0], 4),
+        "batch": batch,
+    }
+
+
+@click.command()
+@click.argument("source", type=click.Choice(["tiles", "dense"]))
+@click.argument("path", type=click.Path(exists=True, path_type=Path))
+@click.option("--batch", default=4, show_default=True, help="Images a step.")
+@click.option("--steps", default=8, show_default=True, help="Steps measured.")
+def main(source: str, path: Path, batch: int, steps: int) -> None:
+    """Measures one source and prints it as JSON."""
+    click.echo(json.dumps(train(source, path.absolute(), batch, steps)))
+
+
+if __name__ == "__main__":
+    main()
