@@ -19,6 +19,7 @@ CORE = [
     "numpy>=1.26",
     "pillow>=10",
     "pyvips[binary]>=3.0",
+    "tensorboard>=2.16",  # newer TensorFlow does not bring it
     "tensorflow>=2.16.2",
     "tensorflow-probability>=0.24",
     "tf-keras>=2.16",  # TFP's TensorFlow substrate imports it

@@ -4,6 +4,7 @@ from tfvs import _environment
 
 _environment.prepare()
 _environment.check_versions()
+_environment.import_tensorflow()
 
 from tfvs.models import (  # noqa: E402
     PRESETS,

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
-import importlib.util
 import logging
 import os
+import re
 import sys
+import tempfile
 
 MINIMUM_TENSORFLOW = (2, 16)
 MINIMUM_KERAS = (3, 0)
+# What TensorFlow 2.18 and later write before their log level counts.
+_BEFORE_LOG_LEVEL = re.compile(rb"WARNING: All log messages before absl::InitializeLog|I\d{4} ")
 
 
 class _DropLegacyKerasWarning(logging.Filter):
@@ -25,7 +29,6 @@ def prepare() -> None:
     """
     os.environ["TF_USE_LEGACY_KERAS"] = "0"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     logging.getLogger("absl").addFilter(_DropLegacyKerasWarning())
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -47,6 +50,25 @@ def check_versions() -> None:
             raise ImportError(f"tfvs needs {package} {wanted} or later, which is not installed: pip install {package}.")
         if tuple(int(part) for part in found.split(".")[:2]) < minimum:
             raise ImportError(f"tfvs needs {package} {wanted} or later; found {found}: pip install -U {package}.")
+
+
+def import_tensorflow() -> None:
+    """Imports TensorFlow without the lines that no log level keeps away; all others are passed on."""
+    if "tensorflow" in sys.modules or os.environ["TF_CPP_MIN_LOG_LEVEL"] == "0":
+        return
+    try:
+        stderr = os.dup(2)
+    except OSError:  # closed: nobody reads it
+        return
+    with tempfile.TemporaryFile() as said:
+        os.dup2(said.fileno(), 2)
+        try:
+            importlib.import_module("tensorflow")
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            said.seek(0)
+            os.write(2, b"".join(line for line in said if not _BEFORE_LOG_LEVEL.match(line)))
 
 
 def _version(package: str) -> str | None:
