@@ -57,6 +57,7 @@ def read_index(path: str | os.PathLike[str]) -> TileIndex:
     try:
         with tifffile.TiffFile(name) as tiff:
             file_bytes = os.path.getsize(name)
+            _check_chain(tiff, file_bytes, name)
             return _index(tiff, file_bytes, name)
     except ImageError:
         raise
@@ -64,6 +65,26 @@ def read_index(path: str | os.PathLike[str]) -> TileIndex:
         raise ImageError("There is no such pyramid", received=name, mend="Check the path") from error
     except Exception as error:  # whatever a damaged directory makes the parser raise
         raise ImageError("The pyramid's directories cannot be read", received=f"{name}: {error}"[:400]) from error
+
+
+def _check_chain(tiff: tifffile.TiffFile, file_bytes: int, name: str) -> None:
+    """Follows the directories to the last: where one lies beyond the end, tifffile would only leave levels out."""
+    file, layout, first = tiff.filehandle, tiff.tiff, _page(tiff.pages[0])
+    children, offset = list(first.subifds or ()), first.offset
+    for _ in range(MAX_DIRECTORIES):
+        file.seek(offset)
+        count = struct.unpack(layout.tagnoformat, file.read(layout.tagnosize))[0]
+        file.seek(offset + layout.tagnosize + count * layout.tagsize)
+        offset = struct.unpack(layout.offsetformat, file.read(layout.offsetsize))[0]
+        if max([offset, *children]) >= file_bytes:
+            raise ImageError(
+                "A directory lies beyond the end of the file",
+                expected=f"within {file_bytes} bytes",
+                received=f"{max([offset, *children])} in {name}",
+                mend="The file is truncated or damaged; copy or write it again",
+            )
+        if not offset:
+            return
 
 
 def level_pages(tiff: tifffile.TiffFile, name: str) -> list[tifffile.TiffPage]:
