@@ -10,6 +10,21 @@ import tensorflow as tf
 
 from tfvs.data.example import PYRAMID_LEVELS, ImageRecord, TileIndex, parse_examples, to_example
 from tfvs.images.dense import read_dense_crops
+from tfvs.images.pyramid import write_pyramid
+from tfvs.ops.tiles import choose_level
+
+ROUNDING = 3e-5  # of float32 positions: under a hundredth of a grey level
+# Sizes that are no multiple of the tile, not square; every compression, both depths.
+COLOUR = {
+    "jpeg": ((700, 500), {"compression": "jpeg"}),
+    "chroma": ((410, 400), {"compression": "jpeg", "quality": 80, "tile_size": 128}),
+    "deflate": ((333, 999), {"compression": "deflate", "tile_size": 64}),
+    "predictor": ((600, 640), {"compression": "deflate", "predictor": True, "tile_size": 128}),
+    "none": ((130, 700), {"compression": "none", "tile_size": 128, "subifd": True}),
+    "deep": ((600, 640), {"compression": "deflate", "tile_size": 128}),
+    "deep_predictor": ((410, 400), {"compression": "deflate", "predictor": True, "tile_size": 64}),
+    "deep_none": ((310, 400), {"compression": "none", "tile_size": 128}),
+}
 
 
 def texture(height: int, width: int, bands: int = 3, dtype: str = "uint8", seed: int = 0) -> np.ndarray:
@@ -58,3 +73,32 @@ def random_boxes(rng: np.random.Generator, sizes: list[tuple[int, int]], steps: 
     half = scale * size.min(1)[:, None, None] / size[:, None] / 2
     centre = rng.uniform(0, 1, (len(sizes), steps, 2))
     return tf.constant(np.concatenate([centre - half, centre + half], -1), tf.float32)
+
+
+def write(root, name, size, bands=3, seed=0, **options):
+    """A pyramid of texture, 16 bits deep where its name says so."""
+    dtype = "uint16" if name.startswith("deep") else "uint8"
+    path = root / f"{name}.tif"
+    return path, write_pyramid(as_image(texture(*size, bands, dtype, seed)), path, **options)
+
+
+def same_as_levels(paths, features, boxes, crops, gradients, subifd=(), margin=1, gradient_tolerance=2e-4):
+    """Holds crops, and gradients of the sum of their squares, to those of whole decoded levels."""
+    size = crops.shape[2]
+    levels = choose_level(boxes, level_sizes(features), size).numpy()
+    for b, path in enumerate(paths):
+        for t in range(boxes.shape[1]):
+            level = decode_level(path, levels[b, t], subifd=path.stem in subifd)
+            box = boxes[b, t]
+            with tf.GradientTape() as tape:
+                tape.watch(box)
+                expected = crop_of_level(level, box, size, margin)
+                loss = tf.reduce_sum(expected**2)
+            np.testing.assert_allclose(
+                crops[b, t], expected, atol=ROUNDING, err_msg=f"{path.stem} level {levels[b, t]}"
+            )
+            if gradients is not None:
+                gradient = tape.gradient(loss, box).numpy()
+                tolerance = gradient_tolerance * np.abs(gradient).max() + 1e-4
+                np.testing.assert_allclose(gradients[b, t], gradient, atol=tolerance)
+    return levels

@@ -12,13 +12,17 @@ import tensorflow as tf
 import tifffile
 
 from tests.images.pyramids import (
+    COLOUR,
+    ROUNDING,
     as_image,
     crop_of_level,
     decode_level,
     features_of,
     level_sizes,
     random_boxes,
+    same_as_levels,
     texture,
+    write,
 )
 from tfvs.data import example
 from tfvs.errors import InputError
@@ -29,34 +33,6 @@ from tfvs.images.tile_reader import read_crops, resolve_uris
 from tfvs.ops.tiles import choose_level
 
 CROP = 24
-ROUNDING = 3e-5  # of float32 positions: under a hundredth of a grey level
-# Sizes that are no multiple of the tile, not square; every compression, both depths.
-COLOUR = {
-    "jpeg": ((700, 500), {"compression": "jpeg"}),
-    "chroma": ((410, 400), {"compression": "jpeg", "quality": 80, "tile_size": 128}),
-    "deflate": ((333, 999), {"compression": "deflate", "tile_size": 64}),
-    "predictor": ((600, 640), {"compression": "deflate", "predictor": True, "tile_size": 128}),
-    "none": ((130, 700), {"compression": "none", "tile_size": 128, "subifd": True}),
-    "deep": ((600, 640), {"compression": "deflate", "tile_size": 128}),
-    "deep_predictor": ((410, 400), {"compression": "deflate", "predictor": True, "tile_size": 64}),
-    "deep_none": ((310, 400), {"compression": "none", "tile_size": 128}),
-}
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    return tmp_path_factory.mktemp("pyramids")
-
-
-def write(root, name, size, bands=3, seed=0, **options):
-    dtype = "uint16" if name.startswith("deep") else "uint8"
-    path = root / f"{name}.tif"
-    return path, write_pyramid(as_image(texture(*size, bands, dtype, seed)), path, **options)
-
-
-@pytest.fixture(scope="module")
-def colour(root):
-    return {name: write(root, name, size, **options) for name, (size, options) in COLOUR.items()}
 
 
 @pytest.fixture(scope="module")
@@ -72,25 +48,6 @@ def reader(root):
         return crops, valid, tiles, tape.gradient(loss, boxes)
 
     return run
-
-
-def same_as_levels(paths, features, boxes, crops, gradients, subifd=()):
-    levels = choose_level(boxes, level_sizes(features), CROP).numpy()
-    for b, path in enumerate(paths):
-        for t in range(boxes.shape[1]):
-            level = decode_level(path, levels[b, t], subifd=path.stem in subifd)
-            box = boxes[b, t]
-            with tf.GradientTape() as tape:
-                tape.watch(box)
-                expected = crop_of_level(level, box, CROP)
-                loss = tf.reduce_sum(expected**2)
-            np.testing.assert_allclose(
-                crops[b, t], expected, atol=ROUNDING, err_msg=f"{path.stem} level {levels[b, t]}"
-            )
-            if gradients is not None:
-                gradient = tape.gradient(loss, box).numpy()
-                np.testing.assert_allclose(gradients[b, t], gradient, atol=2e-4 * np.abs(gradient).max() + 1e-4)
-    return levels
 
 
 def test_one_batch_mixes_sizes_compressions_and_depths(colour, reader):

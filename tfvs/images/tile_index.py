@@ -244,15 +244,12 @@ def _is_framed(name: str, starts: np.ndarray, lengths: np.ndarray, file_bytes: i
     present = np.flatnonzero(lengths > 0)
     if not len(present):
         return True  # nothing to read, hence nothing to check
-    data = np.memmap(name, np.uint8, "r")
     if (starts[present] < HEADER_BYTES + 8).any() or (starts + lengths + FOOTER_BYTES > file_bytes)[present].any():
         return False
-    for chunk in np.array_split(present, -(-len(present) // 65536)):
-        headers = data[(starts[chunk] - HEADER_BYTES)[:, None] + np.arange(HEADER_BYTES)].tobytes()
-        for i, length in enumerate(lengths[chunk].tolist()):
-            if headers[i * HEADER_BYTES : (i + 1) * HEADER_BYTES] != frame_header(length):
-                return False
-    return True
+    # Not mapped into memory: the page around every header would count as this process's own.
+    with open(name, "rb", buffering=0) as file:
+        places = zip((starts[present] - HEADER_BYTES).tolist(), lengths[present].tolist(), strict=True)
+        return all(os.pread(file.fileno(), HEADER_BYTES, start) == frame_header(length) for start, length in places)
 
 
 def _jpeg_tables(pages: list[tifffile.TiffPage], name: str) -> bytes:

@@ -25,7 +25,8 @@ class TilePlan(NamedTuple):
       rows: ``[B, T, 2, S]`` neighbours along the vertical axis.
       columns: As ``rows``, horizontal.
       tile_ids: ``[B, T, GH, GW]`` int64 numbers of the tiles of each crop's grid, -1 where there is none.
-      first: ``[B, T, 2]`` int32, row and column of the grid's first tile.
+      down: Pixels and tiles along the vertical axis, ``[B, T]`` each.
+      across: As ``down``, horizontal.
       tile_size: ``[B, T, 2]`` int32, height and width.
       deep: ``[B]`` bool, whether the image has 16 bits.
       valid: ``[B]`` bool, whether the index makes sense.
@@ -36,7 +37,8 @@ class TilePlan(NamedTuple):
     rows: Taps
     columns: Taps
     tile_ids: tf.Tensor
-    first: tf.Tensor
+    down: TileSpan
+    across: TileSpan
     tile_size: tf.Tensor
     deep: tf.Tensor
     valid: tf.Tensor
@@ -129,9 +131,8 @@ def make_plan(
         file_bytes=file_bytes,
         jpeg_head=_jpeg_head(features[example.PYRAMID_JPEG_TABLES]),
     )
-    first = tf.stack([down.first, across.first], -1)
     tile_size = tf.stack([tile_height, tile_width], -1)
-    return TilePlan(requests, wanted, rows, columns, tile_ids, first, tile_size, dtype > 0, valid)
+    return TilePlan(requests, wanted, rows, columns, tile_ids, down, across, tile_size, dtype > 0, valid)
 
 
 def _windows(

@@ -13,9 +13,9 @@ import tensorflow as tf
 
 from tfvs.data import example
 from tfvs.errors import InputError
-from tfvs.images.tile_plan import TilePlan, make_plan
+from tfvs.images.tile_cut import cut_crops
+from tfvs.images.tile_plan import make_plan
 from tfvs.images.tile_source import read_tiles
-from tfvs.ops.tiles import blend
 
 
 def read_crops(
@@ -59,7 +59,7 @@ def read_crops(
         failed = tf.math.unsorted_segment_sum(tf.cast(slots < 0, tf.int32), owner, batch)
         valid = plan.valid & (failed == 0)
         tiles_read = tf.math.unsorted_segment_sum(tf.ones_like(owner), owner, batch)
-        crops = _cut(plan, pixels, slots, bands)
+        crops = cut_crops(plan, pixels, slots, bands, crop_size)
         crops = tf.where(valid[:, tf.newaxis, tf.newaxis, tf.newaxis, tf.newaxis], crops, 0.0)
     return tf.ensure_shape(crops, [boxes.shape[0], boxes.shape[1], crop_size, crop_size, bands]), valid, tiles_read
 
@@ -85,55 +85,6 @@ def resolve_uris(uris: tf.Tensor, roots: tf.Tensor) -> tf.Tensor:
     climbs = tf.strings.regex_full_match(uris, r"(?s)(.*[/\\])?\.\.([/\\].*)?|.*\x00.*|")
     paths = tf.where(absolute, uris, tf.strings.join([folders[0], uris]))
     return tf.where((absolute & ~tf.reduce_any(under, axis=0)) | climbs, "", paths)
-
-
-def _cut(plan: TilePlan, pixels: tf.Tensor, slots: tf.Tensor, bands: int) -> tf.Tensor:
-    """Crops ``[B, T, S, S, C]`` out of decoded tiles."""
-    # Where each crop's tiles lie among the decoded ones: [B, T, GH, GW]; 0 is the blank tile.
-    place = tf.searchsorted(plan.requested, tf.reshape(plan.tile_ids, [-1]))
-    place = tf.reshape(tf.minimum(place, tf.maximum(tf.size(slots) - 1, 0)), tf.shape(plan.tile_ids))
-    padded = tf.concat([slots, [0]], 0)
-    found = tf.gather(tf.concat([plan.requested, [-2]], 0), place) == plan.tile_ids
-    slot = tf.maximum(tf.where(found, tf.gather(padded, place), 0), 0)
-
-    shape = tf.shape(plan.rows.index)
-    count, samples = shape[0] * shape[1], shape[3]
-    planes, height, row_bytes = tf.shape(pixels)[1], tf.shape(pixels)[2], tf.shape(pixels)[3]
-    width = row_bytes // bands
-    grid = tf.shape(slot)[2:]
-    slot = tf.reshape(slot, [count, grid[0], grid[1]])
-    row = tf.reshape(plan.rows.index, [count, 2 * samples])
-    column = tf.reshape(plan.columns.index, [count, 2 * samples])
-    tile_height, tile_width = tf.unstack(tf.reshape(plan.tile_size, [count, 2, 1]), axis=1)  # [B·T, 1]
-    first_row, first_column = tf.unstack(tf.reshape(plan.first, [count, 2, 1]), axis=1)
-
-    # Clipped neighbours of weight 0 may lie outside the grid; any tile will do for them.
-    grid_row = tf.clip_by_value(row // tile_height - first_row, 0, grid[0] - 1)  # [B·T, 2·S]
-    grid_column = tf.clip_by_value(column // tile_width - first_column, 0, grid[1] - 1)
-    # The blank tile is as large as the largest tile that was asked for, so smaller than others where none was.
-    within_row, within_column = tf.minimum(row % tile_height, height - 1), tf.minimum(column % tile_width, width - 1)
-    line = tf.gather(slot, grid_row, batch_dims=1) * planes * height + within_row[..., tf.newaxis]
-    across = grid_column * width + within_column
-    lines = tf.reshape(pixels, [-1, row_bytes])
-
-    def neighbours(plane: int) -> tf.Tensor:
-        found_lines = tf.gather(lines, line + plane * height)  # [B·T, 2·S, GW, w·C]
-        found_lines = tf.reshape(found_lines, [count, 2 * samples, grid[1] * width, bands])
-        around = tf.gather(found_lines, across, axis=2, batch_dims=1)  # [B·T, 2·S, 2·S, C]
-        return tf.reshape(around, [count, 2, samples, 2, samples, bands])
-
-    # Grey levels become [0, 1] in the weights, which are far fewer than the pixels.
-    high_scale = tf.where(plan.deep, 256.0 / 65535.0, 1.0 / 255.0)
-    low_scale = tf.where(plan.deep, 1.0 / 65535.0, 0.0)
-    columns = tf.reshape(plan.columns.weight, [count, 2, samples])
-
-    def sample(plane: int, scale: tf.Tensor) -> tf.Tensor:
-        rows = tf.reshape(plan.rows.weight * scale[:, tf.newaxis, tf.newaxis, tf.newaxis], [count, 2, samples])
-        return blend(neighbours(plane), rows, columns)
-
-    # Sampling is linear: high and low bytes of 16-bit images are sampled each by itself.
-    crops = tf.cond(planes == 2, lambda: sample(0, high_scale) + sample(1, low_scale), lambda: sample(0, high_scale))
-    return tf.reshape(crops, [shape[0], shape[1], samples, samples, bands])
 
 
 def _check_arguments(

@@ -19,10 +19,13 @@ class Taps(NamedTuple):
     Attributes:
       index: ``[..., 2, S]`` int32, pixels of the level, clipped to it.
       weight: ``[..., 2, S]`` float32, 0 outside the image and outside the region. Differentiable in the box.
+      ends: ``[..., 2]`` float32, where the first and the last sample lie: pixel m has its centre at m. Not
+        differentiable.
     """
 
     index: tf.Tensor
     weight: tf.Tensor
+    ends: tf.Tensor
 
 
 def pitches(boxes: tf.Tensor, level_sizes: tf.Tensor, crop_size: int) -> tf.Tensor:
@@ -83,7 +86,8 @@ def taps(start: tf.Tensor, stop: tf.Tensor, size: tf.Tensor, crop_size: int, mar
     inside = tf.stop_gradient((neighbours >= first) & (neighbours <= last))
     index = tf.clip_by_value(neighbours, 0.0, tf.maximum(pixels - 1.0, 0.0)[..., tf.newaxis, tf.newaxis])
     index = tf.where(tf.math.is_finite(index), index, 0.0)  # a box of NaN reads nothing, and fails nobody else
-    return Taps(tf.cast(index, tf.int32), tf.where(inside, weight, 0.0))
+    ends = tf.stop_gradient(tf.gather(centres, [0, crop_size - 1], axis=-1))
+    return Taps(tf.cast(index, tf.int32), tf.where(inside, weight, 0.0), ends)
 
 
 def blend(neighbours: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:

@@ -1,0 +1,28 @@
+"""Crops large enough to be cut out of a region in one piece."""
+
+import numpy as np
+import tensorflow as tf
+
+from tests.images.pyramids import COLOUR, features_of, random_boxes, same_as_levels
+from tfvs.images.tile_cut import LARGE_CROP
+from tfvs.images.tile_reader import read_crops
+
+
+def test_large_crops_are_cut_in_one_piece_with_the_same_values_and_gradients(root, colour):
+    size = 100
+    names = ["chroma", "deflate", "deep", "none"]
+    assert size >= LARGE_CROP
+    features = features_of(*((colour[name][0].name, colour[name][1]) for name in names))
+    boxes = random_boxes(np.random.default_rng(8), [COLOUR[name][0] for name in names], 3)
+    pixels = np.array([[-30, -40, 120, 110], [20, 30, 120, 130], [64, 128, 214, 278]])  # over a corner; whole pixels
+    more = np.stack([pixels / np.array([*COLOUR[name][0]] * 2) for name in names])
+    boxes = tf.concat([boxes, tf.constant(more, tf.float32)], 1)
+    for margin in (0, 1):
+        with tf.GradientTape() as tape:
+            tape.watch(boxes)
+            crops, valid, _ = read_crops(features, boxes, size, roots=[str(root)], bands=3, margin_px=margin)
+            loss = tf.reduce_sum(crops**2)
+        assert valid.numpy().all()
+        paths, gradients = [colour[name][0] for name in names], tape.gradient(loss, boxes)
+        # Values are rounded otherwise, and so is the gradient of their squares.
+        same_as_levels(paths, features, boxes, crops, gradients, ("none",), margin, gradient_tolerance=1e-3)
