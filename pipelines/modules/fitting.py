@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -88,7 +89,8 @@ def fit_saccader(
     _check_labels(labels, config, train_config.batch_size)
     spec = ProxySpec(config.proxy_height, config.proxy_width, config.proxy_channels)
     class_weights = balanced_class_weights(labels, len(config.class_names)) if train_config.balance_classes else None
-    steps_per_epoch = len(labels) // train_config.batch_size
+    steps_in_data = len(labels) // train_config.batch_size
+    steps_per_epoch = train_config.steps_per_epoch or steps_in_data
     logs = os.path.join(folder, "logs")
 
     strategy = make_strategy(train_config.num_devices)
@@ -102,7 +104,7 @@ def fit_saccader(
                 spec,
                 batch_size=train_config.batch_size,
                 steps_per_epoch=steps_per_epoch,
-                epochs=train_config.epochs,
+                epochs=math.ceil(train_config.epochs * steps_per_epoch / steps_in_data),  # passes over the data
                 initial_epoch=epoch,
                 seed=train_config.seed,
                 class_weights=class_weights,

@@ -31,6 +31,7 @@ def run_fn(fn_args: Any) -> None:
     folder = folder_for(config, fn_args)
     model, _ = fit_saccader(config, fn_args.train_files, fn_args.eval_files, folder=folder, write=write_line)
     _copy_folder(os.path.join(folder, "logs"), fn_args.model_run_dir)
+    model.compile()  # the file holds the model, not how it was trained: it loads where tfvs.training is not imported
     model.save(os.path.join(fn_args.model_run_dir, MODEL_FILE))
     export_saved_model(
         model,

@@ -1,5 +1,6 @@
 """``kill -9`` during each component in turn; started again, the run ends as one that was never stopped."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -8,12 +9,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.e2e.command import Pipeline
+from tests.e2e.command import ROOT, Pipeline
 from tests.e2e.fivek import write_fivek
 
 pytestmark = [pytest.mark.e2e, pytest.mark.tfx]
@@ -40,31 +40,45 @@ MOMENTS = {
 }
 
 
-def start(pipeline: Pipeline, stdout: Any = subprocess.PIPE) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, pipeline.file],
-        env={**pipeline.environ, "PYTHONUNBUFFERED": "1"},
-        stdout=stdout,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
+class Runner:
+    """Runs a pipeline again and again; see warm_runner."""
 
+    def __init__(self, pipeline: Pipeline, log: Path) -> None:
+        self.pipeline, self.log = pipeline, log
+        command = [sys.executable, "-m", "tests.e2e.warm_runner"]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=pipeline.environ
+        )
 
-def kill_during(pipeline: Pipeline, component: str) -> str:
-    sentence, delay_s = MOMENTS[component]
-    process = start(pipeline)
-    seen = []
-    for line in process.stdout:
-        seen.append(line)
-        if sentence in line:
-            time.sleep(delay_s)
-            os.killpg(process.pid, signal.SIGKILL)
-            break
-    process.stdout.read()
-    log = "".join(seen)
-    assert process.wait() == -signal.SIGKILL, log[-6000:]
-    return log
+    def start(self) -> int:
+        """Starts a run, with an empty log; returns its process group."""
+        self.log.write_text("")
+        job = {"file": self.pipeline.file, "environ": self.pipeline.environ, "log": str(self.log)}
+        self.process.stdin.write(json.dumps(job) + "\n")
+        self.process.stdin.flush()
+        return int(self.process.stdout.readline())
+
+    def wait(self) -> int:
+        """The run's exit code."""
+        return int(self.process.stdout.readline())
+
+    def kill_during(self, component: str) -> str:
+        """Starts a run and kills it; returns its log."""
+        sentence, delay_s = MOMENTS[component]
+        group = self.start()
+        deadline = time.monotonic() + 300
+        while sentence not in self.log.read_text(errors="replace"):
+            assert time.monotonic() < deadline, self.log.read_text()[-6000:]
+            time.sleep(0.005)
+        time.sleep(delay_s)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(group, signal.SIGKILL)
+        assert self.wait() == -signal.SIGKILL, self.log.read_text()[-6000:]
+        return self.log.read_text(errors="replace")
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
 
 
 def executions(pipeline: Pipeline) -> dict[str, list[str]]:
@@ -115,19 +129,24 @@ def make(folder: Path, data: Path) -> Pipeline:
 
 
 def test_killed_during_each_component_it_ends_in_the_same_result(tmp_path) -> None:
+    from pipelines.pipeline import create_pipeline
+
     data = write_fivek(tmp_path / "fivek", COUNTS)
     whole, broken = make(tmp_path / "whole", data), make(tmp_path / "broken", data)
-    with (tmp_path / "whole.log").open("w") as log:
-        beside = start(whole, stdout=log)
-        try:
-            logs = {component: kill_during(broken, component) for component in MOMENTS}
-            last = start(broken)
-            written = last.communicate()[0]
-            assert last.returncode == 0, written[-6000:]
-            assert beside.wait() == 0, (tmp_path / "whole.log").read_text()[-6000:]
-        finally:
-            beside.kill()
-    assert "tfvs: resuming after epoch" in logs["Evaluator"]  # that run went on with the training that was killed
+    reference, runner = Runner(whole, tmp_path / "whole.log"), Runner(broken, tmp_path / "broken.log")
+    try:
+        reference.start()
+        order = [node.id for node in create_pipeline(broken.config).components if node.id in MOMENTS]
+        assert len(order) == len(MOMENTS)
+        logs = {component: runner.kill_during(component) for component in order}
+        runner.start()
+        assert runner.wait() == 0, runner.log.read_text()[-6000:]
+        assert reference.wait() == 0, reference.log.read_text()[-6000:]
+    finally:
+        reference.close()
+        runner.close()
+    after = logs[order[order.index("Trainer") + 1]]
+    assert "tfvs: resuming after epoch" in after  # that run went on with the training that was killed
 
     states = executions(broken)
     for component in MOMENTS:

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.util import event_pb2
 
+from tests.models.conftest import SMALL
 from tfvs.models.saccader import VariationalSaccader
 from tfvs.training.pictures import SaccadePictures, draw_saccades
 from tfvs.training.trainer import TrainConfig, train
@@ -33,7 +34,7 @@ def events(tmp_path_factory) -> dict[str, list]:
     inputs, labels = {"image": image, "proxy": image[:, ::3, ::4]}, random.integers(0, 3, 8)
     data = tf.data.Dataset.from_tensor_slices((inputs, labels)).batch(4)
     keras.utils.set_random_seed(0)
-    model = VariationalSaccader(num_classes=3, num_steps=STEPS, crop_size=8)
+    model = VariationalSaccader(**{**SMALL, "num_steps": STEPS, "crop_size": 8})
     model.build({name: (None, *value.shape[1:]) for name, value in inputs.items()})
     train(
         model,

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.models.conftest import SMALL
 from tfvs.errors import ConfigError
 from tfvs.models.saccader import VariationalSaccader
 from tfvs.training.trainer import TrainConfig, make_optimizer, train
@@ -22,7 +23,7 @@ def make_dataset(initial_epoch: int) -> tf.data.Dataset:
 
 def make_model() -> VariationalSaccader:
     keras.utils.set_random_seed(3)
-    model = VariationalSaccader(num_classes=3, num_steps=2, crop_size=8)
+    model = VariationalSaccader(**SMALL)
     model.build({"image": (None, 24, 32, 1), "proxy": (None, 8, 8, 1)})
     return model
 
@@ -97,6 +98,7 @@ def test_learning_rate_warms_up_and_decays_to_nothing() -> None:
         ({"zoom_from": 0.4}, "both ends"),
         ({"zoom_start": 0.7, "zoom_stop": 0.6}, "order"),
         ({"epochs": 0}, "epochs"),
+        ({"steps_per_epoch": 0}, "steps_per_epoch"),
     ],
 )
 def test_configurations_that_cannot_work(fields, named) -> None:

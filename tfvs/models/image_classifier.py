@@ -71,8 +71,16 @@ class ImageClassifier(keras.Model):
         losses = self.loss_per_image(labels, y_pred, weights)
         # Where the weight is 0 the loss may be anything, NaN included.
         weighted = tf.where(weights > 0.0, losses * weights, tf.zeros_like(losses))
-        replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        return tf.reduce_mean(weighted) / tf.cast(replicas, tf.float32)
+        context = tf.distribute.get_replica_context()
+        replicas = context.num_replicas_in_sync if context is not None else 1
+        shown = tf.reduce_mean(weighted) / float(replicas)
+        if replicas == 1:
+            return shown
+        # Where the devices' shares differ in size, Keras shows this loss rightly, but the sum of its gradients is not
+        # that of the mean over the whole batch. So its value is kept, and the gradient is that of the share in it.
+        whole = context.all_reduce(tf.distribute.ReduceOp.SUM, tf.cast(tf.size(weighted), tf.float32))
+        share = tf.reduce_sum(weighted) / tf.stop_gradient(whole)
+        return share + tf.stop_gradient(shown - share)
 
     def compute_metrics(self, x: Any, y: tf.Tensor, y_pred: Any, sample_weight: tf.Tensor | None = None) -> dict:
         """Metrics see the logits and the weights.

@@ -14,6 +14,7 @@ import tensorflow as tf
 from tfvs.config import Config, require
 from tfvs.training.callbacks import StopOnNonFinite, ZoomSchedule
 from tfvs.training.checkpointing import ResumableCheckpoint
+from tfvs.training.optimizer import ClippedAdam
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,7 +22,8 @@ class TrainConfig(Config):
     """How to train.
 
     Attributes:
-      epochs: Passes over the data.
+      epochs: Passes over the data, or stretches of ``steps_per_epoch``.
+      steps_per_epoch: Optimizer steps between two evaluations and checkpoints; None for one pass over the data.
       batch_size: Global batch, over all devices.
       learning_rate: Peak of the schedule: linear warm-up, then cosine decay to 0.
       warmup_steps: Steps to the peak.
@@ -37,6 +39,7 @@ class TrainConfig(Config):
     """
 
     epochs: int = 10
+    steps_per_epoch: int | None = None
     batch_size: int = 64
     learning_rate: float = 2e-3
     warmup_steps: int = 100
@@ -52,6 +55,8 @@ class TrainConfig(Config):
 
     def __post_init__(self) -> None:
         require(self.epochs > 0, "epochs must be positive", expected="> 0", received=self.epochs)
+        steps = self.steps_per_epoch
+        require(steps is None or steps > 0, "steps_per_epoch must be positive", expected="None or > 0", received=steps)
         require(self.batch_size > 0, "batch_size must be positive", expected="> 0", received=self.batch_size)
         require(self.learning_rate > 0, "learning_rate must be positive", expected="> 0", received=self.learning_rate)
         both = (self.zoom_from is None) == (self.zoom_to is None)
@@ -89,7 +94,7 @@ def make_optimizer(config: TrainConfig, total_steps: int) -> keras.optimizers.Op
         warmup_target=config.learning_rate,
         warmup_steps=warmup,
     )
-    return keras.optimizers.Adam(schedule, global_clipnorm=config.clip_norm)
+    return ClippedAdam(schedule, clip_norm=config.clip_norm)
 
 
 class ProgressLine(keras.callbacks.Callback):

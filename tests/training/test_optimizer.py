@@ -1,0 +1,40 @@
+"""Clipping on one device; on two it is tested in test_devices."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfvs.training.optimizer import ClippedAdam
+
+
+def weights_after(optimizer: keras.optimizers.Optimizer) -> np.ndarray:
+    variables = [keras.Variable(np.ones(3, "float32")), keras.Variable(np.ones((2, 2), "float32"))]
+    optimizer.build(variables)
+    for step in range(3):
+        gradients = [tf.constant([3.0, -4.0, 0.0]) * (step - 1.5), tf.ones((2, 2)) * step]
+        optimizer.apply(gradients, variables)
+    return np.concatenate([variable.numpy().ravel() for variable in variables])
+
+
+@pytest.mark.parametrize("norm", [0.5, 100.0])
+def test_it_is_keras_own_clipping_on_one_device(norm) -> None:
+    expected = weights_after(keras.optimizers.Adam(0.1, global_clipnorm=norm))
+    np.testing.assert_allclose(weights_after(ClippedAdam(0.1, clip_norm=norm)), expected, rtol=1e-5)
+
+
+def test_variables_without_a_gradient_stay_as_they_are() -> None:
+    variables = [keras.Variable(np.ones(2, "float32")), keras.Variable(np.ones(2, "float32"))]
+    optimizer = ClippedAdam(0.1)
+    optimizer.build(variables)
+    with pytest.warns(UserWarning, match="Gradients do not exist"):
+        optimizer.apply([None, tf.ones(2)], variables)
+    np.testing.assert_array_equal(variables[0].numpy(), 1.0)
+    assert np.all(variables[1].numpy() < 1.0)
+
+
+def test_round_trip() -> None:
+    optimizer = ClippedAdam(0.1, clip_norm=3.0)
+    again = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))
+    assert isinstance(again, ClippedAdam)
+    assert again.clip_norm == 3.0
