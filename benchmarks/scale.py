@@ -27,6 +27,8 @@ SIZES = (2_500, 10_000, 30_000, 100_000)
 TRAINING_SIDE = 2_500
 BATCH_SIDE = 10_000
 CONVERSION_SIDE = 10_000
+# Crops of the size that the model takes by default, beside those of 224.
+SMALL_CROP = 32
 COMPRESSIONS = ("jpeg", "deflate", "none")
 # Of a 256-pixel JPEG tile at quality 90 and its share of the coarser levels.
 BYTES_PER_PIXEL = 0.8
@@ -103,6 +105,10 @@ def summarize(figures: dict[str, Any]) -> dict[str, Any]:
         if "whole_decode" in one:
             ratio = one["whole_decode"]["p50_ms"] / one["crops"]["p50_ms"]
             summary[f"whole_decode_over_crops_at_{side}"] = round(ratio, 1)
+    if "single_small_crops" in figures:
+        small = figures["single_small_crops"]
+        ratio = small["whole_decode"]["p50_ms"] / small["crops"]["p50_ms"]
+        summary[f"whole_decode_over_crops_of_{SMALL_CROP}_at_{small['side_px']}"] = round(ratio, 1)
     return summary
 
 
@@ -148,6 +154,11 @@ def main(work: Path, sizes: str, requests: int, batches: int, steps: int, rounds
     for side in sorted(int(size) for size in sizes.split(",")):
         figures["single"][str(side)] = child("scale_reading", "single", pyramid(work, side), f"--count={requests}")
         click.echo(f"{side}: {figures['single'][str(side)]}")
+    if BATCH_SIDE in map(int, figures["single"]):
+        path = pyramid(work, BATCH_SIDE)
+        small = child("scale_reading", "single", path, f"--count={requests}", f"--crop={SMALL_CROP}")
+        figures["single_small_crops"] = small
+        click.echo(f"crops of {SMALL_CROP}: {small}")
     if batches:
         figures["batch"] = child("scale_reading", "batch", pyramid(work, BATCH_SIDE), f"--count={batches}")
         click.echo(f"batch: {figures['batch']}")

@@ -19,12 +19,12 @@ QUALITY = 90
 
 
 def texture(side: int) -> pyvips.Image:
-    """A square colour image of noise in seven octaves; JPEG takes about half a byte a pixel for it."""
+    """A square colour image of noise, equally strong in seven octaves: each pyramid level has as much detail."""
     total = pyvips.Image.black(PERIOD, PERIOD)
     for octave in range(7):
         step = 2**octave
         cells = PERIOD // step + 2
-        noise = pyvips.Image.gaussnoise(cells, cells, sigma=2.5 * 1.8**octave, mean=0, seed=octave)
+        noise = pyvips.Image.gaussnoise(cells, cells, sigma=6, mean=0, seed=octave)
         total += noise.resize(step, kernel="cubic").crop(0, 0, PERIOD, PERIOD)
     planes = [total * 0.7 + 128, (total + total.rot90()) * 0.35 + 120, 128 - total * 0.5]
     base = planes[0].bandjoin(planes[1:]).cast("uchar").copy(interpretation="srgb").copy_memory()

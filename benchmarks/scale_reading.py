@@ -54,21 +54,21 @@ class Spent(NamedTuple):
     cpu: float
 
 
-def draw_boxes(index: TileIndex, count: int, seed: int) -> np.ndarray:
+def draw_boxes(index: TileIndex, count: int, crop: int, seed: int) -> np.ndarray:
     """``[count, STEPS, 4]`` square boxes anywhere, at any level that the image is large enough for, pitch in [1, 2)."""
     rng = np.random.default_rng(seed)
     side = index.width
-    coarsest = int(np.log2(side / (2 * CROP)))
+    coarsest = int(np.log2(side / (2 * crop)))
     level = np.floor(rng.uniform(0, coarsest + 1, (count, STEPS, 1)))
-    scale = rng.uniform(1.0, 2.0, (count, STEPS, 1)) * CROP * 2**level / side
+    scale = rng.uniform(1.0, 2.0, (count, STEPS, 1)) * crop * 2**level / side
     start = rng.uniform(0, 1, (count, STEPS, 2)) * (1 - scale)
     return np.concatenate([start, start + scale], -1).astype(np.float32)
 
 
-def region_of(index: TileIndex, box: np.ndarray) -> Region:
+def region_of(index: TileIndex, box: np.ndarray, crop: int) -> Region:
     """The pixels that the box itself covers, of the level that the reader chooses."""
     sizes = np.array([(height, width) for width, height, *_ in index.levels], np.float64)
-    pitch = ((box[2:] - box[:2]) * sizes).max(axis=1) / CROP
+    pitch = ((box[2:] - box[:2]) * sizes).max(axis=1) / crop
     level = max(int((pitch >= 1).sum()) - 1, 0)
     height, width = sizes[level]
     top, left = int(box[0] * height), int(box[1] * width)
@@ -133,26 +133,26 @@ def open_and_crop(path: str, region: Region) -> np.ndarray:
     return image.crop(region.left, region.top, region.width, region.height).numpy()
 
 
-def single(path: Path, count: int) -> dict[str, Any]:
+def single(path: Path, count: int, crop: int) -> dict[str, Any]:
     """One image, T = 4: the model's latency, its reader's, what it reads and what memory it takes."""
     index_costs = cost_of_index(path)
     index = read_index(path)
     features = features_of([path.name], index)
     model = VariationalSaccader(
-        num_classes=10, num_steps=STEPS, crop_size=CROP, min_scale=0.02, max_scale=0.5,
+        num_classes=10, num_steps=STEPS, crop_size=crop, min_scale=0.02, max_scale=0.5,
         pyramid_roots=(str(path.parent),),
     )  # fmt: skip
     model.build({"proxy": (None, *PROXY), "image": (None, None, None, 3)})
     loaded = current_memory_mb()
     predict = tf.function(lambda proxy: model({**features, "proxy": proxy}).logits)
-    read = tf.function(lambda boxes: read_crops(features, boxes, CROP, roots=[str(path.parent)], bands=3))
+    read = tf.function(lambda boxes: read_crops(features, boxes, crop, roots=[str(path.parent)], bands=3))
     proxies = tf.random.stateless_uniform([count, 1, *PROXY], [1, 2])
-    boxes = tf.constant(draw_boxes(index, count, seed=1))[:, tf.newaxis]
+    boxes = tf.constant(draw_boxes(index, count, crop, seed=1))[:, tf.newaxis]
     for number in range(WARM_UP):
         predict(proxies[number]), read(boxes[number])
     answered = current_memory_mb()
     reset_peak_memory()
-    figures: dict[str, Any] = {"side_px": index.width, "file_mb": round(index.file_bytes / 1e6, 1)}
+    figures: dict[str, Any] = {"side_px": index.width, "crop_px": crop, "file_mb": round(index.file_bytes / 1e6, 1)}
     figures["index"] = index_costs
     figures["model"] = percentiles(timed(lambda i: predict(proxies[i]), count))
     figures["crops"] = percentiles(timed(lambda i: read(boxes[i]), count))
@@ -163,8 +163,8 @@ def single(path: Path, count: int) -> dict[str, Any]:
     }
     some = min(count, 30)
     figures["crops_uncached"] = percentiles(timed(lambda i: read(boxes[i]), some, before=lambda: forget(path)))
-    figures.update(what_is_read(index, boxes, read))
-    figures.update(single_by_vips(path, index, boxes.numpy()[:, 0]))
+    figures.update(what_is_read(index, boxes, crop, read))
+    figures.update(single_by_vips(path, index, boxes.numpy()[:, 0], crop))
     return figures
 
 
@@ -185,9 +185,9 @@ def cost_of_index(path: Path) -> dict[str, float]:
     }
 
 
-def what_is_read(index: TileIndex, boxes: tf.Tensor, read: Callable[[tf.Tensor], Any]) -> dict[str, Any]:
+def what_is_read(index: TileIndex, boxes: tf.Tensor, crop: int, read: Callable[[tf.Tensor], Any]) -> dict[str, Any]:
     """Tiles and bytes an image, as the kernel counts them, beside the tiles that the crops overlap."""
-    regions = [[region_of(index, box) for box in crops] for crops in boxes.numpy()[:, 0]]
+    regions = [[region_of(index, box, crop) for box in crops] for crops in boxes.numpy()[:, 0]]
     overlapped = [[tile for region in crops for tile in tiles_of(index, region)] for crops in regions]
     before = bytes_asked()
     tiles = [int(read(one)[2][0]) for one in boxes]
@@ -202,10 +202,10 @@ def what_is_read(index: TileIndex, boxes: tf.Tensor, read: Callable[[tf.Tensor],
     }
 
 
-def single_by_vips(path: Path, index: TileIndex, boxes: np.ndarray) -> dict[str, Any]:
+def single_by_vips(path: Path, index: TileIndex, boxes: np.ndarray, crop: int) -> dict[str, Any]:
     """The same crops' regions by libvips, and the whole image."""
     pyvips.cache_set_max(0)  # else the second opening is none
-    regions = [[region_of(index, box) for box in crops] for crops in boxes]
+    regions = [[region_of(index, box, crop) for box in crops] for crops in boxes]
     opened = timed(lambda i: [open_and_crop(str(path), region) for region in regions[i]], len(regions))
     levels = [pyvips.Image.tiffload(str(path), page=level, access="random") for level in range(len(index.levels))]
     handles = [pyvips.Region.new(level) for level in levels]
@@ -222,7 +222,7 @@ def single_by_vips(path: Path, index: TileIndex, boxes: np.ndarray) -> dict[str,
     return figures
 
 
-def batch(path: Path, count: int) -> dict[str, Any]:
+def batch(path: Path, count: int, crop: int) -> dict[str, Any]:
     """32 images, 4 crops each, in turns with libvips and with decoding the same tiles from memory."""
     index = read_index(path)
     names = [f"{path.stem}.{number}.tif" for number in range(BATCH)]
@@ -230,27 +230,27 @@ def batch(path: Path, count: int) -> dict[str, Any]:
         if not (path.parent / name).exists():
             os.link(path, path.parent / name)
     features, roots = features_of(names, index), [str(path.parent)]
-    boxes = draw_boxes(index, count * BATCH, seed=2).reshape(count, BATCH, STEPS, 4)
-    read = tf.function(lambda boxes: read_crops(features, boxes, CROP, roots=roots, bands=3))
+    boxes = draw_boxes(index, count * BATCH, crop, seed=2).reshape(count, BATCH, STEPS, 4)
+    read = tf.function(lambda boxes: read_crops(features, boxes, crop, roots=roots, bands=3))
 
     @tf.function
     def plan(boxes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        made = make_plan(features, boxes, CROP, resolve_uris(features["pyramid/uri"], tf.constant(roots)), 3, 1)
+        made = make_plan(features, boxes, crop, resolve_uris(features["pyramid/uri"], tf.constant(roots)), 3, 1)
         return made.requested, made.valid
 
     @tf.function
     def tiles(boxes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        made = make_plan(features, boxes, CROP, resolve_uris(features["pyramid/uri"], tf.constant(roots)), 3, 1)
+        made = make_plan(features, boxes, crop, resolve_uris(features["pyramid/uri"], tf.constant(roots)), 3, 1)
         return read_tiles(made.requests, 3)
 
     pyvips.cache_set_max(0)
     data = np.memmap(path, np.uint8, "r")
     head = index.jpeg_tables[:-2] or b"\xff\xd8"
     streams = [
-        [_stream(data, index, head, tile) for tile in _wanted(index, boxes[i])] for i in range(count)
+        [_stream(data, index, head, tile) for tile in _wanted(index, boxes[i], crop)] for i in range(count)
     ]  # the floor: nothing but decoding what was read beforehand
     jobs = [
-        [(str(path.parent / name), region_of(index, box)) for name, crops in zip(names, boxes[i], strict=True)
+        [(str(path.parent / name), region_of(index, box, crop)) for name, crops in zip(names, boxes[i], strict=True)
          for box in crops] for i in range(count)
     ]  # fmt: skip
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -278,14 +278,16 @@ def batch(path: Path, count: int) -> dict[str, Any]:
             "crops / jpeg_decode_alone": round(figures["crops"][kind] / alone, 3),
             "plan_and_tiles / jpeg_decode_alone": round(figures["plan_and_tiles"][kind] / alone, 3),
         }
-    figures["side_px"] = index.width
+    figures["side_px"], figures["crop_px"] = index.width, crop
     return figures
 
 
-def _wanted(index: TileIndex, boxes: np.ndarray) -> list[int]:
+def _wanted(index: TileIndex, boxes: np.ndarray, crop: int) -> list[int]:
     """Tiles of a batch, each once an image."""
     return [
-        tile for crops in boxes for tile in sorted({t for box in crops for t in tiles_of(index, region_of(index, box))})
+        tile
+        for crops in boxes
+        for tile in sorted({t for box in crops for t in tiles_of(index, region_of(index, box, crop))})
     ]
 
 
@@ -298,9 +300,10 @@ def _stream(data: np.ndarray, index: TileIndex, head: bytes, tile: int) -> bytes
 @click.argument("what", type=click.Choice(["single", "batch"]))
 @click.argument("path", type=click.Path(exists=True, path_type=Path))
 @click.option("--count", default=100, show_default=True, help="Requests, or batches.")
-def main(what: str, path: Path, count: int) -> None:
+@click.option("--crop", default=CROP, show_default=True, help="Side of a crop, pixels.")
+def main(what: str, path: Path, count: int, crop: int) -> None:
     """Measures one thing and prints it as JSON."""
-    click.echo(json.dumps({"single": single, "batch": batch}[what](path.absolute(), count)))
+    click.echo(json.dumps({"single": single, "batch": batch}[what](path.absolute(), count, crop)))
 
 
 if __name__ == "__main__":

@@ -132,11 +132,7 @@ def _read_directory(page: tifffile.TiffPage, file: BinaryIO, own_tables: set[int
             continue
         if size > MAX_VALUE_BYTES:
             raise ImageError("A TIFF tag is too large", received=f"tag {code}, {size} bytes")
-        file.seek(tag.valueoffset)
-        value = file.read(size)
-        if len(value) != size:
-            raise ImageError("A TIFF tag lies beyond the end of the file", received=f"tag {code}, {size} bytes")
-        entries[code] = (kind, tag.count, value)
+        entries[code] = (kind, tag.count, _read_at(file, tag.valueoffset, size, f"TIFF tag {code}"))
     directory = _Directory(
         entries,
         [int(start) for start in page.dataoffsets],
@@ -181,16 +177,16 @@ def _gap(directory: _Directory, file: BinaryIO) -> int:
     """
     check = 0
     for start, length in zip(directory.starts, directory.lengths, strict=True):
-        check = google_crc32c.extend(check, _read_tile(file, start, length))
+        if length:
+            check = google_crc32c.extend(check, _read_at(file, start, length, "A tile"))
     return check % MAX_GAP_BYTES
 
 
-def _read_tile(file: BinaryIO, start: int, length: int) -> bytes:
+def _read_at(file: BinaryIO, start: int, length: int, what: str) -> bytes:
+    if not 0 <= start <= os.fstat(file.fileno()).st_size - length:
+        raise ImageError(f"{what} lies beyond the end of the file", received=f"{length} bytes at {start}")
     file.seek(start)
-    tile = file.read(length)
-    if len(tile) != length:
-        raise ImageError("A tile lies beyond the end of the file", received=f"{length} bytes at {start}")
-    return tile
+    return file.read(length)
 
 
 def _write_directory(
@@ -230,7 +226,7 @@ def _copy_tiles(
             starts.append(0)
             lengths.append(0)
             continue
-        tile = _read_tile(file, start, length)
+        tile = _read_at(file, start, length, "A tile")
         if directory.tables:
             tile = directory.tables + tile[2:]
         out.write(frame_header(len(tile)))
