@@ -73,7 +73,7 @@ def compile_pipeline(config: PipelineConfig, output: Path, *, image: str, projec
         output_dir=str(output.parent),
         output_filename=output.name,
     )
-    runner.run(pipeline)
+    runner.run(pipeline, parameter_values={"data": config.data})
     return output
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import tensorflow as tf
@@ -10,6 +13,7 @@ import tensorflow as tf
 from pipelines.config import PYRAMIDS, PipelineConfig
 from pipelines.modules.fitting import fit_saccader, folder_for, with_hyperparameters
 from tfvs.serving.export import export_saved_model
+from tfvs.training.hosts import host_index
 
 MODEL_FILE = "model.keras"
 
@@ -26,10 +30,17 @@ def run_fn(fn_args: Any) -> None:
     Raises:
       DataError: Labels outside the classes, or fewer images than one batch.
     """
+    with _log_level_kept():
+        _train_and_export(fn_args)
+
+
+def _train_and_export(fn_args: Any) -> None:
     config = PipelineConfig.from_json(fn_args.custom_config["config"])
     config = with_hyperparameters(config, (fn_args.hyperparameters or {}).get("values", {}))
     folder = folder_for(config, fn_args)
     model, _ = fit_saccader(config, fn_args.train_files, fn_args.eval_files, folder=folder, write=write_line)
+    if host_index():
+        return  # the first host writes for all
     _copy_folder(os.path.join(folder, "logs"), fn_args.model_run_dir)
     model.compile()  # the file holds the model, not how it was trained: it loads where tfvs.training is not imported
     model.save(os.path.join(fn_args.model_run_dir, MODEL_FILE))
@@ -41,6 +52,17 @@ def run_fn(fn_args: Any) -> None:
         proxy_channels=config.proxy_channels,
         image_roots=[config.location(PYRAMIDS)],
     )
+
+
+@contextmanager
+def _log_level_kept() -> Iterator[None]:
+    """An export leaves TFX's log silent, in which the components after this one are announced."""
+    logger = logging.getLogger("absl")
+    level = logger.level
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _copy_folder(source: str, destination: str) -> None:

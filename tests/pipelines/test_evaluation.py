@@ -22,7 +22,8 @@ def test_every_metric_reaches_the_report() -> None:
     answers = labels.copy()
     answers[0] = 1
     config = make_eval_config(num_classes=4, minimum_accuracy=0.5, minimum_skill=0.1, maximum_drop=0.1)
-    del config.model_specs[0].signature_name, config.model_specs[0].model_type
+    for field in ("signature_name", "model_type"):  # there is no model, only its answers
+        config.model_specs[0].ClearField(field)
     for metric in config.metrics_specs[0].metrics:
         for threshold in metric.per_slice_thresholds:
             threshold.threshold.ClearField("change_threshold")  # there is no baseline

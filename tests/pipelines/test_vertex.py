@@ -26,7 +26,8 @@ def test_the_compiled_job(tmp_path) -> None:
     arguments = executors["SaccadeExampleGen_executor"]["container"]["args"]
     assert "--runner=DataflowRunner" in arguments
     assert "--direct_running_mode=multi_threading" not in arguments
-    assert job["runtimeConfig"]["parameters"]["data"]["stringValue"] == "gs://b/fivek"
+    assert job["pipelineSpec"]["root"]["inputDefinitions"]["parameters"] == {"data": {"type": "STRING"}}
+    assert "gs://b/fivek" in json.dumps(job["runtimeConfig"])
     assert job["runtimeConfig"]["gcsOutputDirectory"] == "gs://b/runs/adobe5k/artifacts"
 
 

@@ -20,11 +20,14 @@ class ResumableCheckpoint(keras.callbacks.Callback):
     Args:
       directory: A stable folder, not one that every execution gets anew.
       every_epochs: How often.
+      write_directory: Where to save, if it is not where to restore from: every host must take part in saving, but all
+        go on from the first one's checkpoint.
     """
 
-    def __init__(self, directory: str, *, every_epochs: int = 1) -> None:
+    def __init__(self, directory: str, *, every_epochs: int = 1, write_directory: str | None = None) -> None:
         super().__init__()
         self._directory = directory
+        self._write_directory = write_directory or directory
         self._every_epochs = every_epochs
         self._manager: tf.train.CheckpointManager | None = None
         self._finished_epochs: tf.Variable | None = None
@@ -45,8 +48,8 @@ class ResumableCheckpoint(keras.callbacks.Callback):
         checkpoint = tf.train.Checkpoint(
             model=model, optimizer=model.optimizer, random_states=random_states, epoch=self._finished_epochs
         )
-        self._manager = tf.train.CheckpointManager(checkpoint, self._directory, max_to_keep=2)
-        for path in reversed(self._manager.checkpoints):
+        self._manager = tf.train.CheckpointManager(checkpoint, self._write_directory, max_to_keep=2)
+        for path in reversed(tf.train.CheckpointManager(checkpoint, self._directory, max_to_keep=2).checkpoints):
             try:
                 checkpoint.restore(path).assert_existing_objects_matched()
             except Exception as error:  # whatever a torn file makes TensorFlow raise: IndexError, DataLossError, ...

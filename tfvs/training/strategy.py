@@ -1,14 +1,15 @@
-"""Where to train: every GPU there is, or N logical CPU devices."""
+"""Where to train: every GPU there is, N logical CPU devices, or several hosts."""
 
 from __future__ import annotations
 
 import tensorflow as tf
 
 from tfvs.errors import ResourceError
+from tfvs.training.hosts import SeveralHosts, count_hosts
 
 
 def make_strategy(num_devices: int | None = None) -> tf.distribute.Strategy:
-    """A MirroredStrategy.
+    """A MirroredStrategy, or where ``TF_CONFIG`` names several hosts, one over all their devices.
 
     Args:
       num_devices: None for all GPUs, or one CPU where there is none; a number for as many GPUs, or, without a GPU, as
@@ -20,6 +21,8 @@ def make_strategy(num_devices: int | None = None) -> tf.distribute.Strategy:
     Raises:
       ResourceError: More devices are asked for than there are, or TensorFlow has already fixed its devices.
     """
+    if count_hosts() > 1:
+        return SeveralHosts()
     gpus = tf.config.list_logical_devices("GPU") if tf.config.list_physical_devices("GPU") else []
     if gpus:
         wanted = num_devices or len(gpus)

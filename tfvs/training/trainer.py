@@ -14,6 +14,7 @@ import tensorflow as tf
 from tfvs.config import Config, require
 from tfvs.training.callbacks import StopOnNonFinite, ZoomSchedule
 from tfvs.training.checkpointing import ResumableCheckpoint
+from tfvs.training.hosts import by_records, host_index
 from tfvs.training.optimizer import ClippedAdam
 
 
@@ -128,7 +129,8 @@ def train(
 ) -> list[dict[str, float]]:
     """Trains a built model, or goes on where training stopped.
 
-    Call it inside the scope of the strategy in which the model was built.
+    Call it inside the scope of the strategy in which the model was built. Where several hosts train together, all of
+    them call it with the same arguments on a file system that they share; only the first one writes logs.
 
     Args:
       model: Built, not compiled. ``compute_loss`` is its own.
@@ -138,7 +140,7 @@ def train(
       validation_data: Evaluated after each epoch.
       checkpoint_dir: A stable folder; see :class:`ResumableCheckpoint`.
       log_dir: For TensorBoard and ``history.csv``.
-      callbacks: More of them.
+      callbacks: More of them, on the first host.
       write: Where progress lines go.
 
     Returns:
@@ -152,7 +154,9 @@ def train(
         optimizer=make_optimizer(config, total_steps),
         weighted_metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
     )
-    checkpoint = ResumableCheckpoint(checkpoint_dir)
+    host = host_index()
+    own_dir = os.path.join(checkpoint_dir, f"host-{host}") if host else None
+    checkpoint = ResumableCheckpoint(checkpoint_dir, write_directory=own_dir)
     initial_epoch = checkpoint.restore(model)
     if initial_epoch:
         write(f"resuming after epoch {initial_epoch}/{config.epochs}")
@@ -169,19 +173,20 @@ def train(
                 stop_step=math.ceil(config.zoom_stop * total_steps),
             )
         )
-    all_callbacks += [
-        *callbacks,
-        keras.callbacks.TensorBoard(log_dir, write_graph=False),
-        keras.callbacks.CSVLogger(os.path.join(log_dir, "history.csv"), append=initial_epoch > 0),
-        ProgressLine(config.epochs, write),
-        checkpoint,
-    ]
+    if host == 0:
+        all_callbacks += [
+            *callbacks,
+            keras.callbacks.TensorBoard(log_dir, write_graph=False),
+            keras.callbacks.CSVLogger(os.path.join(log_dir, "history.csv"), append=initial_epoch > 0),
+            ProgressLine(config.epochs, write),
+        ]
+    all_callbacks.append(checkpoint)
     history = model.fit(
-        make_dataset(initial_epoch),
+        by_records(make_dataset(initial_epoch)),
         initial_epoch=initial_epoch,
         epochs=config.epochs,
         steps_per_epoch=steps_per_epoch,
-        validation_data=validation_data,
+        validation_data=None if validation_data is None else by_records(validation_data),
         callbacks=all_callbacks,
         verbose=0,
     )
