@@ -40,6 +40,7 @@ def run(folder: Path, *, stop_at: str | None = None) -> tuple[int, str]:
         [*command, "--runs", str(folder / "runs")], cwd=ROOT, text=True, start_new_session=True,
         env={**os.environ, "TFVS_CONFIG": str(folder / "config.json")},
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored in what a shell runs with &
     )  # fmt: skip
     said = []
     for line in process.stdout:
