@@ -20,6 +20,7 @@ import pyvips
 from benchmarks.machine import describe_machine
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+FIVEK_IMAGES = 5000
 ALONE, ONE, DIRECT = "vips tiffsave alone", "1 worker", "1 worker, direct decoder"
 MODES: dict[str, list[str]] = {
     ONE: [],
@@ -77,7 +78,7 @@ def time_job(folder: Path, output: Path, beam_args: list[str], decoder: str) -> 
 
 
 def measure_jobs(folder: Path, count: int, megapixels: float, rounds: int) -> dict[str, Any]:
-    """Every mode beside libvips alone, and the direct decoder beside the one in a child; the best round of each."""
+    """Every mode beside libvips alone; the best round of each."""
     make_images(folder / "one", 1, 256)
     time_job(folder / "one", folder / "warm", [], "direct")  # the first job pays imports and compiled patterns
     runs = {name: (args, "subprocess") for name, args in MODES.items()} | {DIRECT: ([], "direct")}
@@ -102,11 +103,36 @@ def measure_jobs(folder: Path, count: int, megapixels: float, rounds: int) -> di
         "scaling_1_to_2_without_start": {
             name: round(without_start[ONE] / without_start[name], 2) for name in MODES if name != ONE
         },
-        "subprocess_decoder_costs": {
-            "share_of_this_job": round(best[ONE] / best[DIRECT] - 1, 3),
-            "share_without_start": round(without_start[ONE] / without_start[DIRECT] - 1, 3),
-            "start_s": round(min(starts[ONE]) - min(starts[DIRECT]), 2),
-        },
+    }
+
+
+def time_decoders(folder: Path, output: Path) -> dict[str, float]:
+    """The decoder in a child process against the one in this process, image by image in turns, so that whatever else
+    runs slows both alike; its start counts once in a data set of FiveK's size."""
+    from components.decode import Task, decode, limit_libvips
+    from components.decoder import Decoder
+    from components.options import PrepareOptions
+
+    limit_libvips()
+    decoder, options, spent = Decoder(), PrepareOptions(proxy_channels=3), {"direct": 0.0, "subprocess": 0.0}
+    paths = sorted(folder.rglob("*.jpg"))
+    times = []
+    for number in range(2):  # the second call tells what the first one's start was
+        started = time.perf_counter()
+        decoder.decode(Task(str(paths[0]), None, str(output / f"start{number}.tif"), options, "00"))
+        times.append(time.perf_counter() - started)
+    for path in paths:
+        for name, run in (("direct", decode), ("subprocess", decoder.decode)):
+            started = time.perf_counter()
+            run(Task(str(path), None, str(output / f"{path.stem} {name}.tif"), options, "00"))
+            spent[name] += time.perf_counter() - started
+    decoder.close()
+    start, share = times[0] - times[1], spent["subprocess"] / spent["direct"] - 1
+    return {
+        **{f"{name}_s_per_image": round(seconds / len(paths), 4) for name, seconds in spent.items()},
+        "share_per_image": round(share, 3),
+        "start_s": round(start, 2),
+        f"share_of_{FIVEK_IMAGES}_images": round(share + start / (FIVEK_IMAGES * spent["direct"] / len(paths)), 3),
     }
 
 
@@ -156,6 +182,7 @@ def main(count: int, rounds: int, side: int, huge_side: int, output: Path | None
         megapixels = count * side * (side * 3 // 4) / 1e6
         figures: dict[str, Any] = {"machine": describe_machine(), "images": count, "megapixels": round(megapixels)}
         figures |= measure_jobs(folder, count, megapixels, rounds)
+        figures["subprocess_decoder_costs"] = time_decoders(folder / "in", folder / "decoders")
         if huge_side:
             figures["huge"] = peak_memory(huge_side, folder)
     for key, value in figures.items():
