@@ -66,10 +66,13 @@ def to_dataset(canvases: Canvases, batch_size: int, *, epochs: tuple[int, int] |
         dataset = dataset.batch(batch_size, drop_remainder=True)
         return dataset.map(load).prefetch(2).apply(tf.data.experimental.assert_cardinality(batches))
 
-    order = tf.data.Dataset.range(count).shuffle(count, seed=seed, reshuffle_each_iteration=True)
     first, last = epochs
-    batches_of_rows = order.batch(batch_size, drop_remainder=True).repeat(last)
-    remaining = batches_of_rows.skip(first * (count // batch_size))
+
+    def all_epochs(_: tf.Tensor) -> tf.data.Dataset:  # see tfvs.data.dataset.training_dataset
+        order = tf.data.Dataset.range(count).shuffle(count, seed=seed, reshuffle_each_iteration=True)
+        return order.batch(batch_size, drop_remainder=True).repeat(last)
+
+    remaining = tf.data.Dataset.from_tensors(0).flat_map(all_epochs).skip(first * (count // batch_size))
     return remaining.map(lambda rows: load(rows, tf.ones([batch_size])), num_parallel_calls=2).prefetch(2)
 
 

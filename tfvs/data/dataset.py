@@ -109,9 +109,13 @@ def training_dataset(
         inputs, label = to_inputs(serialized, spec)
         return inputs, label, tf.ones([batch_size]) if weights is None else tf.gather(weights, label)
 
-    records = read_records(files).shuffle(shuffle_buffer, seed=seed, reshuffle_each_iteration=True)
-    batches = records.batch(batch_size, drop_remainder=True).repeat(epochs)
-    remaining = batches.skip(initial_epoch * steps_per_epoch)
+    def all_epochs(_: tf.Tensor) -> tf.data.Dataset:
+        records = read_records(files).shuffle(shuffle_buffer, seed=seed, reshuffle_each_iteration=True)
+        return records.batch(batch_size, drop_remainder=True).repeat(epochs)
+
+    # Iterators of one shuffled dataset take their seeds in turns, and Keras makes one to learn shapes. Made anew inside
+    # a function, it gives every iterator the same order.
+    remaining = tf.data.Dataset.from_tensors(0).flat_map(all_epochs).skip(initial_epoch * steps_per_epoch)
     return remaining.map(parse, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
 
