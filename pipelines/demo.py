@@ -73,11 +73,7 @@ def show(pipeline: str, environ: Mapping[str, str], write: Write) -> None:
     """
     config = load_config(importlib.import_module(f"pipelines.{pipeline}").DEFAULT, environ)
     if not any(config.serving_root.glob("*/saved_model.pb")):
-        raise DataError(
-            "No model was pushed: the Evaluator did not bless it",
-            expected=f"accuracy >= {config.minimum_accuracy} on the test split",
-            mend=f"See {config.root / 'tfx.log'}",
-        )
+        raise _not_pushed(config)
     log = config.root / "server.log"
     with served(config, log) as server:
         from pipelines.report import write_config_report
@@ -90,6 +86,20 @@ def show(pipeline: str, environ: Mapping[str, str], write: Write) -> None:
     write(f"pushed model    {config.serving_root}")
     write(f"pyramids        {config.pyramid_root}")
     write(f"serve it with   tfvs serve --model_name={config.name} --model_base_path={config.serving_root}")
+
+
+def _not_pushed(config: PipelineConfig) -> DataError:
+    from pipelines.reporting.evaluation import read_evaluation
+    from pipelines.reporting.run_record import read_run
+
+    evaluation = read_run(config.metadata_path, config.name).artifact("ModelEvaluation")
+    failures = read_evaluation(evaluation.uri, config.class_names).failures if evaluation else []
+    return DataError(
+        "No model was pushed: the Evaluator did not bless it",
+        expected="every threshold reached on the split test",
+        received="; ".join(failures) or "no evaluation",
+        mend=f"Train longer (TFVS_TRAIN), or see {config.root / 'tfx.log'}",
+    )
 
 
 def _ask(config: PipelineConfig, server: str, write: Write) -> tuple[Path, int, int]:
