@@ -1,20 +1,11 @@
 """The two-digit pipeline on real digits through TFX's command line: blessed and pushed, cached, and refused."""
 
-import json
-
 import pytest
 
 from tests.e2e.command import Pipeline
-from tfvs.data.two_digit_mnist import TwoDigitConfig, write
+from tests.e2e.two_digit import make
 
 pytestmark = [pytest.mark.e2e, pytest.mark.tfx]
-CANVASES = TwoDigitConfig(task="one", canvas_sizes=((96, 128), (104, 104)), digit_px=64, num_distractors=2)
-SETTINGS = {
-    "model": {"num_steps": 1, "crop_size": 32, "min_scale": 0.7, "max_scale": 1.0},
-    "train": {"epochs": 8, "batch_size": 32, "zoom_from": 1.0, "zoom_to": 1.0},
-    "tile_size": 64,
-    "minimum_accuracy": 0.25,
-}
 COMPONENTS = {
     "SaccadeExampleGen", "StatisticsGen", "SchemaGen", "ImportSchemaGen", "ExampleValidator", "DistributionValidator",
     "Trainer", "Evaluator", "Pusher",
@@ -23,10 +14,7 @@ COMPONENTS = {
 
 @pytest.fixture(scope="module")
 def pipeline(tmp_path_factory) -> Pipeline:
-    folder = tmp_path_factory.mktemp("two_digit")
-    write(str(folder / "data"), CANVASES, {"train": 640, "eval": 64, "test": 128})
-    (folder / "config.json").write_text(json.dumps(SETTINGS))
-    return Pipeline("two_digit_mnist", folder, folder / "data")
+    return make(tmp_path_factory.mktemp("two_digit"))
 
 
 def test_blessed_then_cached_then_refused(pipeline) -> None:
