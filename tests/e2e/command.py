@@ -11,6 +11,11 @@ from pipelines.reporting.run_record import RunRecord, read_run
 
 ROOT = Path(__file__).resolve().parents[2]
 TFX = str(Path(sys.executable).with_name("tfx"))
+# What every run has, whatever is optional.
+COMPONENTS = {
+    "SaccadeExampleGen", "StatisticsGen", "SchemaGen", "ImportSchemaGen", "ExampleValidator", "DistributionValidator",
+    "Trainer", "Evaluator", "Pusher",
+}  # fmt: skip
 
 
 class Pipeline:

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from tests.e2e.command import Pipeline
+from tests.e2e.command import COMPONENTS, Pipeline
 from tests.e2e.fivek import write_fivek, write_photograph
 from tfvs.data.adobe5k import CLASS_NAMES
 
@@ -18,10 +18,6 @@ SETTINGS = {
     "train": {"epochs": 3, "batch_size": 12, "zoom_from": 0.9, "zoom_to": 0.6, "num_devices": 2},
 }
 COUNTS = {"train": 24, "eval": 3, "test": 5}
-COMPONENTS = {
-    "SaccadeExampleGen", "StatisticsGen", "SchemaGen", "ImportSchemaGen", "ExampleValidator", "DistributionValidator",
-    "Trainer", "Evaluator", "Pusher",
-}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

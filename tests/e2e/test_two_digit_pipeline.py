@@ -2,14 +2,10 @@
 
 import pytest
 
-from tests.e2e.command import Pipeline
+from tests.e2e.command import COMPONENTS, Pipeline
 from tests.e2e.two_digit import make
 
 pytestmark = [pytest.mark.e2e, pytest.mark.tfx]
-COMPONENTS = {
-    "SaccadeExampleGen", "StatisticsGen", "SchemaGen", "ImportSchemaGen", "ExampleValidator", "DistributionValidator",
-    "Trainer", "Evaluator", "Pusher",
-}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
