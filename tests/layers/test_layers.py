@@ -6,7 +6,17 @@ import pytest
 import tensorflow as tf
 
 from tfvs.errors import ConfigError
-from tfvs.layers import ConvDecoder, CropClassifier, DenseBlock, GroupNorm, LocationHead, ResidualBlock, VRNNCell
+from tfvs.layers import (
+    ConvDecoder,
+    CropClassifier,
+    DenseBlock,
+    GroupNorm,
+    LocationHead,
+    ResidualBlock,
+    SpatialAttention,
+    VRNNCell,
+)
+from tfvs.layers.spatial_attention import spread_anchors
 from tfvs.ops import boxes as box_ops
 
 RNG = np.random.default_rng(3)
@@ -45,6 +55,62 @@ def test_locations_stay_inside_and_all_gradients_arrive(latent_size):
     assert boxes.max() <= 1 + 1e-5
     for part in parts:
         assert np.all(np.abs(tape.gradient(part, latents).numpy()).sum(-1) > 0)
+
+
+def test_a_place_amid_the_image_is_the_centre_of_its_crop_at_every_zoom():
+    place = tf.constant([[[0.0, 0.1, -0.05]]])
+    for widest in (0.3, 0.5, 0.7):
+        theta = LocationHead(0.2)(place, tf.constant([[80, 80]]), tf.constant(widest))
+        np.testing.assert_allclose(theta[0, 0, 1:], place[0, 0, 1:], atol=0.006)
+
+
+def test_a_crop_as_wide_as_the_image_stays_finite():
+    latents = tf.constant([[[9.0, 0.3, -2.0], [9.0, 0.0, 0.0]]])
+    with tf.GradientTape() as tape:
+        tape.watch(latents)
+        theta = LocationHead(0.2)(latents, tf.constant([[50, 90]]), tf.constant(1.0))
+    assert np.all(np.isfinite(theta))
+    assert np.all(np.isfinite(tape.gradient(theta, latents)))
+
+
+class TestSpatialAttention:
+    def attention(self, **weights):
+        layer = SpatialAttention()
+        layer.build((None, 16, 16, 2), (None, 3))
+        for name, value in weights.items():
+            getattr(layer, name).assign(value)
+        return layer
+
+    def test_begins_at_its_anchor(self):
+        anchors = spread_anchors(4)
+        feature_map, query = tf.zeros([2, 16, 16, 2]), tf.ones([2, 3])
+        for anchor in anchors:
+            place = self.attention()(feature_map, query, anchor)
+            np.testing.assert_allclose(place, [anchor, anchor], atol=0.1)
+
+    def test_of_two_things_alike_it_finds_the_one_nearer_to_the_anchor(self):
+        feature_map = np.zeros((1, 16, 16, 2), "float32")
+        feature_map[0, 3, 2] = feature_map[0, 12, 13] = 1.0  # centres at (-0.6875, -0.5625) and (0.6875, 0.5625)
+        layer = self.attention(log_gain=4.0)
+        layer.query.kernel.assign(tf.ones_like(layer.query.kernel))
+        for anchor, found in (([-0.5, -0.5], [-0.6875, -0.5625]), ([0.5, 0.5], [0.6875, 0.5625])):
+            np.testing.assert_allclose(layer(feature_map, tf.ones([1, 3]), tf.constant(anchor))[0], found, atol=0.02)
+        between = layer(feature_map, tf.ones([1, 3]))[0]
+        np.testing.assert_allclose(between, [0.0, 0.0], atol=0.02)
+
+    def test_the_length_of_the_query_does_not_matter(self):
+        feature_map = tf.constant(RNG.random((2, 16, 16, 2)), tf.float32)
+        layer, query = self.attention(), tf.constant(RNG.random((2, 3)), tf.float32)
+        np.testing.assert_allclose(layer(feature_map, query), layer(feature_map, 100.0 * query), atol=1e-5)
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 5, 9])
+def test_anchors_are_apart_and_inside(number):
+    anchors = spread_anchors(number)
+    assert anchors.shape == (number, 2)
+    assert len(np.unique(anchors, axis=0)) == number
+    assert np.abs(anchors).max() < 1.0
+    np.testing.assert_allclose(anchors.mean(axis=0), 0.0, atol=0.2)
 
 
 def test_decoder_cuts_to_odd_sizes():
@@ -108,7 +174,7 @@ class TestVRNNCell:
 
     def test_the_posterior_starts_narrow_and_the_prior_standard(self):
         step, _ = self.step()
-        np.testing.assert_allclose(step.posterior_scale, 0.2, atol=0.02)
+        np.testing.assert_allclose(step.posterior_scale, 0.1, atol=0.01)
         np.testing.assert_allclose(step.prior_scale, 1.0, atol=1e-5)
         np.testing.assert_allclose(step.prior_loc, 0.0, atol=1e-6)
 

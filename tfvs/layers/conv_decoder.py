@@ -19,7 +19,7 @@ class ConvDecoder(keras.layers.Layer):
       filters: Channels before each transposed convolution; each doubles the image. What sticks out is cut off.
     """
 
-    def __init__(self, output_shape: Sequence[int], filters: Sequence[int] = (32, 32, 16), **kwargs: Any) -> None:
+    def __init__(self, output_shape: Sequence[int], filters: Sequence[int] = (16, 16, 8), **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.image_shape, self.filters = tuple(output_shape), tuple(filters)
         height, width, channels = self.image_shape

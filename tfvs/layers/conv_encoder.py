@@ -17,7 +17,8 @@ from tfvs.layers.dense_block import DenseBlock
 class ConvEncoder(keras.layers.Layer):
     """Strided convolutions, then a dense layer over *where* things are: φ_x(x̂) of eq. 10.
 
-    The feature map is flattened, not pooled: the posterior must tell places apart.
+    The feature map is flattened, not pooled: the posterior must tell places apart. Strides come early: attention reads
+    the map before the last convolution, and there a feature should have seen a whole thing, not an edge of it.
 
     Args:
       filters: Channels of each convolution, at least two.
@@ -28,8 +29,8 @@ class ConvEncoder(keras.layers.Layer):
 
     def __init__(
         self,
-        filters: Sequence[int] = (16, 32, 64),
-        strides: Sequence[int] = (1, 2, 2),
+        filters: Sequence[int] = (16, 32, 32),
+        strides: Sequence[int] = (2, 1, 2),
         units: int = 256,
         normalization: str = "layer",
         **kwargs: Any,

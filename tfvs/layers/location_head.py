@@ -11,6 +11,7 @@ from tfvs.config import require
 from tfvs.ops import boxes
 
 INITIAL_SCALE_LOGIT = 2.0
+MIN_ROOM = 1e-6  # of a crop as wide as the image
 
 
 @keras.saving.register_keras_serializable("tfvs")
@@ -18,8 +19,9 @@ class LocationHead(keras.layers.Layer):
     """z_t → θ = [s, x, y], by smooth maps with stated ranges.
 
     ``s = min_scale + (max_scale − min_scale) · σ(a_0 + 2)``: nearly the widest at first, since what no crop shows
-    teaches nothing. Along each axis the centre is ``tanh(a) · (1 − extent)``: the crop never leaves the image, and the
-    gradient reaches all three everywhere.
+    teaches nothing. Along each axis the centre is ``r · tanh(a / r)`` with the room ``r = 1 − extent`` that the crop
+    leaves: the place ``a`` itself in the middle of the image, and near its border as far out as the crop may go. The
+    crop never leaves the image, and the gradient reaches all three everywhere.
     ``a`` is ``z`` itself when it has three components, else a linear map of it.
 
     Args:
@@ -56,9 +58,9 @@ class LocationHead(keras.layers.Layer):
         max_scale = tf.cast(max_scale, tf.float32)
         scale = self.min_scale + (max_scale - self.min_scale) * tf.sigmoid(raw[..., 0] + INITIAL_SCALE_LOGIT)  # [B, T]
         room = 1.0 - boxes.half_extents(scale, image_size[:, tf.newaxis, :])  # [B, T, (y, x)]
-        x = tf.tanh(raw[..., 1]) * room[..., 1]
-        y = tf.tanh(raw[..., 2]) * room[..., 0]
-        return tf.stack([scale, x, y], axis=-1)
+        room = tf.maximum(room, MIN_ROOM)
+        centre = room * tf.tanh(raw[..., :0:-1] / room)
+        return tf.stack([scale, centre[..., 1], centre[..., 0]], axis=-1)
 
     def get_config(self) -> dict[str, Any]:
         """All arguments."""

@@ -13,7 +13,10 @@ from tfvs.layers.spatial_attention import SpatialAttention
 from tfvs.ops import gaussian
 
 STATES = ("gru", "lstm")
-INITIAL_POSTERIOR_STDDEV = 0.2
+INITIAL_POSTERIOR_STDDEV = 0.1
+# Of what a dense layer adds to attention's place. However small a gradient is, Adam moves each weight by its learning
+# rate: at full gain the first steps, which know nothing yet, would carry every look away.
+OFFSET_GAIN = 0.1
 
 
 class VRNNStep(NamedTuple):
@@ -44,7 +47,7 @@ class VRNNCell(keras.layers.Layer):
 
     Prior ``N(μ, σ)(h_{t-1})``, posterior ``N(μ, σ)([φ_x(x̂), h_{t-1}])``, recurrence
     ``h_t = RNN([φ_x(x̂), φ_z(z_t)], h_{t-1})``. Both Gaussians are diagonal. The posterior starts near its centre with a
-    standard deviation of about 0.2, so that the first saccades stay where gradients reach them.
+    standard deviation of about 0.1, so that the first saccades stay where gradients reach them.
 
     Args:
       latent_size: Z, at least 1.
@@ -55,7 +58,8 @@ class VRNNCell(keras.layers.Layer):
       latent_units: Width of φ_z.
       posterior_stddev: A fixed standard deviation; None learns it.
       attends: Whether the posterior's mean of x and y begins at the place that :class:`SpatialAttention` finds on the
-        proxy's feature map; needs ``latent_size`` 3, whose components are s, x and y.
+        proxy's feature map, and a dense layer adds a tenth of its output; needs ``latent_size`` 3, whose components
+        are s, x and y.
       initial_state_noise: Standard deviation of the noise on h_0 while training.
       seed: Of the noise; None draws one.
 
@@ -159,6 +163,7 @@ class VRNNCell(keras.layers.Layer):
         features: tf.Tensor,
         states: list[tf.Tensor],
         feature_map: tf.Tensor | None = None,
+        anchor: tf.Tensor | None = None,
         training: bool = False,
         sample: bool | None = None,
     ) -> VRNNStep:
@@ -168,6 +173,7 @@ class VRNNCell(keras.layers.Layer):
           features: ``[B, F]`` φ_x(x̂).
           states: As :meth:`get_initial_states` or the last step gave them.
           feature_map: ``[B, h, w, C]`` of the proxy; read only with ``attends``.
+          anchor: ``[2]`` where attention begins in this step; read only with ``attends``.
           training: Whether the model trains.
           sample: Whether z_t is drawn from the posterior or its mean; None draws while training.
 
@@ -191,8 +197,8 @@ class VRNNCell(keras.layers.Layer):
             posterior_scale = tf.fill(tf.shape(posterior_loc), self.posterior_stddev)
 
         if self.attention is not None:
-            place = self.attention(feature_map, evidence)  # [B, (x, y)]
-            posterior_loc += tf.pad(tf.atanh(place), [[0, 0], [1, 0]])
+            place = self.attention(feature_map, evidence, anchor)  # [B, (x, y)]
+            posterior_loc = OFFSET_GAIN * posterior_loc + tf.pad(place, [[0, 0], [1, 0]])
         latent = posterior_loc
         if training if sample is None else sample:
             noise = keras.random.normal(tf.shape(posterior_loc), dtype="float32", seed=self._noise)

@@ -11,6 +11,7 @@ import tensorflow as tf
 from tfvs.errors import ConfigError
 from tfvs.layers import ConvDecoder, ConvEncoder, CropClassifier, LocationHead, VRNNCell
 from tfvs.layers.shapes import known
+from tfvs.layers.spatial_attention import spread_anchors
 from tfvs.losses import bound_terms, likelihoods
 from tfvs.models import pixels
 from tfvs.models.image_classifier import ImageClassifier
@@ -98,6 +99,13 @@ class VariationalSaccader(ImageClassifier):
             trainable=False,
             initializer=keras.initializers.Constant(cfg.max_scale),
         )
+        if cfg.attends:  # Where each step's attention begins: spread over the image, so that together they see it all.
+            self.anchors = self.add_weight(
+                name="anchors",
+                shape=(cfg.num_steps, 2),
+                dtype="float32",
+                initializer=keras.initializers.Constant(spread_anchors(cfg.num_steps)),
+            )
         self.term_metrics = {
             name: keras.metrics.Mean(name=name)
             for name in ("classification", "reconstruction", *(f"kl_{t + 1}" for t in range(cfg.num_steps)))
@@ -147,9 +155,10 @@ class VariationalSaccader(ImageClassifier):
         features, feature_map = self.encoder(proxy, training=training)  # φ_x(x̂)
         states = self.vrnn.get_initial_states(tf.shape(proxy)[0], training=training)
         steps, hidden_states = [], []
-        for _ in range(cfg.num_steps):
+        anchors = tf.unstack(tf.convert_to_tensor(self.anchors)) if cfg.attends else [None] * cfg.num_steps
+        for anchor in anchors:
             hidden_states.append(states[0])  # h_{t-1}
-            step = self.vrnn(features, states, feature_map, training=training, sample=sample)
+            step = self.vrnn(features, states, feature_map, anchor, training=training, sample=sample)
             states = step.states
             steps.append(step)
         hidden = tf.stack(hidden_states, axis=1)  # [B, T, D]

@@ -68,10 +68,10 @@ class SaccaderConfig(Config):
     classifier_reads_state: bool = False
     normalization: str = "layer"
     attends: bool = True
-    encoder_filters: tuple[int, ...] = (16, 32, 64)
-    encoder_strides: tuple[int, ...] = (1, 2, 2)
+    encoder_filters: tuple[int, ...] = (16, 32, 32)
+    encoder_strides: tuple[int, ...] = (2, 1, 2)
     encoder_units: int = 256
-    decoder_filters: tuple[int, ...] = (32, 32, 16)
+    decoder_filters: tuple[int, ...] = (16, 16, 8)
     prior_units: int = 128
     posterior_units: int = 256
     latent_units: int = 64
@@ -82,8 +82,8 @@ class SaccaderConfig(Config):
     crop_units: int = 256
     head_units: int = 256
     classification_weight: float = 1.0
-    reconstruction_weight: float = 0.01
-    kl_weight: float = 0.01
+    reconstruction_weight: float = 0.001
+    kl_weight: float = 0.001
     margin_px: int = 1
     num_samples: int = 1
     pyramid_roots: tuple[str, ...] = ()
