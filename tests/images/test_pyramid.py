@@ -48,6 +48,22 @@ def test_other_readers_see_an_ordinary_pyramid(tmp_path, compression, subifd):
     assert {p.name for p in tmp_path.iterdir()} == {"framed.tif", "plain.tif"}
 
 
+@pytest.mark.parametrize(
+    ("bands", "dtype", "options"),
+    [
+        (1, "uint8", {}),
+        (3, "uint8", {"quality": 70}),  # YCbCr, chroma subsampled
+        (1, "uint16", {"compression": "deflate", "predictor": True}),
+        (3, "uint16", {"compression": "none", "subifd": True}),
+        (3, "uint8", {"compression": "deflate", "bands": 4}),
+    ],
+)
+def test_the_index_is_what_reading_the_file_gives(tmp_path, bands, dtype, options):
+    path = tmp_path / "a.tif"
+    image = as_image(texture(330, 500, bands, dtype))
+    assert write_pyramid(image, path, tile_size=64, **options) == read_index(path)
+
+
 def test_every_tile_is_a_tfrecord_with_its_checksum(tmp_path):
     path = tmp_path / "a.tif"
     index = write_pyramid(as_image(texture(200, 300)), path, tile_size=64)

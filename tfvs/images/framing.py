@@ -10,7 +10,6 @@ import os
 import struct
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,28 +18,24 @@ import tifffile
 
 from tfvs.data.records import TileIndex
 from tfvs.errors import ImageError
+from tfvs.images.directories import (
+    JPEG_TABLES,
+    SUBIFDS,
+    TILE_BYTES,
+    TILE_OFFSETS,
+    TYPE_BYTES,
+    Directory,
+    index_of,
+    read_directories,
+)
 from tfvs.images.tile_index import MAX_DIRECTORIES, frame_header, level_pages, masked_crc, read_index
 
-TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
-TILE_OFFSETS, TILE_BYTES, STRIP_OFFSETS, STRIP_BYTES = 324, 325, 273, 279
-SUBIFDS, JPEG_TABLES = 330, 347
+STRIP_OFFSETS, STRIP_BYTES = 273, 279
 # Pointers to directories of metadata, and to data of old-style JPEG: what they point at is not copied.
 DROPPED = (34665, 34853, 40965, 513, 514, 288, 289)
 LONG8, IFD8 = 16, 18
 MAX_VALUE_BYTES = 1 << 30
 MAX_GAP_BYTES = 4096
-
-
-@dataclass
-class _Directory:
-    """One image file directory, read: its entries and where its tiles or strips lie."""
-
-    entries: dict[int, tuple[int, int, bytes]]  # tag → type, count, value
-    starts: list[int]
-    lengths: list[int]
-    offsets_tag: int
-    tables: bytes = b""  # if set, joined to each JPEG tile
-    children: list[_Directory] = field(default_factory=list)
 
 
 def frame(
@@ -65,7 +60,7 @@ def frame(
     source, destination = Path(source), Path(destination)
     temporary = destination.with_name(f".{destination.name}.{uuid.uuid4().hex}.part")
     try:
-        copy_framed(source, temporary, progress)
+        _copy_framed(source, temporary, progress)
         index = read_index(temporary)
         if not index.framed:
             raise ImageError("The framed file did not verify", received=str(destination), mend="Check the disk")
@@ -75,16 +70,30 @@ def frame(
     return index
 
 
-def copy_framed(source: Path, destination: Path, progress: Callable[[float], None] | None = None) -> None:
-    """Writes the framed copy itself, without verifying or renaming it.
+def frame_own(
+    source: str | os.PathLike[str],
+    destination: str | os.PathLike[str],
+    *,
+    progress: Callable[[float], None] | None = None,
+) -> TileIndex:
+    """Writes a framed copy of a pyramid that libvips wrote as a tiled BigTIFF whose directories are its levels.
+
+    As :func:`frame`, quicker: nothing is read but what this copy takes, and the result is not read again. It does not
+    appear at once: ``destination`` is a temporary name.
 
     Raises:
-      ImageError: See :func:`frame`.
+      ImageError: It is no such pyramid.
     """
+    with open(source, "rb") as file:
+        order, directories = read_directories(file)
+        file_bytes = _write(directories, file, destination, order, progress)
+    return index_of(directories, order, file_bytes)
+
+
+def _copy_framed(source: Path, destination: Path, progress: Callable[[float], None] | None = None) -> None:
     try:
         with tifffile.TiffFile(source) as tiff, open(source, "rb") as file:
             directories = _read(tiff, file, source)
-            order = tiff.byteorder
             source_bytes = os.path.getsize(source)
             total = sum(_total(directory) for directory in directories)
             if total > 4 * source_bytes:
@@ -93,8 +102,7 @@ def copy_framed(source: Path, destination: Path, progress: Callable[[float], Non
                     expected=f"at most {4 * source_bytes} bytes of tiles",
                     received=f"{total} in {source}",
                 )
-            with open(destination, "wb", buffering=1 << 20) as out:
-                _write(directories, file, out, order, _Progress(progress, total))
+            _write(directories, file, destination, tiff.byteorder, progress)
     except (ImageError, OSError):
         raise
     except Exception as error:  # whatever a damaged directory makes the parser raise
@@ -113,7 +121,7 @@ class _Progress:
             self._report(fraction)
 
 
-def _read(tiff: tifffile.TiffFile, file: BinaryIO, source: Path) -> list[_Directory]:
+def _read(tiff: tifffile.TiffFile, file: BinaryIO, source: Path) -> list[Directory]:
     levels = level_pages(tiff, str(source))
     tables = {page.jpegtables for page in levels}
     own_tables = {id(page) for page in levels} if len(tables) > 1 else set()
@@ -123,7 +131,7 @@ def _read(tiff: tifffile.TiffFile, file: BinaryIO, source: Path) -> list[_Direct
     return [_read_directory(page, file, own_tables) for page in pages]
 
 
-def _read_directory(page: tifffile.TiffPage, file: BinaryIO, own_tables: set[int]) -> _Directory:
+def _read_directory(page: tifffile.TiffPage, file: BinaryIO, own_tables: set[int]) -> Directory:
     entries: dict[int, tuple[int, int, bytes]] = {}
     for tag in page.tags:
         code, kind = int(tag.code), int(tag.dtype)
@@ -133,7 +141,7 @@ def _read_directory(page: tifffile.TiffPage, file: BinaryIO, own_tables: set[int
         if size > MAX_VALUE_BYTES:
             raise ImageError("A TIFF tag is too large", received=f"tag {code}, {size} bytes")
         entries[code] = (kind, tag.count, _read_at(file, tag.valueoffset, size, f"TIFF tag {code}"))
-    directory = _Directory(
+    directory = Directory(
         entries,
         [int(start) for start in page.dataoffsets],
         [int(length) for length in page.databytecounts],
@@ -150,26 +158,36 @@ def _read_directory(page: tifffile.TiffPage, file: BinaryIO, own_tables: set[int
     return directory
 
 
-def _total(directory: _Directory) -> int:
+def _total(directory: Directory) -> int:
     return sum(directory.lengths) + sum(_total(child) for child in directory.children)
 
 
-def _write(directories: list[_Directory], file: BinaryIO, out: BinaryIO, order: str, progress: _Progress) -> None:
-    mark = b"II" if order == "<" else b"MM"
-    out.write(mark + struct.pack(f"{order}HHHQ", 43, 8, 0, 0))
-    if directories:
-        out.write(bytes(_gap(directories[0], file)))
-    link = 8
-    for directory in directories:
-        here, next_link = _write_directory(directory, file, out, order, progress)
-        end = out.tell()
-        out.seek(link)
-        out.write(struct.pack(f"{order}Q", here))
-        out.seek(end)
-        link = next_link
+def _write(
+    directories: list[Directory],
+    file: BinaryIO,
+    destination: str | os.PathLike[str],
+    order: str,
+    report: Callable[[float], None] | None,
+) -> int:
+    """Writes the framed copy; returns its size, bytes. From then on the directories say where the copy's tiles lie."""
+    progress = _Progress(report, sum(_total(directory) for directory in directories))
+    with open(destination, "wb", buffering=1 << 20) as out:
+        out.write((b"II" if order == "<" else b"MM") + struct.pack(f"{order}HHHQ", 43, 8, 0, 0))
+        if directories:
+            out.write(bytes(_gap(directories[0], file)))
+        links, places = [8], []
+        for directory in directories:
+            here, link = _write_directory(directory, file, out, order, progress)
+            places.append(here)
+            links.append(link)
+        file_bytes = out.tell()
+        out.flush()
+        for link, place in zip(links, places, strict=False):  # the last link stays 0
+            os.pwrite(out.fileno(), struct.pack(f"{order}Q", place), link)
+    return file_bytes
 
 
-def _gap(directory: _Directory, file: BinaryIO) -> int:
+def _gap(directory: Directory, file: BinaryIO) -> int:
     """Bytes to leave out before the first tile.
 
     Tiles of images that differ little may have the same lengths, uncompressed ones always have. The gap, which depends
@@ -185,20 +203,19 @@ def _gap(directory: _Directory, file: BinaryIO) -> int:
 def _read_at(file: BinaryIO, start: int, length: int, what: str) -> bytes:
     if not 0 <= start <= os.fstat(file.fileno()).st_size - length:
         raise ImageError(f"{what} lies beyond the end of the file", received=f"{length} bytes at {start}")
-    file.seek(start)
-    return file.read(length)
+    return os.pread(file.fileno(), length, start)
 
 
 def _write_directory(
-    directory: _Directory, file: BinaryIO, out: BinaryIO, order: str, progress: _Progress
+    directory: Directory, file: BinaryIO, out: BinaryIO, order: str, progress: _Progress
 ) -> tuple[int, int]:
     entries = dict(directory.entries)
-    starts, lengths = _copy_tiles(directory, file, out, progress)
-    count = len(starts)
+    directory.starts, directory.lengths = _copy_tiles(directory, file, out, progress)
+    count = len(directory.starts)
     if count:
-        entries[directory.offsets_tag] = (LONG8, count, struct.pack(f"{order}{count}Q", *starts))
+        entries[directory.offsets_tag] = (LONG8, count, struct.pack(f"{order}{count}Q", *directory.starts))
         sizes_tag = TILE_BYTES if directory.offsets_tag == TILE_OFFSETS else STRIP_BYTES
-        entries[sizes_tag] = (LONG8, count, struct.pack(f"{order}{count}Q", *lengths))
+        entries[sizes_tag] = (LONG8, count, struct.pack(f"{order}{count}Q", *directory.lengths))
     children = [_write_directory(child, file, out, order, progress)[0] for child in directory.children]
     if children:
         entries[SUBIFDS] = (IFD8, len(children), struct.pack(f"{order}{len(children)}Q", *children))
@@ -217,7 +234,7 @@ def _write_directory(
 
 
 def _copy_tiles(
-    directory: _Directory, file: BinaryIO, out: BinaryIO, progress: _Progress
+    directory: Directory, file: BinaryIO, out: BinaryIO, progress: _Progress
 ) -> tuple[list[int], list[int]]:
     starts, lengths = [], []
     position = out.tell()

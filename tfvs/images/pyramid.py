@@ -14,8 +14,8 @@ from tfvs.config import Config, require
 from tfvs.data.records import TileIndex
 from tfvs.errors import ImageError
 from tfvs.images import reading
-from tfvs.images.framing import copy_framed
-from tfvs.images.tile_index import MAX_TILE_SIDE, read_index
+from tfvs.images.framing import frame_own
+from tfvs.images.tile_index import MAX_TILE_SIDE
 
 
 @dataclass(frozen=True)
@@ -114,8 +114,7 @@ def write_pyramid(
     framed = destination.with_name(f".{destination.name}.{unique}.part")
     try:
         _save(reading.normalize(image, bands=options.bands, dtype=options.dtype), plain, options, progress)
-        copy_framed(plain, framed, None if progress is None else lambda done: progress(0.8 + 0.2 * done))
-        index = read_index(framed)
+        index = frame_own(plain, framed, progress=None if progress is None else lambda done: progress(0.8 + 0.2 * done))
         os.replace(framed, destination)
     except pyvips.Error as error:
         raise ImageError("The image cannot be decoded", received=f"{name}: {reading.reason(error)}") from error

@@ -263,7 +263,12 @@ def _jpeg_tables(pages: list[tifffile.TiffPage], name: str) -> bytes:
     shared = tables.pop()
     if shared and not (shared[:2] == b"\xff\xd8" and shared[-2:] == b"\xff\xd9"):
         raise ImageError("The JPEG tables are damaged", received=name)
-    if pages[0].samplesperpixel == 1:
-        return shared
-    adobe = ADOBE_RGB if int(pages[0].photometric) == 2 else ADOBE_YCBCR
-    return b"\xff\xd8" + adobe + (shared[2:-2] if shared else b"") + b"\xff\xd9"
+    return complete_tables(shared, pages[0].samplesperpixel, int(pages[0].photometric))
+
+
+def complete_tables(tables: bytes, bands: int, photometric: int) -> bytes:
+    """JPEG tables with the marker that says how colour is stored, which the tiles leave to the TIFF's tags."""
+    if bands == 1:
+        return tables
+    adobe = ADOBE_RGB if photometric == 2 else ADOBE_YCBCR
+    return b"\xff\xd8" + adobe + (tables[2:-2] if tables else b"") + b"\xff\xd9"
