@@ -10,9 +10,10 @@ from pathlib import Path
 import pyvips
 
 from components import raw
+from components.damage import check_streams, is_tiff
 from components.kept import check_pixels, levels_to_keep
 from components.options import PrepareOptions
-from components.proxies import make_proxy, proxy_from_pyramid
+from components.proxies import make_proxy, open_for_proxy, proxy_from_pyramid
 from tfvs.data.records import TileIndex
 from tfvs.errors import ImageError, ResourceError
 from tfvs.images import reading
@@ -78,7 +79,9 @@ def decode(task: Task) -> Decoded | Refused:
         stage = "proxy"
         if task.proxy_path is None:
             return Decoded(index, proxy_from_pyramid(task.pyramid, index, task.options, task.sha256))
-        return Decoded(index, make_proxy(reading.open_image(task.proxy_path), task.options, task.sha256))
+        if is_tiff(task.proxy_path):
+            check_streams(task.proxy_path)
+        return Decoded(index, make_proxy(open_for_proxy(task.proxy_path, task.options), task.options, task.sha256))
     except pyvips.Error as error:
         _blame_disk(task.pyramid, error)
         return Refused(stage, f"The image cannot be decoded: {reading.reason(error)}")
@@ -102,6 +105,8 @@ def _find(path: str) -> TileIndex | None:
 def _write(source: str, path: str, options: PrepareOptions) -> TileIndex:
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     levels = levels_to_keep(source, options)
+    if is_tiff(source) and not raw.is_raw(source):
+        check_streams(source, pages=max(levels, 1))
     if levels:
         check_pixels(source, levels, options)
         return frame(source, path)

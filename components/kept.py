@@ -6,13 +6,13 @@ import itertools
 
 import pyvips
 
+from components.damage import is_tiff
 from components.options import PrepareOptions
 from tfvs.data.records import TileIndex
 from tfvs.errors import ImageError
 from tfvs.images import reading
 from tfvs.images.tile_index import read_index
 
-_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 # The coarsest level must be small, and none far from the next, or wide crops would have no level to be read from.
 _COARSEST_PX = 256
 _MAX_STEP = 4.5  # a quarter, the sizes rounded
@@ -28,9 +28,8 @@ def levels_to_keep(path: str, options: PrepareOptions) -> int:
       path: Of the image.
       options: Of the pyramid.
     """
-    with open(path, "rb") as file:
-        if not options.keep_pyramids or file.read(4) not in _TIFF:
-            return 0
+    if not options.keep_pyramids or not is_tiff(path):
+        return 0
     wanted = options.pyramid
     try:
         index = read_index(path)

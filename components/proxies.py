@@ -45,6 +45,17 @@ def proxy_from_pyramid(path: str, index: TileIndex, options: PrepareOptions, see
     return make_proxy(reading.open_image(path, page=page, max_pixels=options.max_pixels), options, seed)
 
 
+def open_for_proxy(path: str, options: PrepareOptions) -> pyvips.Image:
+    """Opens another image that serves as the proxy; of a JPEG no more is decoded than the proxy takes.
+
+    Raises:
+      ImageError: It cannot be opened.
+    """
+    image = reading.open_image(path, max_pixels=options.max_pixels)
+    shrink = max(step for step in reading.JPEG_SHRINKS if step <= max(1, _factor(image, options)))
+    return image if shrink == 1 else reading.open_image(path, max_pixels=options.max_pixels, shrink=shrink)
+
+
 def make_proxy(image: pyvips.Image, options: PrepareOptions, seed: str) -> bytes:
     """Any image → proxy, PNG. The whole image fills the whole proxy: proportions are not kept.
 
@@ -57,7 +68,7 @@ def make_proxy(image: pyvips.Image, options: PrepareOptions, seed: str) -> bytes
       PNG of ``[proxy_height, proxy_width, proxy_channels]`` uint8.
     """
     size = (options.proxy_width, options.proxy_height)
-    factor = min(image.width // (_SPARE * size[0]), image.height // (_SPARE * size[1]))
+    factor = _factor(image, options)
     image = reading.normalize(image, bands=options.proxy_channels, dtype="uint8")
     if factor > 1:  # by libvips, which streams; the rest by Pillow, which is faster on few pixels
         image = image.shrink(factor, factor)
@@ -70,6 +81,11 @@ def make_proxy(image: pyvips.Image, options: PrepareOptions, seed: str) -> bytes
     buffer = io.BytesIO()
     small.save(buffer, format="PNG")
     return buffer.getvalue()
+
+
+def _factor(image: pyvips.Image, options: PrepareOptions) -> int:
+    """Whole factor to reduce an image by first."""
+    return min(image.width // (_SPARE * options.proxy_width), image.height // (_SPARE * options.proxy_height))
 
 
 def _disturb(pixels: np.ndarray, options: PrepareOptions, seed: str) -> np.ndarray:

@@ -9,6 +9,7 @@ from PIL import Image
 
 from components.convert import convert
 from components.options import PrepareOptions
+from components.proxies import open_for_proxy
 from components.sources import Rejected, Source
 from tests.components.images import write_png
 from tfvs.data.example import ImageRecord
@@ -67,6 +68,16 @@ def test_another_image_may_be_the_proxy(tmp_path):
     missing = _convert(path, tmp_path, proxy_uri=str(tmp_path / "none.png"))
     assert isinstance(missing, Rejected)
     assert missing.stage == "proxy"
+
+
+def test_a_large_jpeg_that_is_the_proxy_is_reduced_while_it_is_decoded(tmp_path):
+    path = write_png(tmp_path / "a.png")
+    half = np.repeat(np.repeat(np.array([[40, 200]], np.uint8), 2400, axis=0), 1600, axis=1)
+    Image.fromarray(half).save(tmp_path / "p.jpg", quality=95)
+    assert open_for_proxy(str(tmp_path / "p.jpg"), OPTIONS).width == 3200 // 8
+    proxy = _pixels(_convert(path, tmp_path, proxy_uri=str(tmp_path / "p.jpg")).proxy)
+    np.testing.assert_allclose(proxy[:, 1:6], 40, atol=3)
+    np.testing.assert_allclose(proxy[:, 10:15], 200, atol=3)
 
 
 def test_a_finished_pyramid_is_used_again_and_a_damaged_one_is_not(tmp_path):

@@ -1,5 +1,6 @@
 """A thousand files, a hundred of them poisoned in many ways: nine hundred records, a hundred reasons."""
 
+import io
 import json
 import struct
 import zlib
@@ -8,6 +9,7 @@ from pathlib import Path
 import apache_beam as beam
 import numpy as np
 import tensorflow as tf
+import tifffile
 
 from components.job import DEAD_LETTERS, Job, run_job
 from components.options import PrepareOptions
@@ -23,6 +25,19 @@ def _bomb(side: int) -> bytes:
     return png[:8] + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header)) + png[33:]
 
 
+def _deflated_tiff(damaged: bool) -> bytes:
+    """Tiles of noise behind their directory; of the middle one the second half is zeros, as after a crash."""
+    file = io.BytesIO()
+    noise = np.random.default_rng(0).integers(256, size=(96, 96), dtype=np.uint8)
+    tifffile.imwrite(file, noise, tile=(32, 32), compression="deflate")
+    with tifffile.TiffFile(io.BytesIO(file.getvalue())) as tiff:
+        start, length = tiff.pages[0].dataoffsets[4], tiff.pages[0].databytecounts[4]
+    data = file.getvalue()
+    if not damaged:
+        return data[: start + length // 2]
+    return data[: start + length // 2] + bytes(length // 2) + data[start + length // 2 * 2 :]
+
+
 POISONS = {
     "empty": b"",
     "text": b"this is no image",
@@ -32,6 +47,8 @@ POISONS = {
     "gif": b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;",
     "zero_size": _bomb(0),
     "broken_jpeg": b"\xff\xd8\xff\xe0" + bytes(200),
+    "truncated_tiff": _deflated_tiff(damaged=False),
+    "damaged_tiff": _deflated_tiff(damaged=True),
     "broken_tiff": b"II*\x00\x08\x00\x00\x00\xff\xff" + bytes(100),
 }
 

@@ -26,6 +26,7 @@ SIGNATURES = (
     (b"MM\0+", "tiffload"),
 )
 ALLOWED = "JPEG, PNG, TIFF or WebP"
+JPEG_SHRINKS = (1, 2, 4, 8)
 FORMATS = {"uchar": "uint8", "ushort": "uint16"}
 
 
@@ -35,6 +36,7 @@ def open_image(
     root: str | os.PathLike[str] | None = None,
     max_pixels: int = MAX_PIXELS,
     page: int = 0,
+    shrink: int = 1,
     random_access: bool = False,
 ) -> pyvips.Image:
     """Opens an image without decoding it.
@@ -47,6 +49,7 @@ def open_image(
       root: If given, the path is taken relative to it and must lie under it, symbolic links resolved.
       max_pixels: Largest width times height, pixels.
       page: Page of a TIFF.
+      shrink: Whole factor by which a JPEG is reduced while it is decoded, one of :data:`JPEG_SHRINKS`; others are not.
       random_access: Whether pixels will be read in any order rather than from top to bottom.
 
     Raises:
@@ -66,7 +69,10 @@ def open_image(
     access = "random" if random_access else "sequential"
     options: dict[str, object] = {"fail_on": "error", "access": access, "revalidate": True}
     if loader == "tiffload":
-        options["page"] = page
+        # Only then does a tile that cannot be decompressed count as an error; unknown tags never do.
+        options |= {"page": page, "fail_on": "warning"}
+    if loader == "jpegload":
+        options["shrink"] = shrink
     try:
         if path is not None:
             image = getattr(pyvips.Image, loader)(str(path), **options)
