@@ -140,6 +140,28 @@ def test_lost_records_and_cut_shards_are_found(tmp_path):
         _read_summary(str(tmp_path / "none"))
 
 
+class LosingPipeline(beam.Pipeline):
+    """A runner that reports success without a part of what it wrote."""
+
+    def __init__(self, records: Path) -> None:
+        super().__init__()
+        self._records = records
+
+    def run(self, *args, **options):
+        result = super().run(*args, **options)
+        result.wait_until_finish()
+        next(self._records.glob("Split-*/*.gz")).unlink()
+        return result
+
+
+def test_a_runner_that_loses_images_in_silence_fails_the_job(tmp_path):
+    write_folder(tmp_path / "in", 12)
+    job = make_job(tmp_path / "in", tmp_path / "out")
+    with pytest.raises(DataError, match="A shard is missing"):
+        run_job(job, lambda: LosingPipeline(Path(job.records_root)))
+    assert not (tmp_path / "out" / "r" / MANIFEST).exists()
+
+
 def test_fingerprint_sees_changed_added_and_relabelled_images(tmp_path):
     root = write_folder(tmp_path / "in", 4)
     reader = make_reader("folder", str(root))

@@ -7,10 +7,14 @@ import tarfile
 import time
 from pathlib import Path
 
+import apache_beam as beam
 import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
 
+from components.readers import make_reader
+from components.transforms import Layout, PrepareRecords
 from tests.components.images import write_folder
-from tests.components.test_job import IN_CHILDREN, contents, make_job, run
+from tests.components.test_job import IN_CHILDREN, OPTIONS, contents, make_job, run
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -94,15 +98,38 @@ def _documented_options() -> list[str]:
     return [row.split("`")[1] for row in rows if row.startswith("| ") and "`--" in row and "runn" in row]
 
 
+def _build(text: str) -> beam.Pipeline:
+    """The job's pipeline on the runner of these options, not run."""
+    pipeline = beam.Pipeline(options=PipelineOptions(text.split()))  # Beam's own validator says what is missing
+    layout = Layout("gs://my-bucket/r", "gs://my-bucket/p", "gs://my-bucket/s.json", None, 4, {"train": 1})
+    _ = pipeline | PrepareRecords(make_reader("folder", "gs://my-bucket/in"), OPTIONS, layout)
+    return pipeline
+
+
 @pytest.mark.parametrize("text", _documented_options())
 def test_documented_options_are_beams(text, caplog):
-    from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
-
     options = PipelineOptions(text.split())
-    options.get_all_options()
+    known = options.get_all_options(drop_default=True)
     assert "unparseable" not in caplog.text
-    runner = options.view_as(StandardOptions).runner
-    assert runner is not None or options.view_as(DirectOptions).direct_num_workers == 2
+    names = {flag.partition("=")[0].removeprefix("--") for flag in text.split()}
+    assert names <= set(known)
+
+
+@pytest.mark.parametrize("text", [text for text in _documented_options() if "--runner=" in text])
+def test_every_engine_can_translate_the_pipeline(text):
+    if "DataflowRunner" in text:
+        proto = _build(f"{text} --dry_run=True --no_auth").run().job.proto_pipeline
+        (environment,) = proto.components.environments.values()
+        shipped = b"".join(artifact.role_payload for artifact in environment.dependencies)
+        assert b"workflow.tar.gz" in shipped  # what Beam calls the distribution that --setup_file makes
+    else:
+        pipeline = _build(text)
+        proto = pipeline.runner.get_proto_pipeline(pipeline, pipeline.options)
+        (environment,) = proto.components.environments.values()
+        assert environment.urn == "beam:env:external:v1"
+    leaves = [step for step in proto.components.transforms.values() if not step.subtransforms]
+    primitives = {step.spec.urn.split(":")[2] for step in leaves}
+    assert primitives == {"impulse", "pardo", "group_by_key", "flatten"}
 
 
 def test_every_engine_is_documented():

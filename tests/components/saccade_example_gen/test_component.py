@@ -107,6 +107,28 @@ def test_the_newest_version_of_the_span_asked_for_is_read(tmp_path):
     assert resolved["input_fingerprint"].startswith("3 images")
 
 
+def test_the_newest_day_is_read(tmp_path):
+    for folder, count in (("2024-12-31", 2), ("2025-02-01", 3), ("2025-01-30", 4)):
+        write_folder(tmp_path / "in" / folder / "photos", count)
+    split = example_gen_pb2.Input.Split(name="all", pattern="{YYYY}-{MM}-{DD}/photos/*")
+    resolved = _resolve(_component(tmp_path / "in", tmp_path / "p", input_config=example_gen_pb2.Input(splits=[split])))
+    assert resolved["input_fingerprint"].startswith("3 images")
+    assert "2025-02-01/photos" in resolved["input_config"]
+
+
+def test_of_a_changed_data_set_only_what_changed_is_converted(tmp_path):
+    data = write_folder(tmp_path / "in", 6)
+    component = _component(data, tmp_path / "p")
+    _do(component, tmp_path / "first")
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "p").rglob("*.tif")}
+    assert len(before) == 6
+    write_png(data / "class0" / "0000.png", seed=99)
+    _do(component, tmp_path / "second")
+    after = {path: path.stat().st_mtime_ns for path in (tmp_path / "p").rglob("*.tif")}
+    assert before.items() <= after.items()
+    assert len(after) == 7
+
+
 def test_too_many_rejects_leave_the_dead_letters_with_the_pyramids(tmp_path):
     data = write_folder(tmp_path / "in", 3)
     (data / "class0" / "bad.png").write_bytes(b"no")
