@@ -4,10 +4,10 @@ import os
 import subprocess
 import sys
 import tarfile
-import time
 from pathlib import Path
 
 import apache_beam as beam
+import psutil
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 
@@ -27,11 +27,20 @@ print(address, flush=True)
 sys.stdin.read()
 server.stop(0)
 """
+# Beam's local job service has its workers one after the other, whatever is asked for, and no option for more.
 JOB_SERVICE = """
 import sys
 import tarfile
-from apache_beam.runners.portability.local_job_service import LocalJobServicer
-servicer = LocalJobServicer()
+from apache_beam.runners.portability import local_job_service
+from apache_beam.runners.portability.fn_api_runner import fn_runner
+
+class TwoWorkers(fn_runner.FnApiRunner):
+    def __init__(self, **options):
+        super().__init__(**options)
+        self._num_workers = 2
+
+fn_runner.FnApiRunner = TwoWorkers
+servicer = local_job_service.LocalJobServicer()
 print(servicer.start_grpc_server(0), flush=True)
 sys.stdin.read()
 """
@@ -70,14 +79,13 @@ def test_two_processes_of_the_direct_runner(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_portable_runner_with_external_workers(tmp_path):
+def test_portable_runner_with_two_external_workers(tmp_path):
     write_folder(tmp_path / "in", 24)
     run(make_job(tmp_path / "in", tmp_path / "one"))
     pool, service = _start(POOL), _start(JOB_SERVICE)
     try:
         workers = pool.stdout.readline().strip()
         endpoint = service.stdout.readline().strip()
-        started = time.monotonic()
         run(
             make_job(tmp_path / "in", tmp_path / "two", options=IN_CHILDREN),
             "--runner=PortableRunner",
@@ -86,7 +94,10 @@ def test_portable_runner_with_external_workers(tmp_path):
             f"--environment_config={workers}",
             "--sdk_worker_parallelism=2",
         )
-        assert time.monotonic() - started < 300
+        harnesses = [
+            child for child in psutil.Process(pool.pid).children() if "SdkHarness" in " ".join(child.cmdline())
+        ]
+        assert len(harnesses) == 2
     finally:
         _stop(pool)
         _stop(service)
