@@ -36,6 +36,16 @@ def test_fit_and_save(model, tmp_path):
     np.testing.assert_array_equal(loaded.predict(INPUTS, verbose=0).logits, expected)
 
 
+@pytest.mark.parametrize(
+    "model", [lambda: ResNet18(3, normalization="group"), lambda: GridResNet18(3, 2, 32, 7, 5)], ids=["whole", "grid"]
+)
+def test_whole_numbers_are_scaled(model):
+    model = model()
+    image = RNG.integers(0, 256, (2, 40, 50, 1), dtype=np.uint8)
+    expected = model({"image": (image / 255.0).astype("float32")}).logits
+    np.testing.assert_allclose(model({"image": image}).logits, expected, atol=1e-5)
+
+
 def test_the_loop_over_cells_is_the_plain_sum_with_its_gradients():
     model = GridResNet18(3, grid=2, crop_size=32, output_size=7, head_units=5)
     image = tf.constant(INPUTS["image"])

@@ -11,7 +11,8 @@ import tensorflow as tf
 from tfvs.config import require
 from tfvs.errors import InputError
 from tfvs.models.image_classifier import ImageClassifier
-from tfvs.models.resnet import IMAGE, ClassifierOutput, ResNetBackbone, image_shape
+from tfvs.models.pixels import IMAGE, to_float
+from tfvs.models.resnet import ClassifierOutput, ResNetBackbone, image_shape
 
 
 def grid_starts(length: tf.Tensor, crop_size: int, crops: int) -> tf.Tensor:
@@ -95,8 +96,8 @@ class GridResNet18(ImageClassifier):
         self.head.build((None, self.head_units))
 
     def call(self, inputs: dict[str, tf.Tensor], training: bool = False) -> ClassifierOutput:
-        """Classifies ``inputs["image"] [B, H, W, C]`` float32 in [0, 1]."""
-        image = inputs[IMAGE]
+        """Classifies ``inputs["image"] [B, H, W, C]``, in [0, 1] or uint8 or uint16."""
+        image = to_float(inputs[IMAGE], IMAGE)
         size = self.crop_size
         ys = grid_starts(tf.shape(image)[1], size, self.grid)
         xs = grid_starts(tf.shape(image)[2], size, self.grid)

@@ -11,8 +11,8 @@ from tfvs.config import require
 from tfvs.errors import InputError
 from tfvs.layers.residual_block import ResidualBlock, make_norm
 from tfvs.models.image_classifier import ImageClassifier
+from tfvs.models.pixels import IMAGE, to_float
 
-IMAGE = "image"
 STAGES = (64, 128, 256, 512)
 
 
@@ -124,8 +124,8 @@ class ResNet18(ImageClassifier):
         self.head.build((None, STAGES[-1]))
 
     def call(self, inputs: dict[str, tf.Tensor], training: bool = False) -> ClassifierOutput:
-        """Classifies ``inputs["image"] [B, H, W, C]`` float32 in [0, 1]."""
-        features = self.backbone(inputs[IMAGE], training=training)
+        """Classifies ``inputs["image"] [B, H, W, C]``, in [0, 1] or uint8 or uint16."""
+        features = self.backbone(to_float(inputs[IMAGE], IMAGE), training=training)
         return ClassifierOutput(tf.cast(self.head(features), tf.float32))
 
     def get_config(self) -> dict[str, Any]:
