@@ -60,8 +60,8 @@ def make_examples(task: str, digits: str, seed: int, split: str, count: int) -> 
     return Examples(canvases, proxies)
 
 
-def to_dataset(examples: Examples, batch_size: int, *, epochs: tuple[int, int] | None, seed: int) -> tf.data.Dataset:
-    """Batches of ``({"image", "proxy"}, label, weight)``; shuffled for ``epochs``, or once in order, padded."""
+def to_dataset(examples: Examples, batch_size: int, *, steps: tuple[int, int] | None, seed: int) -> tf.data.Dataset:
+    """Batches of ``({"image", "proxy"}, label, weight)``: shuffled, from step to step; or once in order, padded."""
     images, labels = np.asarray(examples.canvases.images), examples.canvases.labels
 
     def gather(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -74,20 +74,20 @@ def to_dataset(examples: Examples, batch_size: int, *, epochs: tuple[int, int] |
         return {"image": image, "proxy": proxy}, tf.ensure_shape(label, [batch_size]), weights
 
     count = len(labels)
-    if epochs is None:
+    if steps is None:
         batches = -(-count // batch_size)
         rows = np.arange(batches * batch_size)
         dataset = tf.data.Dataset.from_tensor_slices((rows % count, (rows < count).astype(np.float32)))
         dataset = dataset.batch(batch_size, drop_remainder=True)
         return dataset.map(load).prefetch(2).apply(tf.data.experimental.assert_cardinality(batches))
 
-    first, last = epochs
+    first, last = steps
 
-    def all_epochs(_: tf.Tensor) -> tf.data.Dataset:  # see tfvs.data.dataset.training_dataset
+    def passes(_: tf.Tensor) -> tf.data.Dataset:  # see tfvs.data.dataset.training_dataset
         order = tf.data.Dataset.range(count).shuffle(count, seed=seed, reshuffle_each_iteration=True)
-        return order.batch(batch_size, drop_remainder=True).repeat(last)
+        return order.batch(batch_size, drop_remainder=True).repeat(-(-last * batch_size // count) + 1)
 
-    remaining = tf.data.Dataset.from_tensors(0).flat_map(all_epochs).skip(first * (count // batch_size))
+    remaining = tf.data.Dataset.from_tensors(0).flat_map(passes).skip(first).take(last - first)
     return remaining.map(lambda rows: load(rows, tf.ones([batch_size])), num_parallel_calls=2).prefetch(2)
 
 
@@ -139,6 +139,7 @@ def build(model_name: str, task: str, num_classes: int, overrides: dict[str, Any
 @click.option("--minutes", default=75.0, show_default=True, help="Of the processor, in all.")
 @click.option("--threads", default=0, show_default=True, help="Of TensorFlow; 0: as many as there are cores.")
 @click.option("--train-images", default=60_000, show_default=True)
+@click.option("--epoch-images", default=60_000, show_default=True, help="Trained on between two tests.")
 @click.option("--test-images", default=5_000, show_default=True)
 @click.option("--batch-size", default=32, show_default=True)
 @click.option("--learning-rate", default=1e-3, show_default=True)
@@ -156,6 +157,7 @@ def main(
     minutes: float,
     threads: int,
     train_images: int,
+    epoch_images: int,
     test_images: int,
     batch_size: int,
     learning_rate: float,
@@ -181,19 +183,20 @@ def main(
         config = config.replace(zoom_from=widest, zoom_to=narrowest, zoom_start=start, zoom_stop=stop)
     name = "-".join(part for part in (task, model_name, label, str(seed)) if part)
     folder = Path(runs) / name
+    steps = epoch_images // batch_size
     folder.mkdir(parents=True, exist_ok=True)
     stopwatch = Stopwatch(folder / "cpu_minutes.txt", minutes)
     train(
         model,
-        lambda epoch: to_dataset(train_set, batch_size, epochs=(epoch, epochs), seed=seed),
+        lambda epoch: to_dataset(train_set, batch_size, steps=(epoch * steps, epochs * steps), seed=seed),
         config,
-        steps_per_epoch=train_images // batch_size,
-        validation_data=to_dataset(test_set, batch_size, epochs=None, seed=seed),
+        steps_per_epoch=steps,
+        validation_data=to_dataset(test_set, batch_size, steps=None, seed=seed),
         checkpoint_dir=str(folder / "checkpoints"),
         log_dir=str(folder / "logs"),
         callbacks=[stopwatch],
     )
-    output = model.predict(to_dataset(test_set, batch_size, epochs=None, seed=seed), verbose=0)
+    output = model.predict(to_dataset(test_set, batch_size, steps=None, seed=seed), verbose=0)
     predicted = np.argmax(output.logits[:test_images], -1)
     report = {
         "task": task,
@@ -207,6 +210,7 @@ def main(
         "digits_covered": coverage(output.boxes[:test_images], test_set.canvases) if saccades else None,
         "parameters": int(model.count_params()),
         "epochs_asked": epochs,
+        "epoch_images": epoch_images,
         "cpu_minutes": stopwatch.minutes,
         "threads": threads,
         "peak_memory_mb": peak_memory_mb(),

@@ -19,8 +19,8 @@ def search_space() -> keras_tuner.HyperParameters:
     """What is searched; the first trial takes the defaults given here."""
     space = keras_tuner.HyperParameters()
     space.Float("train.learning_rate", 5e-4, 5e-3, sampling="log", default=2e-3)
-    space.Float("model.kl_weight", 1e-3, 1e-1, sampling="log", default=1e-2)
-    space.Float("model.reconstruction_weight", 1e-3, 1e-1, sampling="log", default=1e-2)
+    space.Float("model.kl_weight", 1e-4, 1e-1, sampling="log", default=1e-3)
+    space.Float("model.reconstruction_weight", 1e-4, 1e-1, sampling="log", default=1e-3)
     return space
 
 
