@@ -1,6 +1,9 @@
 """Crops large enough to be cut out of a region in one piece."""
 
+import dataclasses
+
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from tests.images.pyramids import COLOUR, features_of, random_boxes, same_as_levels
@@ -26,3 +29,22 @@ def test_large_crops_are_cut_in_one_piece_with_the_same_values_and_gradients(roo
         paths, gradients = [colour[name][0] for name in names], tape.gradient(loss, boxes)
         # Values are rounded otherwise, and so is the gradient of their squares.
         same_as_levels(paths, features, boxes, crops, gradients, ("none",), margin, gradient_tolerance=1e-3)
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_large_crops_of_images_of_which_no_tile_is_read(root, colour, alone):
+    path, index = colour["jpeg"]
+    sparse = dataclasses.replace(index, tile_bytes=[0] * len(index.tile_bytes))
+    good = (colour["deflate"][0].name, colour["deflate"][1])  # with smaller tiles
+    box = [0.1, 0.1, 0.6, 0.7]
+    for entry, expected in (
+        ((path.name, dataclasses.replace(index, bands=1)), False),
+        (("nowhere.tif", index), False),
+        ((path.name, sparse), True),
+    ):
+        entries = [entry] if alone else [good, entry]
+        boxes = tf.constant([[box, box]] * len(entries))
+        crops, valid, _ = read_crops(features_of(*entries), boxes, 100, roots=[str(root)], bands=3)
+        assert valid.numpy().tolist() == ([expected] if alone else [True, expected])
+        assert not crops[-1].numpy().any()
+        assert alone or crops[0].numpy().any()

@@ -268,6 +268,26 @@ def test_unframed_files_are_read_as_they_are_and_checked_by_size(root, reader):
     same_as_levels([path], features_of((path.name, index)), boxes[:1], crops[:1], None)
 
 
+@pytest.mark.parametrize("compression", ["none", "deflate", "jpeg"])
+def test_an_unframed_file_replaced_by_one_of_the_same_size_is_noticed(tmp_path, compression):
+    path = tmp_path / "a.tif"
+    options = {"tile": (64, 64), "photometric": "rgb", "compression": compression}
+    tifffile.imwrite(path, texture(200, 300), **options)
+    index = read_index(path)
+    boxes = tf.constant([[[0.3, 0.4, 0.7, 0.7], [0.0, 0.0, 0.6, 0.6]]])
+    replaced = bytearray(path.read_bytes())
+    replaced[index.tile_offsets[0] + index.tile_bytes[0] // 2] ^= 1
+    features = features_of((path.name, index))
+    assert read_crops(features, boxes, CROP, roots=[str(tmp_path)], bands=3)[1].numpy().all()
+    path.write_bytes(replaced)
+    crops, valid, _ = read_crops(features, boxes, CROP, roots=[str(tmp_path)], bands=3)
+    assert not valid.numpy().any()
+    assert not crops.numpy().any()
+    # Records written before the checksum was kept are read as before.
+    old = features_of((path.name, dataclasses.replace(index, file_crc32=0)))
+    assert read_crops(old, boxes[:, :1], CROP, roots=[str(tmp_path)], bands=3)[1].numpy().all()
+
+
 def test_runs_in_fit(root, colour):
     path, index = colour["none"]
     features = features_of(*[(path.name, index)] * 4)

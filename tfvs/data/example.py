@@ -25,6 +25,7 @@ PYRAMID_FRAMED = "pyramid/framed"
 PYRAMID_COMPRESSION = "pyramid/compression"
 PYRAMID_JPEG_TABLES = "pyramid/jpeg_tables"
 PYRAMID_DTYPE = "pyramid/dtype"
+PYRAMID_FILE_CRC32 = "pyramid/file_crc32"
 
 # Integers of `pyramid/levels` per level: width, height, tile width, tile height, index of its first tile.
 LEVEL_FIELDS = 5
@@ -43,6 +44,7 @@ PYRAMID_FEATURES = (
     PYRAMID_COMPRESSION,
     PYRAMID_JPEG_TABLES,
     PYRAMID_DTYPE,
+    PYRAMID_FILE_CRC32,
 )
 
 
@@ -68,6 +70,7 @@ def index_to_features(index: TileIndex) -> dict[str, tf.train.Feature]:
         PYRAMID_COMPRESSION: _bytes(index.compression.encode()),
         PYRAMID_JPEG_TABLES: _bytes(index.jpeg_tables),
         PYRAMID_DTYPE: _bytes(index.dtype.encode()),
+        PYRAMID_FILE_CRC32: _ints([index.file_crc32]),
     }
 
 
@@ -117,6 +120,7 @@ def from_example(example: tf.train.Example) -> ImageRecord:
         compression=text(PYRAMID_COMPRESSION),
         jpeg_tables=_present(features, PYRAMID_JPEG_TABLES).bytes_list.value[0],
         dtype=text(PYRAMID_DTYPE),
+        file_crc32=ints(PYRAMID_FILE_CRC32)[0] if PYRAMID_FILE_CRC32 in features else 0,
     )
     return ImageRecord(
         image_id=text(IMAGE_ID),
@@ -159,7 +163,7 @@ def parse_examples(serialized: tf.Tensor, *, with_label: bool = True) -> dict[st
         PYRAMID_JPEG_TABLES: tf.io.FixedLenFeature([], tf.string, ""),
         PYRAMID_DTYPE: tf.io.FixedLenFeature([], tf.string, ""),
     }
-    for name in (WIDTH, HEIGHT, BANDS, PYRAMID_FILE_BYTES, PYRAMID_FRAMED):
+    for name in (WIDTH, HEIGHT, BANDS, PYRAMID_FILE_BYTES, PYRAMID_FRAMED, PYRAMID_FILE_CRC32):
         spec[name] = tf.io.FixedLenFeature([], tf.int64, 0)
     if with_label:
         spec[LABEL] = tf.io.FixedLenFeature([], tf.int64)

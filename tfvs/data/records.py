@@ -22,6 +22,8 @@ class TileIndex:
       compression: ``"jpeg"``, ``"deflate"``, ``"deflate_predictor"`` (horizontal differencing) or ``"none"``.
       jpeg_tables: Shared JPEG tables (TIFF tag 347), empty where there are none.
       dtype: ``"uint8"``, ``"uint16"`` or, for big-endian files, ``"uint16_be"``.
+      file_crc32: Of the whole file, if it is not framed and small enough to be read whole; 0 where not known. It tells
+        a file replaced by one of the same size.
     """
 
     width: int
@@ -35,6 +37,7 @@ class TileIndex:
     compression: str
     jpeg_tables: bytes
     dtype: str
+    file_crc32: int = 0
 
 
 @dataclass(frozen=True)

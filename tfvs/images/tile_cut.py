@@ -81,7 +81,7 @@ class _Tiles:
         tile_width = self.tile_width[:, tf.newaxis]
         # Clipped neighbours of weight 0 may lie outside the grid; any tile will do for them.
         grid_column = tf.clip_by_value(column // tile_width - self.across.first[:, tf.newaxis], 0, self.grid[1] - 1)
-        across = grid_column * self.width + tf.minimum(column % tile_width, self.width - 1)
+        across = grid_column * self.width + column % tile_width
         line = self._line(tf.reshape(self.rows.index, [count, 2 * samples]))
 
         def neighbours(plane: int) -> tf.Tensor:
@@ -160,7 +160,5 @@ class _Tiles:
         """``[N, R, GW]`` lines of the tiles that hold rows ``[N, R]`` of the crops' levels."""
         tile_height = self.tile_height[:, tf.newaxis]
         grid_row = tf.clip_by_value(row // tile_height - self.down.first[:, tf.newaxis], 0, self.grid[0] - 1)
-        # The blank tile is as large as the largest tile that was asked for, so smaller than others where none was.
-        within = tf.minimum(row % tile_height, self.height - 1)
         slot = tf.gather(self.slot, grid_row, batch_dims=1)
-        return slot * self.planes * self.height + within[..., tf.newaxis]
+        return slot * self.planes * self.height + (row % tile_height)[..., tf.newaxis]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 import os
 import struct
+import zlib
 from collections.abc import Iterator
+from pathlib import Path
 
 import google_crc32c
 import numpy as np
@@ -21,6 +23,8 @@ FOOTER_BYTES = 4
 MAX_TILE_SIDE = 1024
 MAX_TILES = 16_000_000
 MAX_DIRECTORIES = 1000
+# Without frames TensorFlow cannot seek: the whole file is read, up to this size.
+MAX_FOREIGN_BYTES = 8 << 20
 COMPRESSIONS = {1: "none", 7: "jpeg", 8: "deflate", 32946: "deflate"}
 # JPEG APP14 markers that say how colour is stored, for tiles that leave it to the TIFF's tags.
 ADOBE_RGB = bytes.fromhex("ffee000e41646f626500640000000000")
@@ -190,6 +194,7 @@ def _index(tiff: tifffile.TiffFile, file_bytes: int, name: str) -> TileIndex:
         compression=compression,
         jpeg_tables=_jpeg_tables(pages, name) if compression == "jpeg" else b"",
         dtype=dtype,
+        file_crc32=0 if framed or file_bytes > MAX_FOREIGN_BYTES else zlib.crc32(Path(name).read_bytes()),
     )
 
 

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tfvs.data import example
-from tfvs.images.tile_index import MAX_TILE_SIDE
-from tfvs.images.tile_source import COMPRESSIONS, DTYPES, MAX_FOREIGN_BYTES, TileRequests
+from tfvs.images.tile_index import MAX_FOREIGN_BYTES, MAX_TILE_SIDE
+from tfvs.images.tile_source import COMPRESSIONS, DTYPES, TileRequests
 from tfvs.ops.tiles import MAX_PITCH, Taps, TileSpan, choose_level, pitches, taps, tile_span
 
 MAX_TILE_BYTES = 64 << 20
@@ -27,7 +27,7 @@ class TilePlan(NamedTuple):
       tile_ids: ``[B, T, GH, GW]`` int64 numbers of the tiles of each crop's grid, -1 where there is none.
       down: Pixels and tiles along the vertical axis, ``[B, T]`` each.
       across: As ``down``, horizontal.
-      tile_size: ``[B, T, 2]`` int32, height and width.
+      tile_size: ``[B, T, 2]`` int32, height and width; 1 of images that are not valid.
       deep: ``[B]`` bool, whether the image has 16 bits.
       valid: ``[B]`` bool, whether the index makes sense.
     """
@@ -114,24 +114,26 @@ def make_plan(
     readable = (begin >= 0) & (length >= 0) & (length <= MAX_TILE_BYTES)
     readable &= (begin <= tf.gather(file_bytes, owner)) & (begin + length <= tf.gather(file_bytes, owner))
     valid &= _all_by_image(readable, owner, batch)
-    take = readable & (length > 0)  # a tile of no bytes is one that a sparse file leaves out: zeros
+    take = tf.gather(valid, owner) & (length > 0)  # a tile of no bytes is one that a sparse file leaves out: zeros
     wanted, owner, position, windows = (tf.boolean_mask(x, take) for x in (wanted, owner, position, windows))
-    size = tf.gather(tf.reshape(tf.stack([tile_height, tile_width], -1), [-1, 2]), position)
+    tile_size = tf.where(valid[:, tf.newaxis, tf.newaxis], tf.stack([tile_height, tile_width], -1), 1)
+    size = tf.gather(tf.reshape(tile_size, [-1, 2]), position)
     requests = TileRequests(
         image=owner,
         offset=tf.boolean_mask(begin, take),
         length=tf.boolean_mask(length, take),
         height=size[:, 0],
         width=size[:, 1],
+        largest=tf.reduce_max(tf.concat([tf.reshape(tile_size, [-1, 2]), [[1, 1]]], 0), axis=0),
         window=windows,
         framed=tf.gather(framed, owner),
         compression=tf.gather(compression, owner),
         dtype=tf.gather(dtype, owner),
         paths=paths,
         file_bytes=file_bytes,
+        file_crc32=tf.cast(features[example.PYRAMID_FILE_CRC32], tf.int64),
         jpeg_head=_jpeg_head(features[example.PYRAMID_JPEG_TABLES]),
     )
-    tile_size = tf.stack([tile_height, tile_width], -1)
     return TilePlan(requests, wanted, rows, columns, tile_ids, down, across, tile_size, dtype > 0, valid)
 
 

@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from tfvs.ops.checksums import require_crc32
+
 # Frames around each tile, bytes: 12 before, 4 behind.
 FRAME_BYTES = 16
-# Foreign pyramids have no frames, hence no seek: the whole file is read, up to this size.
-MAX_FOREIGN_BYTES = 8 << 20
 PARALLEL_READS = 2
 PARALLEL_DECODES = 4
 # Pixels around a window that JPEG decodes too: subsampled chroma is interpolated from neighbours.
@@ -33,12 +33,14 @@ class TileRequests(NamedTuple):
       length: ``[U]`` int64, bytes of the tile.
       height: ``[U]`` int32, pixels.
       width: ``[U]`` int32, pixels.
+      largest: ``[2]`` int32, height and width of the largest tile that any crop lies on, requested or left out.
       window: ``[U, 4]`` int32, the first row and column and the last row and column that are needed.
       framed: ``[U]`` bool.
       compression: ``[U]`` int32, index into COMPRESSIONS.
       dtype: ``[U]`` int32, index into DTYPES.
       paths: ``[B]`` string, per image.
       file_bytes: ``[B]`` int64, per image.
+      file_crc32: ``[B]`` int64, per image: of a file without frames, 0 where not known.
       jpeg_head: ``[B]`` string, per image: what replaces the first two bytes of a JPEG tile.
     """
 
@@ -47,12 +49,14 @@ class TileRequests(NamedTuple):
     length: tf.Tensor
     height: tf.Tensor
     width: tf.Tensor
+    largest: tf.Tensor
     window: tf.Tensor
     framed: tf.Tensor
     compression: tf.Tensor
     dtype: tf.Tensor
     paths: tf.Tensor
     file_bytes: tf.Tensor
+    file_crc32: tf.Tensor
     jpeg_head: tf.Tensor
 
 
@@ -65,14 +69,13 @@ def read_tiles(requests: TileRequests, bands: int) -> tuple[tf.Tensor, tf.Tensor
 
     Returns:
       Pixels ``[M, P, h, w·C]`` uint8: tile 0 is all zeros, P is 2 (high and low bytes) where any image has 16 bits,
-      else 1, h and w are the largest tile's; what lies outside a tile's window may be zero. And ``[U]`` int32, the
+      else 1, h and w are ``requests.largest``; what lies outside a tile's window may be zero. And ``[U]`` int32, the
       place of each requested tile among them, -1 where it could not be read.
     """
     number = tf.size(requests.image)
     deep = tf.reduce_any(requests.dtype > 0)
     planes = tf.where(deep, 2, 1)
-    height = tf.reduce_max(tf.concat([requests.height, [1]], 0))
-    width = tf.reduce_max(tf.concat([requests.width, [1]], 0))
+    height, width = requests.largest[0], requests.largest[1]
     shape = tf.stack([planes, height, width * bands])
 
     def decode(place: tf.Tensor, record: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -149,9 +152,9 @@ def _foreign_records(requests: TileRequests) -> tf.data.Dataset:
     first = tf.gather(wanted, tf.cumsum(count, exclusive=True))
 
     def read_file(
-        path: tf.Tensor, file_bytes: tf.Tensor, place: tf.Tensor, number: tf.Tensor
+        path: tf.Tensor, file_bytes: tf.Tensor, crc32: tf.Tensor, place: tf.Tensor, number: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        # One record as long as the file should be: a file of another size is an error.
+        # One record as long as the file should be: a file of another size is an error, and so is another checksum.
         whole = tf.raw_ops.FixedLengthRecordDatasetV2(
             filenames=path[tf.newaxis],
             header_bytes=tf.constant(0, tf.int64),
@@ -160,16 +163,18 @@ def _foreign_records(requests: TileRequests) -> tf.data.Dataset:
             buffer_size=tf.constant(0, tf.int64),
             compression_type="",
         )
-        whole = tf.data.experimental.from_variant(whole, tf.TensorSpec([], tf.string))
+        data = tf.data.experimental.from_variant(whole, tf.TensorSpec([], tf.string)).get_single_element()
+        data = tf.cond(crc32 > 0, lambda: require_crc32(data, crc32), lambda: data)
         places = tf.range(place, place + number)
         starts = tf.cast(tf.gather(requests.offset, places), tf.int32)
         lengths = tf.cast(tf.gather(requests.length, places), tf.int32)
-        data = tf.fill(tf.shape(starts), whole.get_single_element())
-        return place, tf.strings.substr(data, starts, lengths)
+        tiles = tf.map_fn(
+            lambda tile: tf.strings.substr(data, tile[0], tile[1]), (starts, lengths), fn_output_signature=tf.string
+        )
+        return place, tiles
 
-    files = tf.data.Dataset.from_tensor_slices(
-        (tf.gather(requests.paths, images), tf.gather(requests.file_bytes, images), first, count)
-    )
+    about = (requests.paths, requests.file_bytes, requests.file_crc32)
+    files = tf.data.Dataset.from_tensor_slices((*(tf.gather(field, images) for field in about), first, count))
     return _contained(files, read_file)
 
 

@@ -31,4 +31,5 @@ def pyramid_inputs(path: str, index: TileIndex) -> dict[str, np.ndarray]:
         "compression": text(index.compression.encode()),
         "jpeg_tables": text(index.jpeg_tables),
         "dtype": text(index.dtype.encode()),
+        "file_crc32": integers(index.file_crc32),
     }

@@ -95,6 +95,7 @@ class SaccaderSignatures(tf.Module):
             *(tf.TensorSpec([None], kind, name) for name, kind in scalars.items()),
             *(tf.TensorSpec([None, None], tf.int64, name) for name in lists),
             *(tf.TensorSpec([None], kind, name) for name, kind in names.items()),
+            tf.TensorSpec([None], tf.int64, "file_crc32"),
         ]
         encoded = tf.TensorSpec([None], tf.string, "image_bytes")
         crops = tf.TensorSpec(crop_shape, tf.float32, "crops")
@@ -137,6 +138,7 @@ class SaccaderSignatures(tf.Module):
         compression: tf.Tensor,
         jpeg_tables: tf.Tensor,
         dtype: tf.Tensor,
+        file_crc32: tf.Tensor,
     ) -> Outputs:
         """Pyramids the server can reach, by path and tile index; it reads only the tiles it looks at."""
         self._check_batch(proxy, self._spec.max_batch)
@@ -153,6 +155,7 @@ class SaccaderSignatures(tf.Module):
             contract.PYRAMID_COMPRESSION: compression,
             contract.PYRAMID_JPEG_TABLES: jpeg_tables,
             contract.PYRAMID_DTYPE: dtype,
+            contract.PYRAMID_FILE_CRC32: file_crc32,
         }
         return self._from_pyramids(proxy, features, tf.fill(tf.shape(path), ""))
 
