@@ -2,7 +2,8 @@
 
 ``python -m benchmarks.scale --work /tmp/scale`` makes its images (texture everywhere; 5 GB for 100 000², kept in the
 work folder for the next run), measures each thing in a process of its own, writes ``docs/results/scale.json`` and
-``scale.png``, and prints the figures; the last line is JSON.
+``scale.png``, and prints the figures; the last line is JSON. With ``--parts`` it measures some of them and keeps what
+the file says of the others.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,7 @@ BATCH_SIDE = 10_000
 CONVERSION_SIDE = 10_000
 # Crops of the size that the model takes by default, beside those of 224.
 SMALL_CROP = 32
+PARTS = ("single", "model", "batch", "training", "conversion")
 COMPRESSIONS = ("jpeg", "deflate", "none")
 # Of a 256-pixel JPEG tile at quality 90 and its share of the coarser levels.
 BYTES_PER_PIXEL = 0.8
@@ -46,7 +49,7 @@ def child(module: str, *arguments: object) -> dict[str, Any]:
 
 
 def pyramid(work: Path, side: int) -> Path:
-    """The pyramid of that size, written unless an earlier run left it."""
+    """The pyramid of that size with its Example beside it, written unless an earlier run left them."""
     from benchmarks.scale_images import write_large_pyramid
 
     path = work / f"{side}.tif"
@@ -59,7 +62,37 @@ def pyramid(work: Path, side: int) -> Path:
         began = time.perf_counter()
         write_large_pyramid(path, side)
         click.echo(f"wrote {path} ({path.stat().st_size / 1e6:.0f} MB) in {time.perf_counter() - began:.1f} s")
+    costs = path.with_suffix(".json")
+    if not costs.exists():
+        costs.write_text(json.dumps(child("scale_index", path)))
     return path
+
+
+def single(work: Path, sides: list[int], requests: int) -> dict[str, Any]:
+    """Crops of one image by its size; those of the default size from one of the sizes."""
+    found = {}
+    for side in sides:
+        path = pyramid(work, side)
+        index = json.loads(path.with_suffix(".json").read_text())
+        found[str(side)] = {"index": index, **child("scale_reading", "single", path, f"--count={requests}")}
+        click.echo(f"{side}: {found[str(side)]}")
+    if BATCH_SIDE in sides:
+        path = pyramid(work, BATCH_SIDE)
+        small = child("scale_reading", "single", path, f"--count={requests}", f"--crop={SMALL_CROP}")
+        found[f"{BATCH_SIDE}, crops of {SMALL_CROP}"] = small
+        click.echo(f"crops of {SMALL_CROP}: {small}")
+    return found
+
+
+def served_model(work: Path, sides: list[int], requests: int) -> dict[str, Any]:
+    """The served model by the image's size."""
+    model = work / "model" / "1"
+    child("scale_model", "export", model, work)
+    found = {}
+    for side in sides:
+        found[str(side)] = child("scale_model", "serve", model, pyramid(work, side), f"--count={requests}")
+        click.echo(f"model, {side}: {found[str(side)]}")
+    return found
 
 
 def conversion(work: Path, side: int, rounds: int) -> dict[str, Any]:
@@ -90,25 +123,35 @@ def conversion(work: Path, side: int, rounds: int) -> dict[str, Any]:
     return figures
 
 
+def training_steps(work: Path, steps: int) -> dict[str, Any]:
+    """Training from tiles and from whole images."""
+    path = pyramid(work, TRAINING_SIDE)
+    ways = {way: child("scale_training", way, path, f"--steps={steps}") for way in ("tiles", "dense")}
+    return {"side_px": TRAINING_SIDE, **ways}
+
+
 def summarize(figures: dict[str, Any]) -> dict[str, Any]:
     """The ratios that say whether image size matters."""
-    single = figures["single"]
-    first, last = single[min(single, key=int)], single[max(single, key=int)]
-    summary = {
-        "sizes": f"{last['side_px']} against {first['side_px']}",
-        "crops_latency_ratio": round(last["crops"]["p50_ms"] / first["crops"]["p50_ms"], 3),
-        "model_latency_ratio": round(last["model"]["p50_ms"] / first["model"]["p50_ms"], 3),
-        "largest_bytes_ratio": max(one["bytes_ratio"] for one in single.values()),
-        "largest_memory_growth_mb": max(one["memory_mb"]["requests_add_at_peak"] for one in single.values()),
-    }
-    for side, one in single.items():
+    summary: dict[str, Any] = {}
+    for part in ("single", "model"):
+        sides = sorted(int(side) for side in figures.get(part, ()) if side.isdecimal())
+        if not sides:
+            continue
+        first, last = (figures[part][str(side)] for side in (sides[0], sides[-1]))
+        if part == "single":
+            first, last = first["crops"], last["crops"]
+        for kind in ("p50_ms", "cpu_p50_ms"):
+            name = f"{part}_{kind}_{sides[-1]}_over_{sides[0]}"
+            summary[name] = round(last[kind] / first[kind], 3)
+    if "model" in figures:
+        growth = [one["memory_mb"]["requests_add_at_peak"] for one in figures["model"].values()]
+        summary["largest_memory_growth_mb"] = max(growth)
+    for side, one in figures.get("single", {}).items():
+        ratios = {"crops_over_jpeg_decode": one["crops"]["p50_ms"] / one["jpeg_decode_alone"]["p50_ms"]}
+        ratios["bytes_read_over_overlapped"] = one["bytes_ratio"]
         if "whole_decode" in one:
-            ratio = one["whole_decode"]["p50_ms"] / one["crops"]["p50_ms"]
-            summary[f"whole_decode_over_crops_at_{side}"] = round(ratio, 1)
-    if "single_small_crops" in figures:
-        small = figures["single_small_crops"]
-        ratio = small["whole_decode"]["p50_ms"] / small["crops"]["p50_ms"]
-        summary[f"whole_decode_over_crops_of_{SMALL_CROP}_at_{small['side_px']}"] = round(ratio, 1)
+            ratios["whole_decode_over_crops"] = one["whole_decode"]["p50_ms"] / one["crops"]["p50_ms"]
+        summary[side] = {name: round(ratio, 3) for name, ratio in ratios.items()}
     return summary
 
 
@@ -117,10 +160,12 @@ def plot(figures: dict[str, Any], path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    single = {int(side): one for side, one in figures["single"].items()}
+    single = {int(side): one for side, one in figures["single"].items() if side.isdecimal()}
+    for side, one in figures.get("model", {}).items():
+        single[int(side)] = {**single.get(int(side), {}), "model": one}
     labels = {
         "crops": "crops from tiles, in the graph",
-        "model": "whole model, from tiles",
+        "model": "whole model as it is served, from tiles",
         "crops_uncached": "crops from tiles, file not in the page cache",
         "vips_open_crop": "libvips: open and crop",
         "vips_warm_fetch": "libvips: fetch from open files",
@@ -141,42 +186,44 @@ def plot(figures: dict[str, Any], path: Path) -> None:
 @click.command(context_settings={"show_default": True})
 @click.option("--work", type=click.Path(path_type=Path), required=True, help="Folder that keeps the images.")
 @click.option("--sizes", default=",".join(map(str, SIZES)), help="Sides of the square images, pixels.")
+@click.option("--parts", default=",".join(PARTS), help="What to measure.")
 @click.option("--requests", default=100, help="Requests an image size.")
 @click.option("--batches", default=8, help="Batches of 32 images with 4 crops each.")
-@click.option("--steps", default=8, help="Training steps; 0: no training.")
-@click.option("--rounds", default=3, help="Conversions each way and compression; 0: none.")
+@click.option("--steps", default=8, help="Training steps.")
+@click.option("--rounds", default=3, help="Conversions each way and compression.")
 @click.option("--output", type=click.Path(path_type=Path), default=REPOSITORY / "docs" / "results", help="For results.")
-def main(work: Path, sizes: str, requests: int, batches: int, steps: int, rounds: int, output: Path) -> None:
+def main(
+    work: Path, sizes: str, parts: str, requests: int, batches: int, steps: int, rounds: int, output: Path
+) -> None:
     """Measures what image size costs on this machine."""
     work = work.absolute()
     work.mkdir(parents=True, exist_ok=True)
-    figures: dict[str, Any] = {"machine": describe_machine(), "load_before": os.getloadavg()[0], "single": {}}
-    for side in sorted(int(size) for size in sizes.split(",")):
-        figures["single"][str(side)] = child("scale_reading", "single", pyramid(work, side), f"--count={requests}")
-        click.echo(f"{side}: {figures['single'][str(side)]}")
-    if BATCH_SIDE in map(int, figures["single"]):
-        path = pyramid(work, BATCH_SIDE)
-        small = child("scale_reading", "single", path, f"--count={requests}", f"--crop={SMALL_CROP}")
-        figures["single_small_crops"] = small
-        click.echo(f"crops of {SMALL_CROP}: {small}")
-    if batches:
-        figures["batch"] = child("scale_reading", "batch", pyramid(work, BATCH_SIDE), f"--count={batches}")
-        click.echo(f"batch: {figures['batch']}")
-    if steps:
-        path = pyramid(work, TRAINING_SIDE)
-        figures["training"] = {
-            "side_px": TRAINING_SIDE,
-            **{way: child("scale_training", way, path, f"--steps={steps}") for way in ("tiles", "dense")},
-        }
-        click.echo(f"training: {figures['training']}")
-    if rounds:
-        figures["conversion"] = conversion(work, CONVERSION_SIDE, rounds)
-        click.echo(f"conversion: {figures['conversion']}")
+    chosen, sides = parts.split(","), sorted(int(size) for size in sizes.split(","))
+    if not set(chosen) <= set(PARTS):
+        raise click.BadParameter(f"some of {', '.join(PARTS)}", param_hint="--parts")
+    ways: dict[str, Callable[[], dict[str, Any]]] = {
+        "single": lambda: single(work, sides, requests),
+        "model": lambda: served_model(work, sides, requests),
+        "batch": lambda: child("scale_reading", "batch", pyramid(work, BATCH_SIDE), f"--count={batches}"),
+        "training": lambda: training_steps(work, steps),
+        "conversion": lambda: conversion(work, CONVERSION_SIDE, rounds),
+    }
+    results = output / "scale.json"
+    figures: dict[str, Any] = {}
+    if set(chosen) != set(PARTS) and results.exists():
+        figures = json.loads(results.read_text())
+    for part in chosen:
+        measured = {"date": describe_machine()["date"], "load_before": round(os.getloadavg()[0], 2)}
+        figures[part] = ways[part]()
+        figures.setdefault("measured", {})[part] = measured
+        click.echo(f"{part}: {figures[part]}")
+    figures["machine"] = describe_machine()
     figures["summary"] = summarize(figures)
     click.echo(f"summary: {figures['summary']}")
     output.mkdir(parents=True, exist_ok=True)
-    (output / "scale.json").write_text(json.dumps(figures, indent=2) + "\n")
-    plot(figures, output / "scale.png")
+    results.write_text(json.dumps(figures, indent=2) + "\n")
+    if "single" in figures:
+        plot(figures, output / "scale.png")
     click.echo(json.dumps(figures))
 
 

@@ -1,7 +1,7 @@
-"""Crops of one large image and of a batch: latency, bytes and memory, beside libvips and beside the JPEG decode alone.
+"""Crops of one large image and of a batch: latency and bytes, beside libvips and beside the JPEG decode alone.
 
-Run by ``python -m benchmarks.scale`` in processes of its own, so that peaks of memory are told apart:
-``python -m benchmarks.scale_reading single|batch PYRAMID``. The last line is JSON.
+Run by ``python -m benchmarks.scale`` in processes of its own: ``python -m benchmarks.scale_reading single|batch
+PYRAMID``, after ``scale_index``. The last line is JSON.
 """
 
 from __future__ import annotations
@@ -20,18 +20,16 @@ import numpy as np
 import pyvips
 import tensorflow as tf
 
-from benchmarks.memory import current_memory_mb, peak_memory_mb, reset_peak_memory
-from tfvs.data.example import PYRAMID_FEATURES, ImageRecord, TileIndex, parse_examples, to_example
-from tfvs.images.tile_index import HEADER_BYTES, read_index
+from benchmarks.scale_index import stored_features, stored_index
+from tfvs.data.example import TileIndex
+from tfvs.images.tile_index import HEADER_BYTES
 from tfvs.images.tile_plan import make_plan
 from tfvs.images.tile_reader import read_crops, resolve_uris
 from tfvs.images.tile_source import read_tiles
-from tfvs.models.saccader import VariationalSaccader
 
 STEPS = 4
 CROP = 224
 BATCH = 32
-PROXY = (64, 64, 3)
 WARM_UP = 8
 # Whole decoding beyond it would fill the memory.
 MAX_DECODED_SIDE = 10_000
@@ -85,13 +83,6 @@ def tiles_of(index: TileIndex, region: Region) -> list[int]:
     return [first + row * across + column for row in rows for column in columns]
 
 
-def features_of(names: Sequence[str], index: TileIndex) -> dict[str, tf.Tensor]:
-    """Of a batch of images that share an index."""
-    records = [to_example(ImageRecord(name, 0, "", b"", name, index)).SerializeToString() for name in names]
-    parsed = parse_examples(tf.constant(records))
-    return {name: parsed[name] for name in PYRAMID_FEATURES}
-
-
 def timed(call: Callable[[int], object], count: int, before: Callable[[], object] | None = None) -> list[Spent]:
     """What each call takes; it is given its number."""
     found = []
@@ -134,55 +125,23 @@ def open_and_crop(path: str, region: Region) -> np.ndarray:
 
 
 def single(path: Path, count: int, crop: int) -> dict[str, Any]:
-    """One image, T = 4: the model's latency, its reader's, what it reads and what memory it takes."""
-    index_costs = cost_of_index(path)
-    index = read_index(path)
-    features = features_of([path.name], index)
-    model = VariationalSaccader(
-        num_classes=10, num_steps=STEPS, crop_size=crop, min_scale=0.02, max_scale=0.5,
-        pyramid_roots=(str(path.parent),),
-    )  # fmt: skip
-    model.build({"proxy": (None, *PROXY), "image": (None, None, None, 3)})
-    loaded = current_memory_mb()
-    predict = tf.function(lambda proxy: model({**features, "proxy": proxy}).logits)
-    read = tf.function(lambda boxes: read_crops(features, boxes, crop, roots=[str(path.parent)], bands=3))
-    proxies = tf.random.stateless_uniform([count, 1, *PROXY], [1, 2])
+    """One image, T = 4: the reader's latency and what it reads, beside libvips and the decode of the tiles alone."""
+    features, index, roots = stored_features(path), stored_index(path), [str(path.parent)]
+    read = tf.function(lambda boxes: read_crops(features, boxes, crop, roots=roots, bands=3))
     boxes = tf.constant(draw_boxes(index, count, crop, seed=1))[:, tf.newaxis]
+    streams = [streams_of(path, index, one.numpy(), crop) for one in boxes]
     for number in range(WARM_UP):
-        predict(proxies[number]), read(boxes[number])
-    answered = current_memory_mb()
-    reset_peak_memory()
+        read(boxes[number % count])
     figures: dict[str, Any] = {"side_px": index.width, "crop_px": crop, "file_mb": round(index.file_bytes / 1e6, 1)}
-    figures["index"] = index_costs
-    figures["model"] = percentiles(timed(lambda i: predict(proxies[i]), count))
     figures["crops"] = percentiles(timed(lambda i: read(boxes[i]), count))
-    figures["memory_mb"] = {
-        "loaded": round(loaded),
-        "first_answers_add": round(answered - loaded, 1),
-        "requests_add_at_peak": round(peak_memory_mb() - answered, 1),
-    }
     some = min(count, 30)
     figures["crops_uncached"] = percentiles(timed(lambda i: read(boxes[i]), some, before=lambda: forget(path)))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        decode = partial(tf.io.decode_jpeg, channels=3)
+        figures["jpeg_decode_alone"] = percentiles(timed(lambda i: list(pool.map(decode, streams[i])), count))
     figures.update(what_is_read(index, boxes, crop, read))
     figures.update(single_by_vips(path, index, boxes.numpy()[:, 0], crop))
     return figures
-
-
-def cost_of_index(path: Path) -> dict[str, float]:
-    """Reading the TIFF's directories, and carrying the index in an Example."""
-    began = time.perf_counter()
-    index = read_index(path)
-    seconds = time.perf_counter() - began
-    record = to_example(ImageRecord("", 0, "", b"", path.name, index)).SerializeToString()
-    parse = tf.function(lambda serialized: parse_examples(serialized))
-    serialized = tf.constant([record])
-    parse(serialized)
-    return {
-        "tiles": len(index.tile_bytes),
-        "read_ms": round(seconds * 1e3, 1),
-        "example_kb": round(len(record) / 1e3, 1),
-        "parse_p50_ms": percentiles(timed(lambda _: parse(serialized), 20))["p50_ms"],
-    }
 
 
 def what_is_read(index: TileIndex, boxes: tf.Tensor, crop: int, read: Callable[[tf.Tensor], Any]) -> dict[str, Any]:
@@ -224,12 +183,12 @@ def single_by_vips(path: Path, index: TileIndex, boxes: np.ndarray, crop: int) -
 
 def batch(path: Path, count: int, crop: int) -> dict[str, Any]:
     """32 images, 4 crops each, in turns with libvips and with decoding the same tiles from memory."""
-    index = read_index(path)
+    index = stored_index(path)
     names = [f"{path.stem}.{number}.tif" for number in range(BATCH)]
     for name in names:
         if not (path.parent / name).exists():
             os.link(path, path.parent / name)
-    features, roots = features_of(names, index), [str(path.parent)]
+    features, roots = stored_features(path, names), [str(path.parent)]
     boxes = draw_boxes(index, count * BATCH, crop, seed=2).reshape(count, BATCH, STEPS, 4)
     read = tf.function(lambda boxes: read_crops(features, boxes, crop, roots=roots, bands=3))
 
@@ -244,11 +203,7 @@ def batch(path: Path, count: int, crop: int) -> dict[str, Any]:
         return read_tiles(made.requests, 3)
 
     pyvips.cache_set_max(0)
-    data = np.memmap(path, np.uint8, "r")
-    head = index.jpeg_tables[:-2] or b"\xff\xd8"
-    streams = [
-        [_stream(data, index, head, tile) for tile in _wanted(index, boxes[i], crop)] for i in range(count)
-    ]  # the floor: nothing but decoding what was read beforehand
+    streams = [streams_of(path, index, boxes[i], crop) for i in range(count)]
     jobs = [
         [(str(path.parent / name), region_of(index, box, crop)) for name, crops in zip(names, boxes[i], strict=True)
          for box in crops] for i in range(count)
@@ -282,18 +237,15 @@ def batch(path: Path, count: int, crop: int) -> dict[str, Any]:
     return figures
 
 
-def _wanted(index: TileIndex, boxes: np.ndarray, crop: int) -> list[int]:
-    """Tiles of a batch, each once an image."""
-    return [
-        tile
-        for crops in boxes
-        for tile in sorted({t for box in crops for t in tiles_of(index, region_of(index, box, crop))})
-    ]
-
-
-def _stream(data: np.ndarray, index: TileIndex, head: bytes, tile: int) -> bytes:
-    start = index.tile_offsets[tile] + HEADER_BYTES
-    return head + data[start + 2 : start + index.tile_bytes[tile]].tobytes()
+def streams_of(path: Path, index: TileIndex, boxes: np.ndarray, crop: int) -> list[bytes]:
+    """The JPEG streams of the tiles that ``[B, T, 4]`` boxes overlap, each once an image: decoding them is the floor."""
+    data, head = np.memmap(path, np.uint8, "r"), index.jpeg_tables[:-2] or b"\xff\xd8"
+    streams = []
+    for crops in boxes:
+        for tile in sorted({tile for box in crops for tile in tiles_of(index, region_of(index, box, crop))}):
+            start = index.tile_offsets[tile] + HEADER_BYTES
+            streams.append(head + data[start + 2 : start + index.tile_bytes[tile]].tobytes())
+    return streams
 
 
 @click.command()

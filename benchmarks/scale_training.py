@@ -18,8 +18,8 @@ import pyvips
 import tensorflow as tf
 
 from benchmarks.memory import current_memory_mb, peak_memory_mb, reset_peak_memory
-from benchmarks.scale_reading import CROP, PROXY, STEPS, features_of
-from tfvs.images.tile_index import read_index
+from benchmarks.scale_index import PROXY, stored_features, stored_index
+from benchmarks.scale_reading import CROP, STEPS
 from tfvs.models.saccader import VariationalSaccader
 
 WARM_UP = 2
@@ -43,9 +43,9 @@ def batches(source: str, path: Path, batch: int) -> tf.data.Dataset:
     proxies = tf.constant(rng.random((batch, *PROXY)), tf.float32)
     labels = tf.range(batch, dtype=tf.int64)
     if source == "tiles":
-        features = features_of([path.name] * batch, read_index(path))
+        features = stored_features(path, [path.name] * batch)
         return tf.data.Dataset.from_tensors(({**features, "proxy": proxies}, labels)).repeat()
-    side = read_index(path).width
+    side = stored_index(path).width
 
     def decode() -> np.ndarray:
         return pyvips.Image.tiffload(str(path), access="sequential", revalidate=True).numpy()
@@ -60,7 +60,7 @@ def batches(source: str, path: Path, batch: int) -> tf.data.Dataset:
 def train(source: str, path: Path, batch: int, steps: int) -> dict[str, Any]:
     """Steps of ``fit``, after a few that trace and fill the caches."""
     model = VariationalSaccader(
-        num_classes=batch, num_steps=STEPS, crop_size=CROP, channels=3, min_scale=CROP / read_index(path).width,
+        num_classes=batch, num_steps=STEPS, crop_size=CROP, channels=3, min_scale=CROP / stored_index(path).width,
         max_scale=0.5, pyramid_roots=(str(path.parent),),
     )  # fmt: skip
     model.compile(keras.optimizers.Adam(1e-4))

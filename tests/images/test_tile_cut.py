@@ -31,6 +31,23 @@ def test_large_crops_are_cut_in_one_piece_with_the_same_values_and_gradients(roo
         same_as_levels(paths, features, boxes, crops, gradients, ("none",), margin, gradient_tolerance=1e-3)
 
 
+@pytest.mark.parametrize("size", [24, 100])
+def test_boxes_far_outside_are_blank_or_refused_and_spoil_nothing(root, colour, size):
+    path, index = colour["deflate"]
+    far = 3e38
+    boxes = [[0.1, 0.1, 0.3, 0.3], [far, 0, far, 0.1], [far] * 4, [far, far, -far, -far], [1e35, 0, 1e35, 0.1]]
+    boxes = tf.constant(boxes)[:, tf.newaxis]
+    with tf.GradientTape() as tape:
+        tape.watch(boxes)
+        crops, valid, _ = read_crops(
+            features_of(*[(path.name, index)] * len(boxes)), boxes, size, roots=[str(root)], bands=3
+        )
+    assert valid.numpy().tolist() == [True, True, True, False, True]
+    assert crops[0].numpy().any()
+    assert not crops[1:].numpy().any()
+    assert np.isfinite(tape.gradient(crops, boxes)).all()
+
+
 @pytest.mark.parametrize("alone", [True, False])
 def test_large_crops_of_images_of_which_no_tile_is_read(root, colour, alone):
     path, index = colour["jpeg"]

@@ -14,13 +14,16 @@ LARGE_CROP = 96
 PARALLEL_CUTS = 4
 
 
-def cut_crops(plan: TilePlan, pixels: tf.Tensor, slots: tf.Tensor, bands: int, crop_size: int) -> tf.Tensor:
+def cut_crops(
+    plan: TilePlan, pixels: tf.Tensor, slots: tf.Tensor, valid: tf.Tensor, bands: int, crop_size: int
+) -> tf.Tensor:
     """Crops out of decoded tiles.
 
     Args:
       plan: Which tiles each crop needs.
       pixels: ``[M, P, h, w·C]`` uint8, as :func:`tfvs.images.tile_source.read_tiles` returns them.
       slots: ``[U]`` int32, as it returns them.
+      valid: ``[B]`` bool; crops of the others are zeros.
       bands: Channels C.
       crop_size: Side S of the crops.
 
@@ -28,7 +31,7 @@ def cut_crops(plan: TilePlan, pixels: tf.Tensor, slots: tf.Tensor, bands: int, c
       ``[B, T, S, S, C]`` float32 in [0, 1], differentiable in the weights of ``plan.rows`` and ``plan.columns``.
     """
     batch, steps = tf.unstack(tf.shape(plan.tile_ids)[:2])
-    tiles = _Tiles(plan, pixels, _slots_of_grids(plan, slots), bands, crop_size)
+    tiles = _Tiles(plan, pixels, _slots_of_grids(plan, slots), valid, bands, crop_size)
 
     def gathered(rows: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
         return tiles.gather(rows, columns)
@@ -60,7 +63,9 @@ def _slots_of_grids(plan: TilePlan, slots: tf.Tensor) -> tf.Tensor:
 class _Tiles:
     """Decoded tiles as lines of pixels, of which line 0 is blank, and N = B·T crops to be cut out of them."""
 
-    def __init__(self, plan: TilePlan, pixels: tf.Tensor, slot: tf.Tensor, bands: int, crop_size: int) -> None:
+    def __init__(
+        self, plan: TilePlan, pixels: tf.Tensor, slot: tf.Tensor, valid: tf.Tensor, bands: int, crop_size: int
+    ) -> None:
         self.bands, self.crop_size = bands, crop_size
         self.planes, self.height, row_bytes = tf.unstack(tf.shape(pixels)[1:])
         self.width = row_bytes // bands
@@ -68,6 +73,7 @@ class _Tiles:
         self.count, self.grid = tf.shape(slot)[0] * tf.shape(slot)[1], tf.shape(slot)[2:]
         self.slot = tf.reshape(slot, [self.count, self.grid[0], self.grid[1]])
         self.deep = tf.repeat(plan.deep, tf.shape(slot)[1])
+        self.shown = tf.repeat(tf.cast(valid, tf.float32), tf.shape(slot)[1])  # [N], 1 or 0
         self.tile_height, self.tile_width = tf.unstack(tf.reshape(plan.tile_size, [self.count, 2]), axis=1)  # [N]
         self.down, self.across = (
             TileSpan(*(tf.reshape(field, [self.count]) for field in span)) for span in (plan.down, plan.across)
@@ -92,7 +98,8 @@ class _Tiles:
 
         def sample(plane: int, scale: tf.Tensor) -> tf.Tensor:
             # Grey levels become [0, 1] in the weights, which are far fewer than the pixels.
-            return blend(neighbours(plane), row_weights * scale[:, tf.newaxis, tf.newaxis], column_weights)
+            weights = row_weights * (scale * self.shown)[:, tf.newaxis, tf.newaxis]
+            return blend(neighbours(plane), weights, column_weights)
 
         # Sampling is linear: high and low bytes of 16-bit images are sampled each by itself.
         high = tf.where(self.deep, 256.0 / 65535.0, 1.0 / 255.0)
@@ -141,7 +148,7 @@ class _Tiles:
                 place = ends[crop] + tf.where(crosses[crop], [0.0, 1.0], [0.0, 0.0])
                 box = tf.reshape(place / tf.cast(tf.shape(found)[:2] - 1, tf.float32), [1, 4])
                 size = [self.crop_size, self.crop_size]
-                return tf.image.crop_and_resize(found[tf.newaxis], box, [0], size)[0] * scale[crop]
+                return tf.image.crop_and_resize(found[tf.newaxis], box, [0], size)[0]
 
             return tf.cond(
                 self.planes == 2,
@@ -149,12 +156,14 @@ class _Tiles:
                 lambda: sample(region(0)),
             )
 
-        return tf.map_fn(
+        crops = tf.map_fn(
             cut,
             tf.range(self.count),
             fn_output_signature=tf.TensorSpec([self.crop_size, self.crop_size, self.bands], tf.float32),
             parallel_iterations=None if tf.executing_eagerly() else PARALLEL_CUTS,
         )
+        lines = tf.reshape(crops, [self.count, self.crop_size**2 * self.bands])
+        return tf.reshape(lines * (scale * self.shown)[:, tf.newaxis], tf.shape(crops))
 
     def _line(self, row: tf.Tensor) -> tf.Tensor:
         """``[N, R, GW]`` lines of the tiles that hold rows ``[N, R]`` of the crops' levels."""

@@ -14,6 +14,7 @@ from tfvs.ops.tiles import MAX_PITCH, Taps, TileSpan, choose_level, pitches, tap
 
 MAX_TILE_BYTES = 64 << 20
 MAX_SIDE = 1 << 24  # beyond it float32 cannot tell pixels apart
+FAR = 1e4  # sides of the image: no crop that is fine enough to be read reaches so far from within
 
 
 class TilePlan(NamedTuple):
@@ -74,6 +75,7 @@ def make_plan(
     valid &= (compression >= 0) & (dtype >= 0) & ((compression < 3) | (dtype == 0))
     valid &= tf.reduce_all(tf.math.is_finite(boxes), axis=[1, 2])
     boxes = tf.where(valid[:, tf.newaxis, tf.newaxis], boxes, tf.constant([0.0, 0.0, 0.5, 0.5]))
+    boxes = tf.clip_by_value(boxes, -FAR, FAR)  # what is farther is as blank, and its pixels are finite numbers
 
     sizes = levels[..., 1::-1]  # [B, L, 2] height, width
     level = choose_level(boxes, sizes, crop_size)  # [B, T]

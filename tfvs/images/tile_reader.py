@@ -59,8 +59,7 @@ def read_crops(
         failed = tf.math.unsorted_segment_sum(tf.cast(slots < 0, tf.int32), owner, batch)
         valid = plan.valid & (failed == 0)
         tiles_read = tf.math.unsorted_segment_sum(tf.ones_like(owner), owner, batch)
-        crops = cut_crops(plan, pixels, slots, bands, crop_size)
-        crops = tf.where(valid[:, tf.newaxis, tf.newaxis, tf.newaxis, tf.newaxis], crops, 0.0)
+        crops = cut_crops(plan, pixels, slots, valid, bands, crop_size)
     return tf.ensure_shape(crops, [boxes.shape[0], boxes.shape[1], crop_size, crop_size, bands]), valid, tiles_read
 
 
