@@ -238,7 +238,7 @@ def batch(path: Path, count: int, crop: int) -> dict[str, Any]:
 
 
 def streams_of(path: Path, index: TileIndex, boxes: np.ndarray, crop: int) -> list[bytes]:
-    """The JPEG streams of the tiles that ``[B, T, 4]`` boxes overlap, each once an image: decoding them is the floor."""
+    """JPEG streams of the tiles that ``[B, T, 4]`` boxes overlap, each once an image: decoding them is the floor."""
     data, head = np.memmap(path, np.uint8, "r"), index.jpeg_tables[:-2] or b"\xff\xd8"
     streams = []
     for crops in boxes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +42,17 @@ def as_image(array: np.ndarray) -> pyvips.Image:
     deep = array.dtype == np.uint16
     colour = {1: "grey16" if deep else "b-w", 3: "rgb16" if deep else "srgb"}
     return pyvips.Image.new_from_array(array).copy(interpretation=colour[array.shape[2]])
+
+
+def png(width: int, height: int, colour_type: int, lines: bytes, palette: bytes = b"") -> bytes:
+    """A PNG of 8 bits, written by hand so that its header may say anything."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    chunks = [chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, colour_type, 0, 0, 0))]
+    chunks += [chunk(b"PLTE", palette)] if palette else []
+    return b"\x89PNG\r\n\x1a\n" + b"".join([*chunks, chunk(b"IDAT", zlib.compress(lines)), chunk(b"IEND", b"")])
 
 
 def features_of(*entries: tuple[str, TileIndex]) -> dict[str, tf.Tensor]:

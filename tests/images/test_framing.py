@@ -6,9 +6,18 @@ import pyvips
 import tensorflow as tf
 import tifffile
 
-from tests.images.pyramids import crop_of_level, features_of, level_sizes, random_boxes, texture
+from tests.images.pyramids import (
+    as_image,
+    crop_of_level,
+    features_of,
+    level_sizes,
+    random_boxes,
+    same_as_levels,
+    texture,
+)
 from tfvs.errors import ImageError
 from tfvs.images.framing import frame
+from tfvs.images.pyramid import write_pyramid
 from tfvs.images.tile_index import read_index
 from tfvs.images.tile_reader import read_crops
 from tfvs.ops.tiles import choose_level
@@ -144,6 +153,46 @@ def test_what_cannot_be_read_is_refused_with_the_reason(tmp_path, options, reaso
     tifffile.imwrite(path, array, photometric="rgb", **options)
     with pytest.raises(ImageError, match=reason):
         read_index(path)
+
+
+@pytest.mark.parametrize("quality", [70, 92])
+def test_jpeg_pyramids_of_libvips_with_shared_tables(tmp_path, quality):
+    # Chroma is subsampled below a quality of 90.
+    path, framed = tmp_path / "a.tif", tmp_path / "b.tif"
+    options = {"tile": True, "tile_width": 128, "tile_height": 128, "pyramid": True, "compression": "jpeg"}
+    as_image(texture(300, 420)).tiffsave(str(path), Q=quality, **options)
+    index = read_index(path)
+    assert not index.framed
+    again = frame(path, framed)
+    boxes = tf.tile(random_boxes(np.random.default_rng(7), [(300, 420)], 6), [2, 1, 1])
+    features = features_of((path.name, index), (framed.name, again))
+    crops, valid, _ = read_crops(features, boxes, CROP, roots=[str(tmp_path)], bands=3)
+    assert valid.numpy().all()
+    np.testing.assert_array_equal(crops[0], crops[1])
+    same_as_levels([path], features, boxes[:1], crops[:1], None)
+
+
+def test_framing_a_framed_file_changes_no_pixel(tmp_path):
+    once, twice = tmp_path / "a.tif", tmp_path / "b.tif"
+    index = write_pyramid(as_image(texture(200, 300)), once, tile_size=64)
+    again = frame(once, twice)
+    assert (again.levels, again.tile_bytes, again.framed) == (index.levels, index.tile_bytes, True)
+    for page in range(len(index.levels)):
+        np.testing.assert_array_equal(tifffile.imread(once, key=page), tifffile.imread(twice, key=page))
+
+
+@pytest.mark.parametrize("tag", [256, 257])
+def test_a_level_without_pixels_is_refused(tmp_path, tag):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, texture(64, 64), tile=(64, 64), photometric="rgb")
+    data = bytearray(path.read_bytes())
+    with tifffile.TiffFile(path) as tiff:
+        where = tiff.pages[0].tags[tag].valueoffset
+    data[where : where + 2] = b"\0\0"
+    path.write_bytes(data)
+    for attempt in (read_index, lambda path: frame(path, tmp_path / "b.tif")):
+        with pytest.raises(ImageError):
+            attempt(path)
 
 
 def test_no_tiff_and_no_file(tmp_path):

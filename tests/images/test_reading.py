@@ -1,14 +1,13 @@
 """Opening images: an allow-list, bounds before pixels, roots that hold."""
 
-import struct
-import zlib
-
 import numpy as np
 import pytest
 
-from tests.images.pyramids import as_image, texture
+from benchmarks.memory import peak_memory_mb, reset_peak_memory
+from tests.images.pyramids import as_image, png, texture
 from tfvs.errors import ImageError, InputError
-from tfvs.images.reading import normalize, open_image, read_array
+from tfvs.images.pyramid import write_pyramid
+from tfvs.images.reading import check_size, normalize, open_image, read_array
 
 
 @pytest.fixture
@@ -17,17 +16,6 @@ def folder(tmp_path):
     for suffix in ("jpg", "png", "tif", "webp"):
         image.write_to_file(str(tmp_path / f"a.{suffix}"))
     return tmp_path
-
-
-def huge_png() -> bytes:
-    """A header that claims 60 000 x 60 000 before a few bytes of data."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">IIBBBBB", 60000, 60000, 8, 2, 0, 0, 0)
-    data = zlib.compress(bytes(1 << 20))
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "webp"])
@@ -50,9 +38,32 @@ def test_other_formats_are_refused(tmp_path, data):
             open_image(source)
 
 
-def test_a_header_that_claims_too_much_is_refused_before_pixels():
-    with pytest.raises(ImageError, match="more pixels than allowed"):
-        open_image(huge_png())
+def test_a_header_that_claims_too_much_is_refused_before_pixels(tmp_path):
+    claims = png(60_000, 60_000, 2, bytes(400 << 20))  # a file of 400 kB
+    assert len(claims) < 500_000
+    path = tmp_path / "huge.png"
+    path.write_bytes(claims)
+    reset_peak_memory()
+    before = peak_memory_mb()
+    for attempt in (
+        lambda: open_image(claims),
+        lambda: read_array(path),
+        lambda: write_pyramid(path, tmp_path / "huge.tif"),
+    ):
+        with pytest.raises(ImageError, match="more pixels than allowed"):
+            attempt()
+    assert peak_memory_mb() - before < 20
+
+
+@pytest.mark.parametrize("size", [(0, 0), (0, 8), (8, 0)])
+def test_an_image_without_pixels_is_refused(tmp_path, size):
+    path = tmp_path / "empty.png"
+    path.write_bytes(png(*size, 2, b""))
+    for attempt in (open_image, read_array, lambda path: write_pyramid(path, tmp_path / "empty.tif")):
+        with pytest.raises(ImageError):
+            attempt(path)
+    with pytest.raises(ImageError, match="empty"):
+        check_size(*size, max_pixels=100, name="a.png")
 
 
 def test_options_in_a_name_are_part_of_the_name(folder):

@@ -8,6 +8,7 @@ import textwrap
 
 import numpy as np
 import pytest
+import pyvips
 import tensorflow as tf
 import tifffile
 
@@ -59,6 +60,42 @@ def test_one_batch_mixes_sizes_compressions_and_depths(colour, reader):
     assert (tiles.numpy() >= 1).all()
     levels = same_as_levels(paths, features, boxes, crops, gradients, subifd=("none",))
     assert set(range(4)) <= set(levels.flat)
+
+
+def test_every_level_of_every_file(colour, reader):
+    # For each level one box with 1 to 2 of its pixels a sample; coarser ones than any crop needs are left out.
+    rng = np.random.default_rng(11)
+    for name, (path, index) in colour.items():
+        sizes = np.array([(height, width) for width, height, *_ in index.levels])
+        sizes = sizes[sizes.max(axis=1) >= CROP]
+        sides = CROP * rng.uniform(1.0, 1.9, [len(sizes), 1]) / sizes.max(axis=1, keepdims=True)
+        start = rng.uniform(0, 1, [len(sizes), 2]) * (1.2 - sides) - 0.1  # over the border too
+        boxes = tf.constant(np.concatenate([start, start + sides], -1)[np.newaxis], tf.float32)
+        features = features_of((path.name, index))
+        crops, valid, _, gradients = reader(features, boxes)
+        assert valid.numpy().all()
+        levels = same_as_levels([path], features, boxes, crops, gradients, subifd=("none",))
+        assert levels[0].tolist() == list(range(len(sizes))), name
+
+
+@pytest.mark.parametrize("bands", [2, 4])
+def test_two_and_four_bands(root, bands):
+    boxes = random_boxes(np.random.default_rng(bands), [(150, 210)] * 4, 3)
+    paths, entries = [], []
+    for dtype in ("uint8", "uint16"):
+        for compression in ("deflate", "none"):
+            array = texture(150, 210, bands, dtype)
+            deep = dtype == "uint16"
+            colour = {2: "grey16" if deep else "b-w", 4: "rgb16" if deep else "srgb"}[bands]
+            image = pyvips.Image.new_from_array(array).copy(interpretation=colour)
+            name = f"bands_{bands}_{dtype}_{compression}.tif"
+            index = write_pyramid(image, root / name, tile_size=64, compression=compression, bands=bands)
+            paths.append(root / name)
+            entries.append((name, index))
+    features = features_of(*entries)
+    crops, valid, _ = read_crops(features, boxes, CROP, roots=[str(root)], bands=bands)
+    assert valid.numpy().all()
+    same_as_levels(paths, features, boxes, crops, None)
 
 
 def test_one_band_and_margin_zero(root):

@@ -1,5 +1,6 @@
 """The client's reader gives the graph's crops, from many threads and forked children too."""
 
+import gc
 import multiprocessing
 import os
 import subprocess
@@ -50,6 +51,18 @@ def test_threads_share_a_reader(files):
     with ThreadPoolExecutor(4) as pool:
         for one, other in zip(expected, pool.map(reader.read_crops, names, boxes), strict=True):
             np.testing.assert_array_equal(one, other)
+
+
+def test_no_more_pyramids_stay_open_than_allowed(files, tmp_path):
+    root, _ = files
+    for number in range(6):
+        (tmp_path / f"{number}.tif").write_bytes((root / "none.tif").read_bytes())
+    reader, box = VipsReader(24, root=tmp_path, max_open=2), np.array([[0.1, 0.1, 0.3, 0.3]])
+    for number in [*range(6), 0]:
+        reader.read_crops(f"{number}.tif", box)
+    gc.collect()
+    opened = {os.path.realpath(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")}
+    assert {os.path.basename(path) for path in opened if path.startswith(f"{tmp_path}/")} <= {"5.tif", "0.tif"}
 
 
 def _child(root, queue):

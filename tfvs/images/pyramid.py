@@ -28,7 +28,7 @@ class PyramidOptions(Config):
       quality: JPEG quality, 1 to 100; 90 and above stores RGB without chroma subsampling.
       predictor: Horizontal differencing before deflate: smaller for photographs, slower to read.
       subifd: Levels as SubIFDs of page 0 rather than as pages.
-      bands: 1, 3 or 4 to convert to; None keeps grey or colour as it is.
+      bands: 1 to 4 to convert to; None keeps grey or colour as it is.
       dtype: ``"uint8"`` or ``"uint16"`` to convert to; None keeps it.
     """
 

@@ -65,9 +65,7 @@ def open_image(
         with open(path, "rb") as file:
             head = file.read(16)
     loader = _loader(head, name)
-    # Revalidate: libvips remembers opened files by name, also when they have been replaced since.
-    access = "random" if random_access else "sequential"
-    options: dict[str, object] = {"fail_on": "error", "access": access, "revalidate": True}
+    options: dict[str, object] = {"fail_on": "error", "access": "random" if random_access else "sequential"}
     if loader == "tiffload":
         # Only then does a tile that cannot be decompressed count as an error; unknown tags never do.
         options |= {"page": page, "fail_on": "warning"}
@@ -75,7 +73,8 @@ def open_image(
         options["shrink"] = shrink
     try:
         if path is not None:
-            image = getattr(pyvips.Image, loader)(str(path), **options)
+            # A source, since libvips remembers files opened by name: open, and as they were before they were replaced.
+            image = getattr(pyvips.Image, f"{loader}_source")(pyvips.Source.new_from_file(str(path)), **options)
         else:
             image = getattr(pyvips.Image, f"{loader}_buffer")(source, **options)
     except pyvips.Error as error:
@@ -122,13 +121,13 @@ def normalize(image: pyvips.Image, *, bands: int | None = None, dtype: str | Non
     """Brings an image to upright sRGB or grey, without alpha, in uint8 or uint16.
 
     In this order: EXIF orientation is applied; an embedded ICC profile, CMYK, Lab and the like become sRGB (grey stays
-    grey); palettes are already expanded by the loaders; alpha is flattened on white, unless four bands are asked for;
-    samples are scaled by 257 or its inverse, rounded, where another dtype is asked for.
+    grey); palettes are already expanded by the loaders; alpha is flattened on white, unless two or four bands are asked
+    for; samples are scaled by 257 or its inverse, rounded, where another dtype is asked for.
 
     Args:
       image: Any image.
-      bands: 1 (luminance), 3, 4 (RGB and alpha), or None: grey stays 1 band, all other colour becomes 3, a multiband
-        image without colour interpretation keeps its bands.
+      bands: 1 (luminance), 2 (luminance and alpha), 3, 4 (RGB and alpha), or None: grey stays 1 band, all other
+        colour becomes 3, a multiband image without colour interpretation keeps its bands.
       dtype: ``"uint8"``, ``"uint16"`` or None: as it is.
 
     Raises:
@@ -197,21 +196,20 @@ def _to_srgb(image: pyvips.Image) -> pyvips.Image:
 def _to_bands(image: pyvips.Image, bands: int | None) -> pyvips.Image:
     deep = image.format == "ushort"
     top = 65535 if deep else 255
-    if image.hasalpha() and bands != 4:
+    # libvips takes the last of 2 or 4 bands for alpha, which a multiband image that is left as it is does not.
+    transparent = image.hasalpha() and (bands is not None or image.interpretation != "multiband")
+    if transparent and bands not in (2, 4):
         image = image.flatten(background=[top] * (image.bands - 1), max_alpha=top).cast(image.format)
-    if bands is None:
-        bands = image.bands
-    if image.bands != bands:
-        colour = _interpretation(min(image.bands, 3), deep)
-        if bands == 1 and image.bands == 3:
-            image = image.copy(interpretation=colour).colourspace("grey16" if deep else "b-w")
-        elif bands in (3, 4) and image.bands in (1, 2, 3):
-            if image.bands < 3:
-                grey, alpha = image[0], image[1:] if image.bands == 2 else None
-                image = grey.bandjoin([grey, grey] + ([alpha] if alpha is not None else []))
-            if bands == 4 and image.bands == 3:
-                image = image.bandjoin(top)
-    if image.bands != bands or not 1 <= image.bands <= 4:
+        transparent = False
+    if bands not in (None, image.bands):
+        alpha = image[image.bands - 1] if transparent else None
+        colour = image[: image.bands - 1] if transparent else image
+        if bands <= 2 and colour.bands == 3:
+            colour = colour.copy(interpretation=_interpretation(3, deep)).colourspace("grey16" if deep else "b-w")
+        elif bands >= 3 and colour.bands == 1:
+            colour = colour.bandjoin([colour, colour])
+        image = colour if bands in (1, 3) else colour.bandjoin(top if alpha is None else alpha)
+    if image.bands != (bands or image.bands) or not 1 <= image.bands <= 4:
         raise ImageError("The image does not have these bands", expected=f"{bands} of 1 to 4", received=image.bands)
     return image.copy(interpretation=_interpretation(image.bands, deep))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import struct
 import zlib
@@ -118,14 +119,19 @@ def level_pages(tiff: tifffile.TiffFile, name: str) -> list[tifffile.TiffPage]:
         )
         if not fits:
             continue
-        # Each level's size is rounded, so shapes agree to about a pixel of the level.
-        factor = max(base.imagewidth / page.imagewidth, base.imagelength / page.imagelength)
-        shape_differs = (
-            abs(base.imagewidth / factor - page.imagewidth) > 2 or abs(base.imagelength / factor - page.imagelength) > 2
-        )
-        if not shape_differs:
+        if _same_shape(base, page):
             levels.append(page)
     return levels
+
+
+def _same_shape(base: tifffile.TiffPage, page: tifffile.TiffPage) -> bool:
+    """Whether one factor makes the page's size of the base's, either side rounded up or down by less than a pixel."""
+    sides = ((base.imagewidth, page.imagewidth), (base.imagelength, page.imagelength))
+    if any(side < 1 for pair in sides for side in pair):
+        return False
+    least = max(whole / (side + 1) for whole, side in sides)
+    most = min(whole / (side - 1) if side > 1 else math.inf for whole, side in sides)
+    return least < most
 
 
 def _candidates(tiff: tifffile.TiffFile) -> Iterator[tifffile.TiffPage]:

@@ -9,9 +9,10 @@ import tensorflow as tf
 
 from tfvs.data import example
 from tfvs.images.tile_index import MAX_FOREIGN_BYTES, MAX_TILE_SIDE
-from tfvs.images.tile_source import COMPRESSIONS, DTYPES, TileRequests
+from tfvs.images.tile_source import COMPRESSIONS, DTYPES, JPEG_BANDS, TileRequests
 from tfvs.ops.tiles import MAX_PITCH, Taps, TileSpan, choose_level, pitches, taps, tile_span
 
+JPEG = COMPRESSIONS.index("jpeg")
 MAX_TILE_BYTES = 64 << 20
 MAX_SIDE = 1 << 24  # beyond it float32 cannot tell pixels apart
 FAR = 1e4  # sides of the image: no crop that is fine enough to be read reaches so far from within
@@ -72,7 +73,7 @@ def make_plan(
     dtype = _code(features[example.PYRAMID_DTYPE], DTYPES)
     framed = features[example.PYRAMID_FRAMED] == 1
     valid = _index_is_sound(features, levels, tf.shape(offsets, tf.int64)[1], bands) & (paths != "")
-    valid &= (compression >= 0) & (dtype >= 0) & ((compression < 3) | (dtype == 0))
+    valid &= (compression >= 0) & (dtype >= 0) & ((compression < JPEG) | ((dtype == 0) & (bands in JPEG_BANDS)))
     valid &= tf.reduce_all(tf.math.is_finite(boxes), axis=[1, 2])
     boxes = tf.where(valid[:, tf.newaxis, tf.newaxis], boxes, tf.constant([0.0, 0.0, 0.5, 0.5]))
     boxes = tf.clip_by_value(boxes, -FAR, FAR)  # what is farther is as blank, and its pixels are finite numbers

@@ -20,6 +20,7 @@ PARALLEL_READS = 2
 PARALLEL_DECODES = 4
 # Pixels around a window that JPEG decodes too: subsampled chroma is interpolated from neighbours.
 JPEG_CONTEXT_PX = 16
+JPEG_BANDS = (1, 3)
 COMPRESSIONS = ("none", "deflate", "deflate_predictor", "jpeg")
 DTYPES = ("uint8", "uint16", "uint16_be")
 
@@ -214,15 +215,14 @@ def _decode(
         )
         return whole, tf.zeros([3], tf.int32)
 
-    pixels, corner = tf.switch_case(
-        requests.compression[place],
-        [
-            lambda: raw(record, False),
-            lambda: raw(tf.io.decode_compressed(record, "ZLIB"), False),
-            lambda: raw(tf.io.decode_compressed(record, "ZLIB"), True),
-            jpeg,
-        ],
-    )
+    decoders = [
+        lambda: raw(record, False),
+        lambda: raw(tf.io.decode_compressed(record, "ZLIB"), False),
+        lambda: raw(tf.io.decode_compressed(record, "ZLIB"), True),
+    ]
+    if bands in JPEG_BANDS:
+        decoders.append(jpeg)
+    pixels, corner = tf.switch_case(requests.compression[place], decoders)
     return tf.ensure_shape(pixels, [None, None, None]), corner
 
 

@@ -122,12 +122,15 @@ class VipsReader:
         return _Handle(stamp, sizes, levels, 1 / 255 if index.dtype == "uint8" else 1 / 65535)
 
     def _pages(self, path: str, base: pyvips.Image) -> dict[tuple[int, int], pyvips.Image]:
-        options = {"access": "random", "fail_on": "error", "revalidate": True}
+        def load(**directory: int) -> pyvips.Image:
+            source = pyvips.Source.new_from_file(path)
+            return pyvips.Image.tiffload_source(source, access="random", fail_on="error", **directory)
+
         images = []
         if base.get_typeof("n-subifds") and base.get("n-subifds"):
-            images = [pyvips.Image.tiffload(path, subifd=i, **options) for i in range(base.get("n-subifds"))]
+            images = [load(subifd=i) for i in range(base.get("n-subifds"))]
         elif base.get_typeof("n-pages"):
-            images = [pyvips.Image.tiffload(path, page=i, **options) for i in range(1, base.get("n-pages"))]
+            images = [load(page=i) for i in range(1, base.get("n-pages"))]
         return {(image.height, image.width): image for image in reversed(images)}
 
     def _crop(self, handle: _Handle, box: np.ndarray) -> np.ndarray:
