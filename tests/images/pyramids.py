@@ -15,6 +15,7 @@ from tfvs.images.dense import read_dense_crops
 from tfvs.images.pyramid import write_pyramid
 from tfvs.ops.tiles import choose_level
 
+CROP = 24  # side of the crops that the folder's shared reader cuts, pixels
 ROUNDING = 3e-5  # of float32 positions: under a hundredth of a grey level
 # Sizes that are no multiple of the tile, not square; every compression, both depths.
 COLOUR = {
