@@ -124,7 +124,7 @@ class VipsReader:
     def _pages(self, path: str, base: pyvips.Image) -> dict[tuple[int, int], pyvips.Image]:
         def load(**directory: int) -> pyvips.Image:
             source = pyvips.Source.new_from_file(path)
-            return pyvips.Image.tiffload_source(source, access="random", fail_on="error", **directory)
+            return pyvips.Image.tiffload_source(source, access="random", fail_on="warning", **directory)
 
         images = []
         if base.get_typeof("n-subifds") and base.get("n-subifds"):
