@@ -20,8 +20,16 @@ DEFAULT = PipelineConfig(
     class_names=tuple(class_names(CANVASES)),
     proxy_height=24,
     proxy_width=24,
-    model={"num_steps": 2, "crop_size": 32, "min_scale": 0.25, "max_scale": 1.0},
-    train={"epochs": 16, "zoom_from": 1.0, "zoom_to": 0.55, "zoom_start": 0.3, "zoom_stop": 0.9},
+    model={"num_steps": 2, "crop_size": 32, "min_scale": 0.25, "max_scale": 0.7, "posterior_stddev": 0.08},
+    train={
+        "epochs": 16,
+        "batch_size": 32,
+        "learning_rate": 1e-3,
+        "zoom_from": 0.7,
+        "zoom_to": 0.45,
+        "zoom_start": 0.1,
+        "zoom_stop": 0.6,
+    },
 )
 
 if __name__ == "__main__":
