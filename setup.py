@@ -29,6 +29,7 @@ CORE = [
 SERVING = [
     "grpcio>=1.60",
     "grpcio-health-checking>=1.48",
+    "grpcio-reflection>=1.48",
     "tensorflow-serving-api>=2.16",
     "tornado>=6.4",  # the REST API
 ]

@@ -37,6 +37,8 @@ def cli(debug: bool) -> None:
 @click.option("--ssl_config_file", default="", help="TLS on gRPC, text format of SSLConfig.")
 @click.option("--file_system_poll_wait_seconds", default=1.0, help="Between looks for versions; 0: never.")
 @click.option("--grpc_max_threads", default=0, help="Requests at a time; 0: chosen from cores and batch size.")
+@click.option("--tensorflow_intra_op_parallelism", default=1, help="Threads that share one operation; 0: one a core.")
+@click.option("--tensorflow_inter_op_parallelism", default=0, help="Threads that operations run on; 0: one a core.")
 @click.option("--max_queued_requests", default=128, help="Waiting for a thread; above it RESOURCE_EXHAUSTED.")
 @click.option("--max_message_bytes", default=64 * 2**20, help="Of one request.")
 @click.option("--shutdown_grace_seconds", default=30.0, help="For requests in flight, after SIGTERM.")

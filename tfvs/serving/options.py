@@ -31,6 +31,9 @@ class ServerOptions(Config):
       ssl_config_file: TensorFlow Serving's format; empty: no TLS on gRPC.
       file_system_poll_wait_seconds: Between two looks for new versions; 0: never.
       grpc_max_threads: Requests handled at a time; 0: four a core, or what fills two batches.
+      tensorflow_intra_op_parallelism: Threads that share one operation; 0: as many as cores. Requests side by side use
+        the cores better than the parts of one operation do.
+      tensorflow_inter_op_parallelism: Threads that operations of all requests run on; 0: as many as cores.
       max_queued_requests: Requests waiting for a thread; above it they are answered RESOURCE_EXHAUSTED.
       max_message_bytes: Of a request, gRPC or REST; larger ones are answered RESOURCE_EXHAUSTED or 413.
       shutdown_grace_seconds: How long requests in flight may take after SIGTERM.
@@ -48,6 +51,8 @@ class ServerOptions(Config):
     ssl_config_file: str = ""
     file_system_poll_wait_seconds: float = 1.0
     grpc_max_threads: int = 0
+    tensorflow_intra_op_parallelism: int = 1
+    tensorflow_inter_op_parallelism: int = 0
     max_queued_requests: int = 128
     max_message_bytes: int = 64 * MIB
     shutdown_grace_seconds: float = 30.0
@@ -57,7 +62,8 @@ class ServerOptions(Config):
         for name in ("port", "rest_api_port"):
             value = getattr(self, name)
             require(0 <= value <= MAX_PORT, f"--{name} is no port", expected=f"0 to {MAX_PORT}", received=value)
-        for name in ("grpc_max_threads", "max_queued_requests", "shutdown_grace_seconds"):
+        parallelism = ("tensorflow_intra_op_parallelism", "tensorflow_inter_op_parallelism")
+        for name in ("grpc_max_threads", "max_queued_requests", "shutdown_grace_seconds", *parallelism):
             value = getattr(self, name)
             require(value >= 0, f"--{name} is negative", expected="0 or more", received=value)
         limit = self.max_message_bytes

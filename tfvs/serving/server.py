@@ -7,6 +7,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
+import tensorflow as tf
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
@@ -18,11 +19,10 @@ from tfvs.serving.options import ServerOptions
 from tfvs.serving.path_guard import PathGuard
 from tfvs.serving.prediction_service import PredictionService
 from tfvs.serving.predictor import Predictor
+from tfvs.serving.reflection import PREDICTION_SERVICE, add_reflection
 from tfvs.serving.rest import RestServer
 from tfvs.serving.status import LOGGER
 from tfvs.serving.text_configs import read_credentials
-
-PREDICTION_SERVICE = "tensorflow.serving.PredictionService"
 
 
 class ModelServer:
@@ -95,6 +95,7 @@ class ModelServer:
         ended = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: ended.set())
+        self._limit_threads()
         self.start()
         ended.wait()
         LOGGER.info("Finishing what is in flight ...")
@@ -106,6 +107,11 @@ class ModelServer:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    def _limit_threads(self) -> None:
+        """Of TensorFlow; possible only in a process that has not used it yet, hence not for a server within another."""
+        tf.config.threading.set_intra_op_parallelism_threads(self._options.tensorflow_intra_op_parallelism)
+        tf.config.threading.set_inter_op_parallelism_threads(self._options.tensorflow_inter_op_parallelism)
 
     def _grpc_server(self) -> grpc.Server:
         options = self._options
@@ -122,6 +128,7 @@ class ModelServer:
         prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(PredictionService(self._predictor), server)
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(self.manager), server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        add_reflection(server)
         return server
 
     def _bind(self, credentials: grpc.ServerCredentials | None) -> int:

@@ -1,0 +1,37 @@
+"""gRPC reflection: tools such as grpcurl ask the server itself which services and messages there are."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
+from tensorflow_serving.apis import model_service_pb2, prediction_service_pb2
+
+PREDICTION_SERVICE = prediction_service_pb2.DESCRIPTOR.services_by_name["PredictionService"].full_name
+MODEL_SERVICE = model_service_pb2.DESCRIPTOR.services_by_name["ModelService"].full_name
+SERVICES = (PREDICTION_SERVICE, MODEL_SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
+# A stream holds one of the server's threads while it is open; every tool is done in a moment.
+MAX_STREAM_SECONDS = 5.0
+
+
+class Reflection(reflection.ReflectionServicer):
+    """Tells what the services are; a stream that stays open is ended, so that none keeps a thread from requests."""
+
+    def ServerReflectionInfo(self, request_iterator: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:
+        """Descriptors, as they are asked for."""
+        timer = threading.Timer(MAX_STREAM_SECONDS, context.cancel)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield from super().ServerReflectionInfo(request_iterator, context)
+        finally:
+            timer.cancel()
+
+
+def add_reflection(server: grpc.Server) -> None:
+    """Lets a server tell its services."""
+    reflection_pb2_grpc.add_ServerReflectionServicer_to_server(Reflection(SERVICES), server)
