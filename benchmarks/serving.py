@@ -31,7 +31,7 @@ from tfvs.images.vips_reader import VipsReader
 from tfvs.models.saccader import VariationalSaccader
 from tfvs.serving.export import export_saved_model
 from tfvs.serving.proxy import proxy_from_pyramid
-from tfvs.serving.pyramid_inputs import pyramid_inputs
+from tfvs.serving.pyramid_inputs import pyramid_inputs, without_unused_levels
 from tfvs.serving.servable import Arrays, Servable
 from tfvs.serving.transport import predict_request
 
@@ -147,14 +147,26 @@ class ServerProcess:
         self._process.wait()
 
 
+def what_the_client_sends(servable: Servable, path: Path) -> Arrays:
+    """Inputs of ``predict_pyramids`` as :class:`tfvs.serving.client.SaccadeClient` makes them."""
+    index = read_index(path)
+    proxy = proxy_from_pyramid(path, index, PROXY_SHAPE)[np.newaxis]
+    located = servable.run("locate", {"proxy": proxy, "image_size": np.array([[index.height, index.width]], np.int32)})
+    short = without_unused_levels(index, float(located["min_scale"][0]), _crop_size(servable))
+    return {"proxy": proxy, **pyramid_inputs(path.name, short)}
+
+
+def _crop_size(servable: Servable) -> int:
+    return int(servable.signatures["classify_crops"].inputs["crops"].tensor_shape.dim[2].size)
+
+
 def wire_bytes(servable: Servable, path: Path, inputs: Arrays) -> dict[str, Any]:
     """Bytes of requests and answers for one image, by each way in."""
     index = read_index(path)
     file_bytes = path.stat().st_size
     located = {"proxy": inputs["proxy"], "image_size": np.array([[index.height, index.width]], np.int32)}
-    crop_size = servable.signatures["classify_crops"].inputs["crops"].tensor_shape.dim[2].size
     boxes = servable.run("locate", located)["boxes"][0]
-    crops = VipsReader(crop_size).read_crops(path, boxes)[np.newaxis]
+    crops = VipsReader(_crop_size(servable)).read_crops(path, boxes)[np.newaxis]
     by_crops = sum(_exchange(servable, "locate", located)) + sum(
         _exchange(servable, "classify_crops", {**located, "crops": crops})
     )
@@ -184,12 +196,9 @@ def measure(folder: Path, side: int, seconds: float, clients: list[int]) -> dict
     images.mkdir()
     make_image(images / "image.tif", side)
     model_path = make_model(base, images)
-    index = read_index(images / "image.tif")
-    proxy = proxy_from_pyramid(images / "image.tif", index, PROXY_SHAPE)[np.newaxis]
-    inputs = {"proxy": proxy, **pyramid_inputs("image.tif", index)}
-    request = predict_request("default", "predict_pyramids", inputs)
-
     servable = Servable("default", 1, str(model_path))
+    inputs = what_the_client_sends(servable, images / "image.tif")
+    request = predict_request("default", "predict_pyramids", inputs)
     results: dict[str, Any] = {
         "machine": describe_machine(),
         "image_side_px": side,

@@ -26,7 +26,7 @@ from tfvs.images.vips_reader import VipsReader
 from tfvs.serving.local_crops import PlainLevels, cut_crops
 from tfvs.serving.prediction import Prediction
 from tfvs.serving.proxy import make_proxy, proxy_from_pyramid
-from tfvs.serving.pyramid_inputs import pyramid_inputs
+from tfvs.serving.pyramid_inputs import pyramid_inputs, without_unused_levels
 from tfvs.serving.transport import ConnectionOptions, GrpcTransport, LocalTransport, Transport
 
 WAYS = ("auto", "pyramids", "crops", "images")
@@ -102,6 +102,7 @@ class SaccadeClient:
     def __init__(self, transport: Transport, *, way: str = "auto", pyramid_root: str = "") -> None:
         self._transport, self._way = transport, way
         self._pyramid_root = Path(pyramid_root).resolve() if pyramid_root else None
+        self._min_scale: float | None = None  # asked of the model once, for the first pyramid
 
     def __enter__(self) -> SaccadeClient:
         return self
@@ -136,13 +137,21 @@ class SaccadeClient:
         return self._predict_opened(reading.open_image(path, random_access=True), path)
 
     def predict_pyramid(self, path: Path, index: TileIndex) -> Prediction:
-        """Sends proxy, path and tile index; the server reads the tiles it looks at."""
+        """Sends proxy, path and tile index, less the levels that the model never looks at; the server reads the tiles.
+
+        Should the model have changed to one that looks closer, the answer is not valid, and the whole index is sent.
+        """
         sent = path.resolve()
         if self._pyramid_root is not None:
             sent = Path(os.path.relpath(sent, self._pyramid_root))
         proxy = proxy_from_pyramid(path, index, self._proxy_shape())[np.newaxis]
-        outputs = self._transport.call("predict_pyramids", {"proxy": proxy, **pyramid_inputs(str(sent), index)})
-        return Prediction.from_outputs(outputs, 0, "pyramids")
+        short = without_unused_levels(index, self._smallest_scale(), self._shape("classify_crops", "crops")[2])
+        for part in (short, index):
+            inputs = {"proxy": proxy, **pyramid_inputs(str(sent), part)}
+            answer = Prediction.from_outputs(self._transport.call("predict_pyramids", inputs), 0, "pyramids")
+            if answer.valid or part is index:
+                break
+        return answer
 
     def predict_crops(
         self, proxy: np.ndarray, size: tuple[int, int], cut: Callable[[np.ndarray], np.ndarray]
@@ -188,6 +197,14 @@ class SaccadeClient:
                 "The model is no exported saccader", expected=f"signature {signature}", received=sorted(signatures)
             )
         return [dimension.size for dimension in signatures[signature].inputs[name].tensor_shape.dim]
+
+    def _smallest_scale(self) -> float:
+        """Smallest side of a crop as a fraction of the image's shorter side, as ``locate`` tells it."""
+        if self._min_scale is None:
+            proxy = np.zeros([1, *self._proxy_shape()], np.float32)
+            located = self._transport.call("locate", {"proxy": proxy, "image_size": np.ones([1, 2], np.int32)})
+            self._min_scale = float(located["min_scale"][0])
+        return self._min_scale
 
     def _proxy_shape(self) -> tuple[int, int, int]:
         _, height, width, channels = self._shape("locate", "proxy")

@@ -79,7 +79,8 @@ class Predictor:
         name = spec.signature_name or DEFAULT_SIGNATURE
         signature = servable.signature(name)
         check_outputs(signature, list(output_filter))
-        return self._run(servable, name, arrays_from_protos(signature, inputs), output_filter, is_active)
+        arrays = arrays_from_protos(servable.inputs[name], inputs)
+        return self._run(servable, name, arrays, output_filter, is_active)
 
     def predict_arrays(self, servable: Servable, signature_name: str, inputs: Arrays) -> Answer:
         """Runs arrays that have the signature's dtypes.
@@ -87,10 +88,11 @@ class Predictor:
         Raises:
           RequestError: With the code TensorFlow Serving gives.
         """
-        signature = servable.signature(signature_name)
-        check_names(signature, inputs)
+        servable.signature(signature_name)
+        wanted = servable.inputs[signature_name]
+        check_names(wanted, inputs)
         for key, value in inputs.items():
-            check_shape(key, list(value.shape), signature.inputs[key])
+            check_shape(key, list(value.shape), wanted[key])
         return self._run(servable, signature_name, inputs, (), lambda: True)
 
     def _run(

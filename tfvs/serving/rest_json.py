@@ -41,7 +41,7 @@ def predict(predictor: Predictor, spec: model_pb2.ModelSpec, body: bytes) -> str
     columns = _rows_to_columns(request["instances"], signature) if by_row else request["inputs"]
     if not isinstance(columns, dict) or _is_base64(columns):
         columns = {_only(signature): columns}
-    check_names(signature, columns)
+    check_names(servable.inputs[name], columns)
     arrays: Arrays = {key: _array(key, value, signature.inputs[key]) for key, value in columns.items()}
     return json.dumps(_answer_json(predictor.predict_arrays(servable, name, arrays), by_row))
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
@@ -16,7 +17,7 @@ from tensorflow_serving.apis import prediction_log_pb2
 
 from tfvs.errors import DataError
 from tfvs.serving.status import RequestError, invalid
-from tfvs.serving.tensors import to_array
+from tfvs.serving.tensors import shape_of, to_array
 
 DEFAULT_SIGNATURE = "serving_default"
 SAVED_MODEL_FILE = "saved_model.pb"
@@ -26,6 +27,27 @@ MAX_WARMUP_RECORDS = 1000
 MAX_TENSOR_BYTES = 2**31 - 1
 
 Arrays = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """What a signature wants of one input, read from its SignatureDef once rather than at every request.
+
+    Attributes:
+      dtype: TensorFlow's number.
+      shape: -1: any size; None: any rank.
+      item_bytes: Of one value; 1 for strings.
+    """
+
+    dtype: int
+    shape: list[int] | None
+    item_bytes: int
+
+    @classmethod
+    def of(cls, info: meta_graph_pb2.TensorInfo) -> InputSpec:
+        """From a SignatureDef's entry."""
+        shape = None if info.tensor_shape.unknown_rank else [dimension.size for dimension in info.tensor_shape.dim]
+        return cls(info.dtype, shape, tf.dtypes.as_dtype(info.dtype).size or 1)
 
 
 class Servable:
@@ -38,6 +60,7 @@ class Servable:
 
     Attributes:
       signatures: Signature name → SignatureDef, those meant for serving.
+      inputs: Signature name → input name → what is wanted of it.
 
     Raises:
       DataError: The folder holds no SavedModel that can be loaded.
@@ -58,6 +81,10 @@ class Servable:
         self.signatures: dict[str, meta_graph_pb2.SignatureDef] = {
             key: value for graph in served for key, value in graph.signature_def.items() if key in names
         }
+        self.inputs = {
+            name: {key: InputSpec.of(info) for key, info in signature.inputs.items()}
+            for name, signature in self.signatures.items()
+        }
         self._functions: dict[str, Any] = {key: self._loaded.signatures[key] for key in self.signatures}
 
     def signature(self, name: str) -> meta_graph_pb2.SignatureDef:
@@ -73,7 +100,7 @@ class Servable:
     def run(self, signature_name: str, inputs: Mapping[str, np.ndarray]) -> Arrays:
         """Calls the signature. Thread-safe; TensorFlow releases the interpreter's lock while it computes."""
         function = self._functions[signature_name]
-        wanted = self.signatures[signature_name].inputs
+        wanted = self.inputs[signature_name]
         tensors = {key: tf.constant(value, dtype=wanted[key].dtype) for key, value in inputs.items()}
         return {key: value.numpy() for key, value in function(**tensors).items()}
 
@@ -97,58 +124,58 @@ class Servable:
                     continue
                 request = log.predict_log.request
                 name = request.model_spec.signature_name or DEFAULT_SIGNATURE
-                self.run(name, arrays_from_protos(self.signature(name), request.inputs))
+                self.signature(name)
+                self.run(name, arrays_from_protos(self.inputs[name], request.inputs))
                 count += 1
         except Exception as error:
             raise DataError(f"Warm-up request {count} of {path} fails", received=error) from error
         return count
 
 
-def arrays_from_protos(signature: meta_graph_pb2.SignatureDef, inputs: Mapping[str, tensor_pb2.TensorProto]) -> Arrays:
+def arrays_from_protos(wanted: Mapping[str, InputSpec], inputs: Mapping[str, tensor_pb2.TensorProto]) -> Arrays:
     """Decodes and checks a request's tensors.
 
     Args:
-      signature: What is wanted.
+      wanted: Input name → what is wanted.
       inputs: Input name → TensorProto.
 
     Raises:
       RequestError: INVALID_ARGUMENT for missing or extra inputs, another dtype, rank or shape, or a torn tensor.
     """
-    check_names(signature, inputs)
+    check_names(wanted, inputs)
     arrays = {}
     for key, proto in inputs.items():
-        wanted = signature.inputs[key]
-        _check_dtype(key, proto.dtype, wanted)
-        shape = [dimension.size for dimension in proto.tensor_shape.dim]
-        check_shape(key, shape, wanted)
-        dtype = tf.dtypes.as_dtype(proto.dtype)
-        if proto.tensor_shape.unknown_rank or math.prod(shape) * max(dtype.size or 1, 1) > MAX_TENSOR_BYTES:
+        spec, shape = wanted[key], shape_of(proto)
+        _check_dtype(key, proto.dtype, spec)
+        check_shape(key, shape, spec)
+        if proto.tensor_shape.unknown_rank or math.prod(shape) * spec.item_bytes > MAX_TENSOR_BYTES:
             raise invalid(f"tensor parsing error: {key}: shape {shape} is too large or unknown.")
         try:
-            array = to_array(proto)
+            array = to_array(proto, shape)
             if list(array.shape) != shape:
                 raise ValueError(f"the content has shape {list(array.shape)}, the message says {shape}")
-        except (ValueError, TypeError, IndexError) as error:
+        except (ValueError, TypeError, IndexError, OverflowError) as error:
             raise invalid(f"tensor parsing error: {key}: {error}") from error
         arrays[key] = array
     return arrays
 
 
-def check_names(signature: meta_graph_pb2.SignatureDef, inputs: Mapping[str, Any]) -> None:
+def check_names(wanted: Iterable[str], inputs: Iterable[str]) -> None:
     """Raises RequestError, in TensorFlow Serving's words, where inputs are missing or there are others."""
-    sent, wanted = sorted(inputs), sorted(signature.inputs)
-    extra, missing = sorted(set(sent) - set(wanted)), sorted(set(wanted) - set(sent))
-    if len(sent) != len(wanted):
+    if set(wanted) == set(inputs):
+        return
+    sent, known = sorted(inputs), sorted(wanted)
+    extra, missing = sorted(set(sent) - set(known)), sorted(set(known) - set(sent))
+    if len(sent) != len(known):
         raise invalid(
-            f"input size does not match signature: {len(sent)}!={len(wanted)} len({{{','.join(sent)}}}) != "
-            f"len({{{','.join(wanted)}}}). Sent extra: {{{','.join(extra)}}}. "
+            f"input size does not match signature: {len(sent)}!={len(known)} len({{{','.join(sent)}}}) != "
+            f"len({{{','.join(known)}}}). Sent extra: {{{','.join(extra)}}}. "
             f"Missing but required: {{{','.join(missing)}}}."
         )
-    if extra:
-        raise invalid(
-            f"input tensor alias not found in signature: {extra[0]}. "
-            f"Inputs expected to be in the set {{{','.join(wanted)}}}."
-        )
+    raise invalid(
+        f"input tensor alias not found in signature: {extra[0]}. "
+        f"Inputs expected to be in the set {{{','.join(known)}}}."
+    )
 
 
 def check_outputs(signature: meta_graph_pb2.SignatureDef, wanted: list[str]) -> None:
@@ -164,7 +191,7 @@ def check_outputs(signature: meta_graph_pb2.SignatureDef, wanted: list[str]) -> 
             raise invalid(f"duplicate output tensor alias: {key}")
 
 
-def _check_dtype(key: str, dtype: int, wanted: meta_graph_pb2.TensorInfo) -> None:
+def _check_dtype(key: str, dtype: int, wanted: InputSpec) -> None:
     if dtype != wanted.dtype:
         try:
             sent = tf.dtypes.as_dtype(dtype).name
@@ -173,11 +200,11 @@ def _check_dtype(key: str, dtype: int, wanted: meta_graph_pb2.TensorInfo) -> Non
         raise invalid(f"Expects arg[{key}] to be {tf.dtypes.as_dtype(wanted.dtype).name} but {sent} is provided")
 
 
-def check_shape(key: str, shape: list[int], wanted: meta_graph_pb2.TensorInfo) -> None:
+def check_shape(key: str, shape: list[int], wanted: InputSpec) -> None:
     """Raises RequestError where a shape does not fit the signature."""
-    expected = [dimension.size for dimension in wanted.tensor_shape.dim]
-    fits = wanted.tensor_shape.unknown_rank or (
-        len(shape) == len(expected) and all(e in (-1, s) for s, e in zip(shape, expected, strict=True))
+    expected = wanted.shape
+    fits = expected is None or (
+        len(shape) == len(expected) and shape == [s if e < 0 else e for s, e in zip(shape, expected, strict=True)]
     )
-    if not fits or any(size < 0 for size in shape):
+    if not fits or min(shape, default=0) < 0:
         raise invalid(f"Expects arg[{key}] to have shape {expected} (-1: any) but shape {shape} is provided")

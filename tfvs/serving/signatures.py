@@ -230,6 +230,7 @@ class SaccaderSignatures(tf.Module):
             "boxes": look.boxes * mask[..., tf.newaxis],
             "boxes_px": box_ops.boxes_to_pixels(look.boxes, size[:, tf.newaxis]) * mask[..., tf.newaxis],
             "kl": look.kl * mask,
+            "min_scale": tf.fill(tf.shape(valid), self._config.min_scale),
             "valid": valid,
             "reason": tf.where(valid, "", NO_SIZE),
         }

@@ -21,20 +21,37 @@ _FIELDS = {
         (np.bool_, "bool_val"),
     )
 }
-_PACKED = {number: dtype for dtype, (number, _) in _FIELDS.items() if dtype != np.bool_}
+_READ = {number: (dtype, field) for dtype, (number, field) in _FIELDS.items()} | {
+    _STRING: (np.dtype(object), "string_val")
+}
+_PACKED = {dtype for dtype in _FIELDS if dtype != np.bool_}
 
 
-def to_array(proto: tensor_pb2.TensorProto) -> np.ndarray:
+def shape_of(proto: tensor_pb2.TensorProto) -> list[int]:
+    """The shape the message claims."""
+    return [dimension.size for dimension in proto.tensor_shape.dim]
+
+
+def to_array(proto: tensor_pb2.TensorProto, shape: list[int]) -> np.ndarray:
     """The tensor's values; those that lie packed in the message are not copied and cannot be written to.
+
+    Args:
+      proto: The message.
+      shape: Its shape, which the caller has checked.
 
     Raises:
       ValueError: The content does not fill the shape.
       TypeError: No such dtype.
     """
-    dtype = _PACKED.get(proto.dtype)
-    if dtype is None or not proto.tensor_content:
-        return tf.make_ndarray(proto)
-    return np.frombuffer(proto.tensor_content, dtype).reshape([dimension.size for dimension in proto.tensor_shape.dim])
+    dtype, field = _READ.get(proto.dtype, (None, ""))
+    if dtype is not None:
+        content = proto.tensor_content if dtype in _PACKED else b""
+        if content:
+            return np.frombuffer(content, dtype).reshape(shape)
+        values = getattr(proto, field)
+        if len(values) == math.prod(shape):
+            return np.fromiter(values, dtype, len(values)).reshape(shape)
+    return tf.make_ndarray(proto)
 
 
 def fill_proto(proto: tensor_pb2.TensorProto, array: np.ndarray) -> None:
@@ -47,7 +64,7 @@ def fill_proto(proto: tensor_pb2.TensorProto, array: np.ndarray) -> None:
     proto.tensor_shape.SetInParent()  # a scalar's is there, and empty
     for size in array.shape:
         proto.tensor_shape.dim.add(size=size)
-    if number in _PACKED and math.prod(array.shape) > 1:
+    if array.dtype in _PACKED and math.prod(array.shape) > 1:
         proto.tensor_content = array.tobytes()
     else:
         getattr(proto, field).extend(array.ravel().tolist())
