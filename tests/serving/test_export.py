@@ -170,6 +170,17 @@ def test_paths_outside_the_roots_are_refused_in_the_graph(servable, root, path):
     assert b"image roots" in answers["reason"][1]
 
 
+def test_a_link_that_the_graph_cannot_tell_gives_no_file_that_is_no_framed_pyramid(servable, root):
+    """Without the embedded server a link is followed; what it leads to must still hold its checksums."""
+    request = pyramid_request(root, "a.tif")
+    other = root.parent / "other"
+    other.write_bytes(np.random.default_rng(0).bytes((root / "a.tif").stat().st_size))
+    (root / "link.tif").unlink(missing_ok=True)
+    (root / "link.tif").symlink_to(other)
+    answer = servable.run("predict_pyramids", {**request, "path": np.array([b"link.tif"], object)})
+    assert not answer["valid"].any()
+
+
 def test_an_absolute_path_under_a_root_is_read(servable, root):
     assert servable.run("predict_pyramids", pyramid_request(root, "a.tif", str(root / "a.tif")))["valid"].all()
 

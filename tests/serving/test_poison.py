@@ -111,6 +111,10 @@ def test_a_thousand_malformed_requests(server, stub, root):
     good = good_requests(root)
     before = [outputs(client.Predict(request, timeout=60)) for request in good]
     assert all(tf.make_ndarray(client.Predict(request).outputs["valid"])[0] for request in good)
+
+    def still_bit_equal(number: int) -> None:
+        assert outputs(client.Predict(good[number % 2], timeout=60)) == before[number % 2]
+
     refused, failing = bad_images(root), bad_requests(root)
     for number in range(900):
         if number % 2:
@@ -121,14 +125,16 @@ def test_a_thousand_malformed_requests(server, stub, root):
         else:
             request, code = failing[number // 2 % len(failing)]
             assert code_of(client.Predict, request) == code
+        still_bit_equal(number // 2)
     with grpc.insecure_channel(f"127.0.0.1:{server.port}", [("grpc.max_send_message_length", -1)]) as channel:
         raw = channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
         for number in range(98):
             not_utf8 = b"\x0a\x04\x0a\x02\xff" + bytes([0x80 + number])
             assert code_of(raw, not_utf8) == grpc.StatusCode.INTERNAL
-        for _ in range(2):
+            still_bit_equal(number)
+        for number in range(2):
             assert code_of(raw, bytes(100_000_000)) == grpc.StatusCode.RESOURCE_EXHAUSTED
-    assert [outputs(client.Predict(request, timeout=60)) for request in good] == before
+            still_bit_equal(number)
 
 
 def test_fifty_good_clients_do_not_notice_fifty_poisoned_ones(server, stub, root):
