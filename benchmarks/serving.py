@@ -22,6 +22,7 @@ import click
 import grpc
 import numpy as np
 import pyvips
+import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from benchmarks.machine import describe_machine
@@ -30,6 +31,7 @@ from tfvs.images.tile_index import read_index
 from tfvs.images.vips_reader import VipsReader
 from tfvs.models.saccader import VariationalSaccader
 from tfvs.serving.export import export_saved_model
+from tfvs.serving.options import ServerOptions
 from tfvs.serving.proxy import proxy_from_pyramid
 from tfvs.serving.pyramid_inputs import pyramid_inputs, without_unused_levels
 from tfvs.serving.servable import Arrays, Servable
@@ -235,6 +237,8 @@ def measure(folder: Path, side: int, seconds: float, clients: list[int]) -> dict
 @click.option("--output", type=click.Path(path_type=Path), help="JSON file for the figures; a plot goes beside it.")
 def main(side: int, seconds: float, clients: str, output: Path | None) -> None:
     """Measures serving on this machine."""
+    # As the server does, so that the same work is compared.
+    tf.config.threading.set_intra_op_parallelism_threads(ServerOptions.tensorflow_intra_op_parallelism)
     with tempfile.TemporaryDirectory() as folder:
         results = measure(Path(folder), side, seconds, [int(count) for count in clients.split(",")])
     for key, value in results.items():
