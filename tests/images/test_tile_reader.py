@@ -43,6 +43,23 @@ def test_one_batch_mixes_sizes_compressions_and_depths(colour, reader):
     assert set(range(4)) <= set(levels.flat)
 
 
+def test_a_batch_size_known_of_some_features_alone(root, colour):
+    # As batches of padded records come: lists are padded to [32, n], scalars stay [None].
+    path, index = next(iter(colour.values()))
+    features = features_of((path.name, index), (path.name, index))
+    signature = {
+        name: tf.TensorSpec([2, None] if value.shape.rank == 2 else [None], value.dtype)
+        for name, value in features.items()
+    }
+
+    @tf.function(input_signature=[signature])
+    def read(features):
+        boxes = tf.tile(tf.constant([[[0.1, 0.1, 0.9, 0.9]]]), [2, 1, 1])
+        return read_crops(features, boxes, CROP, roots=[str(root)], bands=3)[1]
+
+    assert read(features).numpy().all()
+
+
 def test_every_level_of_every_file(colour, reader):
     # For each level one box with 1 to 2 of its pixels a sample; coarser ones than any crop needs are left out.
     rng = np.random.default_rng(11)

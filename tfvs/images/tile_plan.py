@@ -82,9 +82,10 @@ def make_plan(
     level = choose_level(boxes, sizes, crop_size)  # [B, T]
     pitch = tf.gather(pitches(boxes, sizes, crop_size), level, batch_dims=2)
     valid &= tf.reduce_all(pitch <= MAX_PITCH, axis=1)
-    # An index may leave its finest levels out, but not one that a crop needs.
-    finest = tf.stack([features[example.WIDTH], features[example.HEIGHT]], axis=-1)
-    valid &= tf.reduce_all(pitch >= 1.0, axis=1) | tf.reduce_all(levels[:, 0, :2] == tf.cast(finest, tf.int64), axis=1)
+    # An index may leave its finest levels out, but not one that a crop needs. (== would forget the rank.)
+    image_size = tf.cast(tf.stack([features[example.WIDTH], features[example.HEIGHT]], axis=-1), tf.int64)
+    is_whole = tf.reduce_all(tf.equal(levels[:, 0, :2], image_size), axis=1)
+    valid &= tf.reduce_all(pitch >= 1.0, axis=1) | is_whole
     chosen = tf.cast(tf.gather(levels, level, batch_dims=1), tf.int32)  # [B, T, 5]
     chosen = tf.where(valid[:, tf.newaxis, tf.newaxis], chosen, 1)
     width, height, tile_width, tile_height, first_tile = tf.unstack(chosen, axis=-1)
