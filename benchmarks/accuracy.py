@@ -143,6 +143,7 @@ def build(model_name: str, task: str, num_classes: int, overrides: dict[str, Any
 @click.option("--test-images", default=5_000, show_default=True)
 @click.option("--batch-size", default=32, show_default=True)
 @click.option("--learning-rate", default=1e-3, show_default=True)
+@click.option("--num-samples", default=8, show_default=True, help="Trajectories averaged, beside the mean's.")
 @click.option("--override", multiple=True, help="FIELD=JSON of the saccader's configuration.")
 @click.option("--zoom", type=(float, float, float, float), help="Widest crop: FROM TO, and when: START STOP.")
 @click.option("--label", default="", help="Names the run, beside task, model and seed.")
@@ -161,6 +162,7 @@ def main(
     test_images: int,
     batch_size: int,
     learning_rate: float,
+    num_samples: int,
     override: tuple[str, ...],
     zoom: tuple[float, float, float, float] | None,
     label: str,
@@ -197,7 +199,11 @@ def main(
         callbacks=[stopwatch],
     )
     output = model.predict(to_dataset(test_set, batch_size, steps=None, seed=seed), verbose=0)
-    predicted = np.argmax(output.logits[:test_images], -1)
+    sampled = output
+    if saccades:  # the same weights, following several sampled trajectories
+        sampling = build(model_name, task, num_classes, {**overrides, "num_samples": num_samples})
+        sampling.set_weights(model.get_weights())
+        sampled = sampling.predict(to_dataset(test_set, batch_size, steps=None, seed=seed), verbose=0)
     report = {
         "task": task,
         "model": model_name,
@@ -205,7 +211,9 @@ def main(
         "seed": seed,
         "config": model.config.to_dict() if saccades else {},
         "training": config.to_dict(),
-        "accuracy": float(np.mean(predicted == test_set.canvases.labels)),
+        "accuracy": _accuracy(output, test_set),
+        "accuracy_of_samples": _accuracy(sampled, test_set) if saccades else None,
+        "num_samples": num_samples if saccades else None,
         "paper_saccader_resnet_dram": PAPER[task],
         "digits_covered": coverage(output.boxes[:test_images], test_set.canvases) if saccades else None,
         "parameters": int(model.count_params()),
@@ -224,6 +232,11 @@ def main(
     target.with_suffix(".json").write_text(json.dumps(report, indent=1))
     _plot(report, target.with_suffix(".png"))
     print(json.dumps({key: value for key, value in report.items() if key not in ("history", "config", "training")}))
+
+
+def _accuracy(output: Any, examples: Examples) -> float:
+    labels = examples.canvases.labels
+    return float(np.mean(np.argmax(output.logits[: len(labels)], -1) == labels))
 
 
 def _read_history(path: Path) -> list[dict[str, float]]:
