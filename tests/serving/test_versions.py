@@ -57,10 +57,11 @@ def test_hot_swaps_drop_no_request(serve, stub, tmp_path):
 
 
 @pytest.mark.slow
-def test_twenty_hot_swaps_drop_no_request(serve, stub, tmp_path):
+@pytest.mark.parametrize("batching", [False, True])
+def test_twenty_hot_swaps_drop_no_request(serve, stub, tmp_path, batching):
     base = tmp_path / "toy"
     write_toy(base / "1", 1.0)
-    server = serve(base, file_system_poll_wait_seconds=0.1)
+    server = serve(base, file_system_poll_wait_seconds=0.1, enable_batching=batching)
     _, failures = swaps_under_load(server, stub(server), base, 20)
     assert failures == []
 
