@@ -24,7 +24,7 @@ class CropClassifier(keras.layers.Layer):
 
     Args:
       num_classes: K, at least 2.
-      filters: Channels of each convolution.
+      filters: Channels of each convolution. The last of the default ones sees 33 pixels: all of a crop of 32.
       strides: Of each convolution. A first stride of 2 halves the time a step takes on a CPU.
       stem_kernel_size: Side of the first convolution's kernel, pixels; 3 for the others.
       crop_units: Features of a crop.
@@ -41,8 +41,8 @@ class CropClassifier(keras.layers.Layer):
     def __init__(
         self,
         num_classes: int,
-        filters: Sequence[int] = (32, 64, 128),
-        strides: Sequence[int] = (2, 2, 2),
+        filters: Sequence[int] = (32, 64, 128, 128),
+        strides: Sequence[int] = (2, 2, 2, 1),
         stem_kernel_size: int = 5,
         crop_units: int = 256,
         head_units: int = 256,

@@ -75,8 +75,8 @@ class SaccaderConfig(Config):
     prior_units: int = 128
     posterior_units: int = 256
     latent_units: int = 64
-    crop_filters: tuple[int, ...] = (32, 64, 128)
-    crop_strides: tuple[int, ...] = (2, 2, 2)
+    crop_filters: tuple[int, ...] = (32, 64, 128, 128)
+    crop_strides: tuple[int, ...] = (2, 2, 2, 1)
     crop_stem_kernel: int = 5
     crop_pooling: str = "max"
     crop_units: int = 256
