@@ -81,5 +81,5 @@ setup(
         "test": TEST,
         "tfx": TFX + SERVING,
     },
-    entry_points={"console_scripts": ["tfvs=tfvs.cli:main"]},
+    entry_points={"console_scripts": ["tfvs=tfvs.cli.main:main"]},
 )

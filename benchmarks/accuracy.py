@@ -22,7 +22,7 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.machine import describe_machine, peak_memory_mb
-from tfvs.data.two_digit_mnist import Canvases, TwoDigitConfig, generate
+from tfvs.datasets.two_digit_mnist import Canvases, TwoDigitConfig, generate
 from tfvs.models.resnet import ResNet18
 from tfvs.models.saccader import VariationalSaccader
 from tfvs.training.trainer import TrainConfig, train

@@ -20,7 +20,7 @@ import click
 import pyvips
 
 from benchmarks.memory import current_memory_mb, peak_memory_mb, reset_peak_memory
-from tfvs.images.pyramid import write_pyramid
+from tfvs.images.tiff.pyramid import write_pyramid
 
 OPTIONS: dict[str, Any] = {
     "tile": True, "tile_width": 256, "tile_height": 256, "pyramid": True, "bigtiff": True, "depth": "onepixel",

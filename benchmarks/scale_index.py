@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfvs.data import example as contract
-from tfvs.images.tile_index import read_index
+from tfvs.images.tiff.tile_index import read_index
 
 PROXY = (64, 64, 3)
 PARSES = 20

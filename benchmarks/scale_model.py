@@ -17,9 +17,9 @@ from benchmarks.memory import current_memory_mb, peak_memory_mb, reset_peak_memo
 from benchmarks.scale_index import PROXY, stored_features
 from benchmarks.scale_reading import CROP, STEPS, percentiles, timed
 from tfvs.data import example as contract
+from tfvs.export.saving import export_saved_model
 from tfvs.models.saccader import VariationalSaccader
-from tfvs.serving.export import export_saved_model
-from tfvs.serving.servable import Servable
+from tfvs.server.servable import Servable
 
 CLASSES = 10
 SIGNATURE = "predict_pyramids"

@@ -22,10 +22,10 @@ import tensorflow as tf
 
 from benchmarks.scale_index import stored_features, stored_index
 from tfvs.data.example import TileIndex
-from tfvs.images.tile_index import HEADER_BYTES
-from tfvs.images.tile_plan import make_plan
-from tfvs.images.tile_reader import read_crops, resolve_uris
-from tfvs.images.tile_source import read_tiles
+from tfvs.images.crops.plan import make_plan
+from tfvs.images.crops.reader import read_crops, resolve_uris
+from tfvs.images.crops.source import read_tiles
+from tfvs.images.tiff.tile_index import HEADER_BYTES
 
 STEPS = 4
 CROP = 224

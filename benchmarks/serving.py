@@ -26,16 +26,16 @@ import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from benchmarks.machine import describe_machine
-from tfvs.images.pyramid import write_pyramid
-from tfvs.images.tile_index import read_index
-from tfvs.images.vips_reader import VipsReader
+from tfvs.client.proxy import proxy_from_pyramid
+from tfvs.client.transport import predict_request
+from tfvs.export.pyramid_inputs import pyramid_inputs, without_unused_levels
+from tfvs.export.saving import export_saved_model
+from tfvs.images.crops.vips_reader import VipsReader
+from tfvs.images.tiff.pyramid import write_pyramid
+from tfvs.images.tiff.tile_index import read_index
 from tfvs.models.saccader import VariationalSaccader
-from tfvs.serving.export import export_saved_model
-from tfvs.serving.options import ServerOptions
-from tfvs.serving.proxy import proxy_from_pyramid
-from tfvs.serving.pyramid_inputs import pyramid_inputs, without_unused_levels
-from tfvs.serving.servable import Arrays, Servable
-from tfvs.serving.transport import predict_request
+from tfvs.server.options import ServerOptions
+from tfvs.server.servable import Arrays, Servable
 
 PROXY_SHAPE = (64, 64, 3)
 CLASSES = 10
@@ -127,7 +127,7 @@ def load(call: Call, clients: int, seconds: float) -> dict[str, float]:
 
 
 class ServerProcess:
-    """``python -m tfvs.serving.server`` in a process of its own.
+    """``python -m tfvs serve`` in a process of its own.
 
     Attributes:
       stub: Of its PredictionService.
@@ -136,7 +136,14 @@ class ServerProcess:
 
     def __init__(self, base: Path, first: predict_pb2.PredictRequest, *arguments: str) -> None:
         start = time.perf_counter()
-        command = [sys.executable, "-m", "tfvs.serving.server", "--port=0", f"--model_base_path={base}", *arguments]
+        command = [
+            sys.executable,
+            "-m",
+            "tfvs.server.model_server",
+            "--port=0",
+            f"--model_base_path={base}",
+            *arguments,
+        ]
         self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         port = self._port()
         limits = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
@@ -166,7 +173,7 @@ class ServerProcess:
 
 
 def what_the_client_sends(servable: Servable, path: Path) -> Arrays:
-    """Inputs of ``predict_pyramids`` as :class:`tfvs.serving.client.SaccadeClient` makes them."""
+    """Inputs of ``predict_pyramids`` as :class:`tfvs.client.client.SaccadeClient` makes them."""
     index = read_index(path)
     proxy = proxy_from_pyramid(path, index, PROXY_SHAPE)[np.newaxis]
     located = servable.run("locate", {"proxy": proxy, "image_size": np.array([[index.height, index.width]], np.int32)})

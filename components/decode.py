@@ -17,9 +17,9 @@ from components.proxies import make_proxy, open_for_proxy, proxy_from_pyramid
 from tfvs.data.records import TileIndex
 from tfvs.errors import ImageError, ResourceError
 from tfvs.images import reading
-from tfvs.images.framing import frame
-from tfvs.images.pyramid import write_pyramid
-from tfvs.images.tile_index import read_index
+from tfvs.images.tiff.framing import frame
+from tfvs.images.tiff.pyramid import write_pyramid
+from tfvs.images.tiff.tile_index import read_index
 
 # Less than this free where a pyramid could not be written: the disk is to blame, not the image.
 _LOW_DISK_BYTES = 1 << 20

@@ -11,7 +11,7 @@ from components.options import PrepareOptions
 from tfvs.data.records import TileIndex
 from tfvs.errors import ImageError
 from tfvs.images import reading
-from tfvs.images.tile_index import read_index
+from tfvs.images.tiff.tile_index import read_index
 
 # The coarsest level must be small, and none far from the next, or wide crops would have no level to be read from.
 _COARSEST_PX = 256

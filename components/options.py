@@ -7,8 +7,8 @@ import json
 from dataclasses import dataclass
 
 from tfvs.config import Config, require
-from tfvs.images.pyramid import PyramidOptions
 from tfvs.images.reading import MAX_PIXELS
+from tfvs.images.tiff.pyramid import PyramidOptions
 
 KERNELS = ("box", "linear", "cubic", "lanczos3")
 DECODERS = ("subprocess", "direct")

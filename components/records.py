@@ -12,7 +12,7 @@ from typing import IO
 from apache_beam.io.filesystems import FileSystems
 
 from components import files
-from tfvs.images.tile_index import frame_header, masked_crc
+from tfvs.images.tiff.tile_index import frame_header, masked_crc
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ tfx run create --engine local --pipeline pipelines/adobe5k.py     with TFVS_DATA
 
 from pipelines.config import PipelineConfig, load_config
 from pipelines.local_runner import run
-from tfvs.data.adobe5k import CLASS_NAMES, PAPER_SIDE_PX
+from tfvs.datasets.adobe5k import CLASS_NAMES, PAPER_SIDE_PX
 
 DEFAULT = PipelineConfig(
     name="adobe5k",

@@ -26,14 +26,14 @@ def make_data(runs: Path, digits: str, write: Write) -> Path:
 
     Args:
       runs: The set lies under it.
-      digits: See :func:`tfvs.data.digits.load_digits`.
+      digits: See :func:`tfvs.datasets.digits.load_digits`.
       write: Takes progress lines.
 
     Returns:
       The data set's folder.
     """
     from pipelines.two_digit_mnist import CANVASES, COUNTS
-    from tfvs.data.two_digit_mnist import write as write_canvases
+    from tfvs.datasets.two_digit_mnist import write as write_canvases
 
     folder = runs / "data" / "two_digit_mnist"
     write(f"data set: {sum(COUNTS.values())} canvases, digits from {digits}: {folder}")
@@ -44,7 +44,7 @@ def make_data(runs: Path, digits: str, write: Write) -> Path:
 @contextmanager
 def served(config: PipelineConfig, log: Path) -> Iterator[subprocess.Popen[bytes]]:
     """The embedded server on the pushed model, on a free port; yields its process while the model still loads."""
-    command = [sys.executable, "-m", "tfvs.serving.server", "--port=0", f"--model_name={config.name}"]
+    command = [sys.executable, "-m", "tfvs", "serve", "--port=0", f"--model_name={config.name}"]
     command.append(f"--model_base_path={config.serving_root}")
     with log.open("w") as output:
         process = subprocess.Popen(command, cwd=REPOSITORY, stdout=output, stderr=subprocess.STDOUT)
@@ -108,9 +108,9 @@ def _ask(config: PipelineConfig, server: str, write: Write) -> tuple[Path, int, 
     from pipelines.report import split_files
     from pipelines.reporting.answers import Answer, to_saccades
     from pipelines.reporting.run_record import read_run
+    from tfvs.client.client import ClientOptions, connect
     from tfvs.data.dataset import read_records
     from tfvs.data.example import from_example
-    from tfvs.serving.client import ClientOptions, connect
     from tfvs.viz.saccade_sheet import write_saccade_sheet
 
     examples = read_run(config.metadata_path, config.name).artifact("Examples")

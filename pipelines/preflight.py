@@ -13,7 +13,7 @@ from components.readers import make_reader
 from components.records import split_of
 from components.sources import Rejected
 from pipelines.config import PYRAMIDS, PipelineConfig
-from tfvs.data.adobe5k import CLASS_NAMES as FIVEK_CLASSES
+from tfvs.datasets.adobe5k import CLASS_NAMES as FIVEK_CLASSES
 from tfvs.errors import ConfigError, DataError, ResourceError, TooManyRejectedError
 from tfvs.models.saccader_config import SaccaderConfig
 from tfvs.training.trainer import TrainConfig

@@ -9,7 +9,7 @@ from apache_beam.io.filesystems import FileSystems
 
 from components import files
 from components.sources import Rejected, Source
-from tfvs.data.adobe5k import ANNOTATION_FILES, CLASS_NAMES, Photograph, parse_annotation, parse_categories
+from tfvs.datasets.adobe5k import ANNOTATION_FILES, CLASS_NAMES, Photograph, parse_annotation, parse_categories
 from tfvs.errors import DataError
 
 ARCHIVE = "fivek_dataset"

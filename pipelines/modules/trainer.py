@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from pipelines.config import PYRAMIDS, PipelineConfig
 from pipelines.modules.fitting import fit_saccader, folder_for, with_hyperparameters
-from tfvs.serving.export import export_saved_model
+from tfvs.export.saving import export_saved_model
 from tfvs.training.hosts import host_index
 
 MODEL_FILE = "model.keras"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tfvs.data.writing import encode_png
+from tfvs.datasets.writing import encode_png
 
 
 def write_png(path: Path, *, seed: int = 0, height: int = 48, width: int = 64) -> Path:

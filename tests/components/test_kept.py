@@ -8,7 +8,7 @@ import pyvips
 
 from components.decode import Decoded, Refused, Task, decode
 from components.options import PrepareOptions
-from tfvs.images.tile_index import read_index
+from tfvs.images.tiff.tile_index import read_index
 
 OPTIONS = PrepareOptions(proxy_height=8, proxy_width=8, tile_size=32)
 

@@ -13,25 +13,28 @@ LAYERS = (
     {"errors", "version", "_environment"},
     {"config"},
     {"ops", "data.example", "data.records"},
+    {"images", "data", "datasets", "viz"},
     {"layers"},
     {"losses", "metrics"},
-    {"images", "data", "viz"},
     {"models"},
-    {"training", "serving"},
+    {"training", "export"},
+    {"server", "client"},
     {"cli"},
+    {"__init__", "__main__"},
 )
-NEVER_MODELS = {"images", "data", "viz"}
+NEVER_MODELS = {"images", "data", "datasets", "viz", "server", "client"}
+APART = ({"server", "client"}, {"training", "export"}, {"training", "server"}, {"training", "client"})
 
 
 def imported(path: Path) -> set[str]:
-    """Absolute names of all imports in a file, those inside functions too, but not of its use as a command."""
+    """Absolute names of all imports in a file, those inside functions too."""
     names: set[str] = set()
-    tree = ast.parse(path.read_text())
-    tree.body = [node for node in tree.body if not (isinstance(node, ast.If) and "__main__" in ast.unparse(node.test))]
-    for node in ast.walk(tree):
+    for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path} has a relative import"
+            assert node.module
             names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
     return names
 
@@ -42,11 +45,11 @@ def sources(package: str) -> list[Path]:
 
 def rank(module: str) -> int | None:
     """Row of `tfvs.<module>` in LAYERS; the most specific name wins."""
-    parts = module.split(".")[1:]
+    parts = module.split(".")[1:] or ["__init__"]
     for length in (2, 1):
         name = ".".join(parts[:length])
         for row, names in enumerate(LAYERS):
-            if name and name in names:
+            if name in names:
                 return row
     return None
 
@@ -54,17 +57,22 @@ def rank(module: str) -> int | None:
 @pytest.mark.parametrize("path", sources("tfvs"), ids=lambda path: str(path.relative_to(ROOT)))
 def test_tfvs_imports_downwards(path: Path) -> None:
     module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-    foreign = {name.split(".")[0] for name in imported(path)}
-    assert not foreign & {"tfx", "apache_beam", "components", "pipelines", "benchmarks", "tests"}
+    names = imported(path)
+    assert not {name.split(".")[0] for name in names} & {"tfx", "apache_beam", "components", "pipelines", "benchmarks"}
+    assert not {name.split(".")[0] for name in names} & {"tests"}
     own = rank(module)
-    if own is None:
-        return
-    for name in imported(path):
+    assert own is not None, f"{module} has no row in LAYERS"
+    for name in names:
         if name.startswith("tfvs."):
             other = rank(name)
             assert other is None or other <= own, f"{module} imports {name}"
-    if module.split(".")[1] in NEVER_MODELS:
-        assert not any(name.startswith("tfvs.models") for name in imported(path))
+    package = module.split(".")[1] if "." in module else ""
+    if package in NEVER_MODELS:
+        assert not any(name.startswith("tfvs.models") for name in names)
+    for pair in APART:
+        if package in pair:
+            (other_package,) = pair - {package}
+            assert not any(name.split(".")[:2] == ["tfvs", other_package] for name in names)
 
 
 @pytest.mark.parametrize("path", sources("components"), ids=lambda path: str(path.relative_to(ROOT)))

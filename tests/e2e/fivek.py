@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tfvs.data.adobe5k import ANNOTATION_FILES, CLASS_NAMES
+from tfvs.datasets.adobe5k import ANNOTATION_FILES, CLASS_NAMES
 
 # Enough to tell the subjects apart by colour, and far enough from a photograph's own balance.
 COLOURS = np.array([[210, 60, 50], [60, 190, 70], [70, 90, 220], [210, 190, 50], [170, 60, 190], [60, 190, 190]])

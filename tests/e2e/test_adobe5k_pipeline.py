@@ -7,7 +7,7 @@ import pytest
 
 from tests.e2e.command import COMPONENTS, Pipeline
 from tests.e2e.fivek import write_fivek, write_photograph
-from tfvs.data.adobe5k import CLASS_NAMES
+from tfvs.datasets.adobe5k import CLASS_NAMES
 
 pytestmark = [pytest.mark.e2e, pytest.mark.tfx]
 SETTINGS = {

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from tests.e2e.command import Pipeline
-from tfvs.data.two_digit_mnist import TwoDigitConfig, write
+from tfvs.datasets.two_digit_mnist import TwoDigitConfig, write
 
 CANVASES = TwoDigitConfig(task="one", canvas_sizes=((96, 128), (104, 104)), digit_px=64, num_distractors=2)
 SETTINGS = {

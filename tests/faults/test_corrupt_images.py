@@ -12,11 +12,11 @@ import tifffile
 
 from tests.images.pyramids import as_image, features_of, texture
 from tfvs.errors import ImageError
-from tfvs.images.framing import frame
-from tfvs.images.pyramid import write_pyramid
+from tfvs.images.crops.reader import read_crops
 from tfvs.images.reading import read_array
-from tfvs.images.tile_index import read_index
-from tfvs.images.tile_reader import read_crops
+from tfvs.images.tiff.framing import frame
+from tfvs.images.tiff.pyramid import write_pyramid
+from tfvs.images.tiff.tile_index import read_index
 
 MAX_GROWTH_MB = 600
 MAX_SECONDS_PER_FILE = 20  # on a busy machine

@@ -15,7 +15,7 @@ from components.job import DEAD_LETTERS, Job, run_job
 from components.options import PrepareOptions
 from components.readers import make_reader
 from tests.components.images import write_png
-from tfvs.data.writing import encode_png
+from tfvs.datasets.writing import encode_png
 
 
 def _bomb(side: int) -> bytes:

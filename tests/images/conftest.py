@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from tests.images.pyramids import COLOUR, CROP, write
-from tfvs.images.tile_reader import read_crops
+from tfvs.images.crops.reader import read_crops
 
 
 @pytest.fixture(scope="package")

@@ -11,8 +11,8 @@ import pyvips
 import tensorflow as tf
 
 from tfvs.data.example import PYRAMID_LEVELS, ImageRecord, TileIndex, parse_examples, to_example
-from tfvs.images.dense import read_dense_crops
-from tfvs.images.pyramid import write_pyramid
+from tfvs.images.crops.dense import read_dense_crops
+from tfvs.images.tiff.pyramid import write_pyramid
 from tfvs.ops.tiles import choose_level
 
 CROP = 24  # side of the crops that the folder's shared reader cuts, pixels

@@ -6,8 +6,8 @@ import pytest
 from benchmarks.memory import peak_memory_mb, reset_peak_memory
 from tests.images.pyramids import as_image, png, texture
 from tfvs.errors import ImageError, InputError
-from tfvs.images.pyramid import write_pyramid
 from tfvs.images.reading import check_size, normalize, open_image, read_array
+from tfvs.images.tiff.pyramid import write_pyramid
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfvs.images.dense import read_dense_crops
+from tfvs.images.crops.dense import read_dense_crops
 from tfvs.layers import LocalizedSpatialTransformer, SpatialTransformer
 from tfvs.ops import boxes as box_ops
 

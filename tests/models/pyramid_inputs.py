@@ -12,7 +12,7 @@ import tensorflow as tf
 import tfvs
 from tests.models.conftest import SMALL
 from tfvs.data import example
-from tfvs.images.pyramid import write_pyramid
+from tfvs.images.tiff.pyramid import write_pyramid
 from tfvs.training.strategy import make_strategy
 
 

@@ -13,7 +13,7 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2, statistics_pb2
 
 from pipelines.reporting import data_sections, history
 from tfvs.data.example import LABEL, WIDTH, ImageRecord, to_example
-from tfvs.images.pyramid import write_pyramid
+from tfvs.images.tiff.pyramid import write_pyramid
 
 NAMES = ["red", "green", "<b>blue</b>"]
 COLOURS = np.array([[220, 40, 40], [40, 220, 40], [40, 40, 220]])

@@ -9,7 +9,7 @@ pytest.importorskip("tfx", reason="TFX is not installed")
 from pipelines.config import PipelineConfig
 from pipelines.pipeline import code_version, create_pipeline, training_config
 from tests.e2e.command import ROOT
-from tfvs.data.adobe5k import CLASS_NAMES
+from tfvs.datasets.adobe5k import CLASS_NAMES
 
 pytestmark = pytest.mark.tfx
 DEFAULT = PipelineConfig(

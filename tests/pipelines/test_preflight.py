@@ -11,7 +11,7 @@ from pipelines import preflight
 from pipelines.config import PipelineConfig
 from pipelines.preflight import check, check_config
 from tests.components.images import write_png
-from tfvs.data.adobe5k import CLASS_NAMES
+from tfvs.datasets.adobe5k import CLASS_NAMES
 from tfvs.errors import ConfigError, DataError, ResourceError, TooManyRejectedError
 
 pytestmark = pytest.mark.tfx

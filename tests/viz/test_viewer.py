@@ -15,7 +15,7 @@ from PIL import Image
 
 from tests.viz.test_saccade_sheet import make
 from tfvs.errors import ImageError, InputError, ResourceError
-from tfvs.images.pyramid import write_pyramid
+from tfvs.images.tiff.pyramid import write_pyramid
 from tfvs.viz.heat import heat_of_places, heat_picture
 from tfvs.viz.palette import step_colour
 from tfvs.viz.viewer import write_viewer

@@ -1,1 +1,1 @@
-"""Examples, datasets and the generators of the paper's data."""
+"""The data contract: Examples, and the tf.data pipelines that read them."""

@@ -1,1 +1,1 @@
-"""Images: bounded reading, framed pyramids, tile indices and the in-graph tile reader."""
+"""Images: bounded reading, pyramid TIFFs and crops."""

@@ -42,7 +42,7 @@ def open_image(
     """Opens an image without decoding it.
 
     Pixels are decoded where they are used; a damaged file raises ``pyvips.Error`` there. :func:`read_array` and
-    :func:`tfvs.images.pyramid.write_pyramid` turn that into an ImageError.
+    :func:`tfvs.images.tiff.pyramid.write_pyramid` turn that into an ImageError.
 
     Args:
       source: Path, or the encoded bytes.

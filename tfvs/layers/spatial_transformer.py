@@ -17,7 +17,7 @@ class SpatialTransformer(keras.layers.Layer):
     """Cuts T crops of S×S pixels out of an image by bilinear sampling (eq. 6 and 7).
 
     Any aspect and any number of channels. Crops are not low-passed: read a coarser pyramid level where a crop is much
-    larger than S pixels (:func:`tfvs.images.dense.read_dense_crops` does).
+    larger than S pixels (:func:`tfvs.images.crops.dense.read_dense_crops` does).
 
     Args:
       crop_size: S, pixels.

@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from tfvs.data import example
 from tfvs.errors import ConfigError, InputError
-from tfvs.images.dense import read_dense_crops
-from tfvs.images.tile_reader import read_crops
+from tfvs.images.crops.dense import read_dense_crops
+from tfvs.images.crops.reader import read_crops
 from tfvs.models.saccader_config import SaccaderConfig
 from tfvs.ops.strings import pack_strings, unpack_strings
 

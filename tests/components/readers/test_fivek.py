@@ -64,7 +64,7 @@ def test_real_photographs_are_found():
     annotation = {}
     for name in ("training", "validation", "testing"):
         annotation.update(json.loads((root / f"{name}.json").read_text()))
-    from tfvs.data.adobe5k import CLASS_NAMES
+    from tfvs.datasets.adobe5k import CLASS_NAMES
 
     for image_id, source in sources.items():
         assert CLASS_NAMES[source.label] == annotation[image_id]["categories"]["subject"]

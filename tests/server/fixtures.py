@@ -1,0 +1,67 @@
+"""Fixtures of the tests of export, server and client; each conftest imports them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+pytest.importorskip("tensorflow_serving", reason="tfvs[serving] is not installed")
+
+from tensorflow_serving.apis import prediction_service_pb2_grpc
+
+from tests.export.saccaders import export_small
+from tests.server.toy import write_toy
+from tfvs.server.model_server import ModelServer
+from tfvs.server.options import ServerOptions
+
+
+@pytest.fixture(scope="session")
+def toy_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Base path with version 1, factor 2."""
+    base = tmp_path_factory.mktemp("models") / "toy"
+    write_toy(base / "1", 2.0, warm_up=[[1.0, 2.0, 3.0]])
+    return base
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small saccader, exported once; :func:`tests.export.saccaders.adapt` gives it other roots."""
+    return export_small(tmp_path_factory.mktemp("exported"), [tmp_path_factory.mktemp("no_images")])
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., ModelServer]]:
+    """Starts servers on free ports; they end with the test."""
+    servers: list[ModelServer] = []
+
+    def start(base: Path, **options: Any) -> ModelServer:
+        values = {"model_name": "toy", "port": 0, "shutdown_grace_seconds": 5.0, **options}
+        server = ModelServer(ServerOptions(model_base_path=str(base), **values))
+        server.start()
+        servers.append(server)
+        return server
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture
+def stub() -> Iterator[Callable[..., prediction_service_pb2_grpc.PredictionServiceStub]]:
+    """Opens the stub of TensorFlow Serving's documentation."""
+    channels: list[grpc.Channel] = []
+
+    def open_stub(server: ModelServer | int, **channel_options: Any) -> Any:
+        port = server if isinstance(server, int) else server.port
+        options = [("grpc.max_send_message_length", -1), *channel_options.items()]
+        channel = grpc.insecure_channel(f"127.0.0.1:{port}", options=options)
+        channels.append(channel)
+        return prediction_service_pb2_grpc.PredictionServiceStub(channel)
+
+    yield open_stub
+    for channel in channels:
+        channel.close()

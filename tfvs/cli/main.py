@@ -1,0 +1,43 @@
+"""The command ``tfvs``: its commands, and how an error ends it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from tfvs.cli.predict import predict
+from tfvs.cli.serve import serve
+from tfvs.errors import TfvsError
+from tfvs.version import __version__
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="tfvs")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def cli(debug: bool) -> None:
+    """Classify images far too large to classify whole."""
+    del debug  # read by main, which sees errors that come before a command runs, too
+
+
+cli.add_command(predict)
+cli.add_command(serve)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command; an error is one sentence on stderr and the error's exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        cli.main(args=given, prog_name="tfvs")
+    except TfvsError as error:
+        _fail(str(error), error.exit_code, given)
+    except Exception as error:
+        _fail(f"{type(error).__name__}: {error}. Run it again with --debug before the command.", 1, given)
+
+
+def _fail(message: str, code: int, given: list[str]) -> None:
+    if "--debug" in given:
+        raise
+    click.echo(f"tfvs: {' '.join(message.split())}", err=True)
+    sys.exit(code)

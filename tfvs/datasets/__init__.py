@@ -1,0 +1,1 @@
+"""Datasets: generators of the paper's data and readers of public data sets."""

@@ -1,0 +1,129 @@
+"""Megapixel MNIST, as attention sampling (Katharopoulos & Fleuret 2019) and IPS (Bergner et al. 2023) define it.
+
+Five digits of 28 px on a black canvas of 1 500² px or more: three of the class, two of others; and 50 scribbles of two
+straight lines that look like digits from afar. Image ``i`` of a split depends on the seed, the split and ``i`` alone.
+
+    python -m tfvs.datasets.megapixel_mnist --output DIR --train 5000 --eval 500 --test 1000
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import numpy as np
+
+from tfvs.config import Config, require
+from tfvs.datasets.canvases import Canvas, dataset_command, random_of, write_canvases
+from tfvs.datasets.digits import DIGIT_PX, SPLITS, load_digits
+
+NUM_DIGITS = 5
+NUM_OF_TARGET = 3
+CLASS_NAMES = tuple(str(digit) for digit in range(10))
+
+
+@dataclass(frozen=True)
+class MegapixelConfig(Config):
+    """What the canvases look like.
+
+    Attributes:
+      height: Pixels.
+      width: Pixels.
+      num_noise: Scribbles on a canvas, and patterns that they are drawn from.
+      digits: Source, see :func:`tfvs.datasets.digits.load_digits`.
+      seed: Of everything drawn.
+    """
+
+    height: int = 1500
+    width: int = 1500
+    num_noise: int = 50
+    digits: str = "uci"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        smallest = 8 * DIGIT_PX  # below it five digits may find no room
+        for name in ("height", "width"):
+            value = getattr(self, name)
+            require(value >= smallest, f"{name} is too small", expected=f">= {smallest} px", received=value)
+        require(self.num_noise >= 0, "num_noise is negative", expected=">= 0", received=self.num_noise)
+        require(self.seed >= 0, "The seed is negative", expected=">= 0", received=self.seed)
+
+
+def noise_patterns(config: MegapixelConfig) -> np.ndarray:
+    """The data set's scribbles: two straight lines each, of uneven brightness; ``[num_noise, 28, 28]`` uint8."""
+    random = np.random.default_rng((config.seed, len(SPLITS)))
+    lines = np.zeros([config.num_noise, DIGIT_PX, DIGIT_PX], bool)
+    for line, slope in zip(lines, np.tan(random.random(config.num_noise) * np.pi / 2.5), strict=True):
+        end = min(DIGIT_PX - 0.51, (DIGIT_PX - 0.51) / slope)
+        row = np.linspace(0, end, 2 * DIGIT_PX)
+        line[np.rint(row).astype(int), np.rint(slope * row).astype(int)] = True
+    others = lines[random.permutation(config.num_noise)]
+    for axis in (1, 2):
+        flipped = random.random(config.num_noise) < 1 / 3
+        others[flipped] = np.flip(others[flipped], axis)
+    brightness = random.uniform(0.8, 1.0, lines.shape)
+    return np.rint(255 * (lines | others) * brightness).astype(np.uint8)
+
+
+def make_canvas(config: MegapixelConfig, split: str, index: int) -> Canvas:
+    """One image.
+
+    Args:
+      config: Of the canvases.
+      split: ``"train"``, ``"eval"`` or ``"test"``: digits and randomness of its own.
+      index: Of the image in its split.
+
+    Returns:
+      The canvas; its label is the class of three of its digits, whose positions come first.
+    """
+    digits = load_digits(config.digits, split)
+    random = random_of(config.seed, split, index)
+    label = int(random.integers(10))
+    of_target = random.choice(np.flatnonzero(digits.labels == label), NUM_OF_TARGET)
+    others = random.choice(np.flatnonzero(digits.labels != label), NUM_DIGITS - NUM_OF_TARGET)
+    canvas = np.zeros([config.height, config.width], np.uint8)
+    patterns = noise_patterns(config)
+    corners = random.integers((config.height - DIGIT_PX, config.width - DIGIT_PX), size=(config.num_noise, 2))
+    for (top, left), pattern in zip(corners, random.integers(max(1, config.num_noise), size=len(corners)), strict=True):
+        canvas[top : top + DIGIT_PX, left : left + DIGIT_PX] = patterns[pattern]
+    positions = _place(config, random)
+    for (top, left), digit in zip(positions, [*of_target, *others], strict=True):
+        canvas[top : top + DIGIT_PX, left : left + DIGIT_PX] = digits.images[digit]
+    return Canvas(canvas, label, positions)
+
+
+def _place(config: MegapixelConfig, random: np.random.Generator) -> np.ndarray:
+    placed: list[np.ndarray] = []
+    while len(placed) < NUM_DIGITS:
+        corner = random.integers((config.height - DIGIT_PX + 1, config.width - DIGIT_PX + 1))
+        if all(np.abs(corner - other).max() >= DIGIT_PX for other in placed):
+            placed.append(corner)
+    return np.stack(placed).astype(np.int32)
+
+
+def write(output: str, config: MegapixelConfig, counts: dict[str, int], *, overwrite: bool = False) -> Path:
+    """Writes a data set as images and a manifest; see :func:`tfvs.datasets.canvases.write_canvases`."""
+    return write_canvases(
+        output,
+        lambda split, index: make_canvas(config, split, index),
+        counts,
+        description={"megapixel_mnist": config.to_dict()},
+        digits=config.digits,
+        digit_px=DIGIT_PX,
+        class_names=list(CLASS_NAMES),
+        overwrite=overwrite,
+    )
+
+
+@dataset_command(train=5000, evaluation=500, test=1000)
+@click.option("--height", default=1500, show_default=True, help="Pixels.")
+@click.option("--width", default=1500, show_default=True, help="Pixels.")
+@click.option("--num-noise", default=50, show_default=True, help="Scribbles on a canvas.")
+def main(output: str, counts: dict[str, int], overwrite: bool, **fields: int | str) -> Path:
+    """Writes Megapixel MNIST as PNG files with a manifest. Goes on where it was stopped."""
+    return write(output, MegapixelConfig.from_dict(fields), counts, overwrite=overwrite)
+
+
+if __name__ == "__main__":
+    main()

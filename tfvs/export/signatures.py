@@ -1,0 +1,351 @@
+"""The signatures of an exported saccader: one TensorFlow graph each, of stock operations alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from tfvs.data import example as contract
+from tfvs.export.guarded import OTHER, decode_pixels, guarded_map, image_header
+from tfvs.images.crops.dense import read_dense_crops
+from tfvs.images.crops.reader import read_crops
+from tfvs.models.saccader import VariationalSaccader
+from tfvs.ops import boxes as box_ops
+
+Outputs = dict[str, tf.Tensor]
+
+READ_PIXELS_AT_ONCE = 2**19  # larger images are decoded a second time rather than kept while the batch is located
+NOT_AN_EXAMPLE = "the record is no tf.Example with a PNG proxy of the model's size"
+NO_PYRAMID = "the pyramid cannot be read: outside the image roots, missing, damaged, or not as its index says"
+NO_IMAGE = "the image is no JPEG or PNG that can be decoded"
+TOO_LARGE = "the image has more pixels than the export allows"
+NO_SIZE = "the image size is not positive"
+
+
+@dataclass(frozen=True)
+class ServingSpec:
+    """What the graphs are made for.
+
+    Attributes:
+      proxy_height: Pixels.
+      proxy_width: Pixels.
+      proxy_channels: 1 or 3.
+      bands: Of the crops.
+      max_image_px: Largest width times height that ``predict_images`` decodes.
+      max_batch: Largest batch of any signature.
+      max_images: Largest batch of ``predict_images``.
+    """
+
+    proxy_height: int
+    proxy_width: int
+    proxy_channels: int
+    bands: int
+    max_image_px: int
+    max_batch: int
+    max_images: int
+
+
+class SaccaderSignatures(tf.Module):
+    """Holds the model's variables, its assets, and the five signatures.
+
+    Every signature is batch-first and gives an image that cannot be answered ``valid`` False with a ``reason``, zero
+    probabilities and class -1, without failing the others.
+
+    Args:
+      model: Built and trained.
+      spec: Sizes.
+      class_names: One a class.
+      roots_file: Text file with one allowed folder a line; it becomes an asset and is read at every request.
+      names_file: Text file with one class name a line; it becomes an asset, for clients.
+    """
+
+    def __init__(
+        self,
+        model: VariationalSaccader,
+        spec: ServingSpec,
+        class_names: list[str],
+        roots_file: str,
+        names_file: str,
+    ) -> None:
+        super().__init__()
+        self._spec, self._config = spec, model.config
+        # Traced once, called by every signature.
+        self._locate = tf.function(_locate(model), reduce_retracing=True)
+        self._classify = tf.function(model.classify_crops, reduce_retracing=True)
+        self._class_names = list(class_names)
+        self.model_variables = [variable.value for variable in model.variables]
+        self.image_roots = tf.saved_model.Asset(roots_file)
+        self.class_names_file = tf.saved_model.Asset(names_file)
+
+    def signatures(self) -> dict[str, tf.types.experimental.GenericFunction]:
+        """Signature name → function with its input signature."""
+        spec, config = self._spec, self._config
+        proxy = tf.TensorSpec([None, spec.proxy_height, spec.proxy_width, spec.proxy_channels], tf.float32, "proxy")
+        size = tf.TensorSpec([None, 2], tf.int32, "image_size")
+        crop_shape = [None, config.num_steps, config.crop_size, config.crop_size, spec.bands]
+        scalars = {"width": tf.int64, "height": tf.int64, "bands": tf.int64, "file_bytes": tf.int64}
+        lists = ("levels", "tile_offsets", "tile_bytes")
+        names = {"framed": tf.int64, "compression": tf.string, "jpeg_tables": tf.string, "dtype": tf.string}
+        pyramid = [
+            proxy,
+            tf.TensorSpec([None], tf.string, "path"),
+            *(tf.TensorSpec([None], kind, name) for name, kind in scalars.items()),
+            *(tf.TensorSpec([None, None], tf.int64, name) for name in lists),
+            *(tf.TensorSpec([None], kind, name) for name, kind in names.items()),
+            tf.TensorSpec([None], tf.int64, "file_crc32"),
+        ]
+        encoded = tf.TensorSpec([None], tf.string, "image_bytes")
+        crops = tf.TensorSpec(crop_shape, tf.float32, "crops")
+        inputs = {
+            "serving_default": (self.serving_default, [tf.TensorSpec([None], tf.string, "examples")]),
+            "predict_pyramids": (self.predict_pyramids, pyramid),
+            "predict_images": (self.predict_images, [encoded]),
+            "locate": (self.locate, [proxy, size]),
+            "classify_crops": (self.classify_crops, [proxy, size, crops]),
+        }
+        return {name: tf.function(method, input_signature=specs) for name, (method, specs) in inputs.items()}
+
+    def serving_default(self, examples: tf.Tensor) -> Outputs:
+        """Serialized Examples of :mod:`tfvs.data.example`; tiles are read under the image roots."""
+        self._check_batch(examples, self._spec.max_batch)
+        spec = self._spec
+        shape = (spec.proxy_height, spec.proxy_width, spec.proxy_channels)
+
+        def parse_one(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            parsed = contract.parse_examples(serialized[tf.newaxis], with_label=False)
+            pixels = tf.ensure_shape(tf.io.decode_png(parsed[contract.PROXY][0], spec.proxy_channels), shape)
+            return serialized, tf.cast(pixels, tf.float32) / 255.0
+
+        (records, proxy), parsed = guarded_map(parse_one, (examples,), (tf.constant(b""), tf.zeros(shape)))
+        features = contract.parse_examples(records, with_label=False)
+        return self._from_pyramids(proxy, features, tf.where(parsed, "", NOT_AN_EXAMPLE))
+
+    def predict_pyramids(
+        self,
+        proxy: tf.Tensor,
+        path: tf.Tensor,
+        width: tf.Tensor,
+        height: tf.Tensor,
+        bands: tf.Tensor,
+        file_bytes: tf.Tensor,
+        levels: tf.Tensor,
+        tile_offsets: tf.Tensor,
+        tile_bytes: tf.Tensor,
+        framed: tf.Tensor,
+        compression: tf.Tensor,
+        jpeg_tables: tf.Tensor,
+        dtype: tf.Tensor,
+        file_crc32: tf.Tensor,
+    ) -> Outputs:
+        """Pyramids the server can reach, by path and tile index; it reads only the tiles it looks at."""
+        self._check_batch(proxy, self._spec.max_batch)
+        features = {
+            contract.PYRAMID_URI: path,
+            contract.WIDTH: width,
+            contract.HEIGHT: height,
+            contract.BANDS: bands,
+            contract.PYRAMID_FILE_BYTES: file_bytes,
+            contract.PYRAMID_LEVELS: levels,
+            contract.PYRAMID_TILE_OFFSETS: tile_offsets,
+            contract.PYRAMID_TILE_BYTES: tile_bytes,
+            contract.PYRAMID_FRAMED: framed,
+            contract.PYRAMID_COMPRESSION: compression,
+            contract.PYRAMID_JPEG_TABLES: jpeg_tables,
+            contract.PYRAMID_DTYPE: dtype,
+            contract.PYRAMID_FILE_CRC32: file_crc32,
+        }
+        return self._from_pyramids(proxy, features, tf.fill(tf.shape(path), ""))
+
+    def predict_images(self, image_bytes: tf.Tensor) -> Outputs:
+        """Whole JPEG or PNG files, small enough to send."""
+        self._check_batch(image_bytes, self._spec.max_images)
+        spec = self._spec
+        proxy_shape = [spec.proxy_height, spec.proxy_width, spec.proxy_channels]
+
+        def refused(why: str, size: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            return tf.constant(why), size, tf.zeros(proxy_shape), tf.constant(b"")
+
+        def read_one(encoded: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            kind, size, deep = image_header(encoded)
+            pixels = tf.reduce_prod(size)
+
+            def read() -> tuple[tf.Tensor, ...]:
+                image = decode_pixels(encoded, kind, deep, spec.bands)
+                keep = pixels <= READ_PIXELS_AT_ONCE
+                kept = tf.cond(keep, lambda: tf.io.serialize_tensor(image), lambda: tf.constant(b""))
+                return tf.constant(""), size, self._proxy(image), kept
+
+            cases = [
+                (tf.equal(kind, OTHER), lambda: refused(NO_IMAGE, size)),
+                ((pixels > spec.max_image_px) | (pixels < 1), lambda: refused(TOO_LARGE, size)),
+            ]
+            return tf.case(cases, default=read)
+
+        placeholder = (tf.constant(NO_IMAGE), tf.zeros([2], tf.int64), tf.zeros(proxy_shape), tf.constant(b""))
+        (reason, size, proxy, kept), _ = guarded_map(read_one, (image_bytes,), placeholder)
+        valid = tf.equal(reason, "")
+        size = _safe_size(size, valid)
+        look = self._look(proxy, size)
+        crop_shape = [look.boxes.shape[1], self._config.crop_size, self._config.crop_size, spec.bands]
+
+        def cut_one(element: tuple[tf.Tensor, ...]) -> tf.Tensor:
+            encoded, pixels, ok, boxes = element
+
+            def again() -> tf.Tensor:
+                kind, _, deep = image_header(encoded)
+                return decode_pixels(encoded, kind, deep, spec.bands)
+
+            def cut() -> tf.Tensor:
+                image = tf.cond(tf.equal(pixels, b""), again, lambda: tf.io.parse_tensor(pixels, tf.float32))
+                crops = read_dense_crops(
+                    tf.ensure_shape(image, [None, None, spec.bands])[tf.newaxis],
+                    boxes[tf.newaxis],
+                    self._config.crop_size,
+                    margin_px=self._config.margin_px,
+                    max_level=self._coarsest_level(),
+                )
+                return tf.ensure_shape(crops[0], crop_shape)
+
+            return tf.cond(ok, cut, lambda: tf.zeros(crop_shape))
+
+        crops = tf.map_fn(
+            cut_one,
+            (image_bytes, kept, valid, look.boxes),
+            fn_output_signature=tf.TensorSpec(crop_shape, tf.float32),
+            parallel_iterations=2,
+        )
+        return self._answer(look, crops, size, reason)
+
+    def locate(self, proxy: tf.Tensor, image_size: tf.Tensor) -> Outputs:
+        """Where to look, for a client that keeps its pixels; ``image_size`` is height and width."""
+        self._check_batch(proxy, self._spec.max_batch)
+        valid = tf.reduce_all(image_size > 0, axis=1)
+        size = _safe_size(tf.cast(image_size, tf.int64), valid)
+        look = self._look(proxy, size, samples=1)
+        mask = tf.cast(valid, tf.float32)[:, tf.newaxis]
+        return {
+            "boxes": look.boxes * mask[..., tf.newaxis],
+            "boxes_px": box_ops.boxes_to_pixels(look.boxes, size[:, tf.newaxis]) * mask[..., tf.newaxis],
+            "kl": look.kl * mask,
+            "min_scale": tf.fill(tf.shape(valid), self._config.min_scale),
+            "valid": valid,
+            "reason": tf.where(valid, "", NO_SIZE),
+        }
+
+    def classify_crops(self, proxy: tf.Tensor, image_size: tf.Tensor, crops: tf.Tensor) -> Outputs:
+        """What it is, from the crops that ``locate`` asked for."""
+        self._check_batch(proxy, self._spec.max_batch)
+        valid = tf.reduce_all(image_size > 0, axis=1)
+        size = _safe_size(tf.cast(image_size, tf.int64), valid)
+        return self._answer(self._look(proxy, size, samples=1), crops, size, tf.where(valid, "", NO_SIZE))
+
+    def _from_pyramids(self, proxy: tf.Tensor, features: Outputs, reason: tf.Tensor) -> Outputs:
+        size = tf.stack([features[contract.HEIGHT], features[contract.WIDTH]], axis=-1)
+        reason = tf.where(tf.equal(reason, "") & tf.reduce_any(size < 1, axis=1), NO_PYRAMID, reason)
+        size = _safe_size(size, tf.equal(reason, ""))
+        look = self._look(proxy, size)
+        crops, readable, tiles_read = read_crops(
+            features,
+            look.boxes,
+            self._config.crop_size,
+            roots=self._roots(),
+            bands=self._spec.bands,
+            margin_px=self._config.margin_px,
+        )
+        reason = tf.where(tf.equal(reason, "") & ~readable, NO_PYRAMID, reason)
+        return {**self._answer(look, crops, size, reason), "tiles_read": tiles_read}
+
+    def _look(self, proxy: tf.Tensor, size: tf.Tensor, samples: int | None = None) -> _Look:
+        """Trajectories, ``N`` an image side by side along the steps."""
+        count = samples or self._config.num_samples
+        repeated = tf.repeat(proxy, count, axis=0)
+        # One trajectory follows the posterior's mean; several are drawn from it.
+        sizes = tf.cast(tf.repeat(size, count, axis=0), tf.int32)
+        boxes, kl, hidden_states = self._locate(repeated, sizes, sample=count > 1)
+        steps = count * self._config.num_steps
+        return _Look(tf.reshape(boxes, [-1, steps, 4]), tf.reshape(kl, [-1, steps]), hidden_states, count)
+
+    def _answer(self, look: _Look, crops: tf.Tensor, size: tf.Tensor, reason: tf.Tensor) -> Outputs:
+        side = self._config.crop_size
+        crops = tf.reshape(crops, [-1, self._config.num_steps, side, side, self._spec.bands])  # [B·N, T, S, S, C]
+        logits = self._classify(crops, look.hidden_states)
+        probabilities = tf.nn.softmax(tf.cast(logits, tf.float32))
+        classes = len(self._class_names)
+        probabilities = tf.reduce_mean(tf.reshape(probabilities, [-1, look.samples, classes]), axis=1)  # [B, K]
+        valid = tf.equal(reason, "") & tf.reduce_all(tf.math.is_finite(probabilities), axis=1)
+        mask = valid[:, tf.newaxis]
+        probabilities = tf.where(mask, probabilities, 0.0)
+        predicted = tf.argmax(probabilities, axis=1)
+        boxes = tf.where(mask[..., tf.newaxis], look.boxes, 0.0)
+        return {
+            "probabilities": probabilities,
+            "classes": tf.where(valid, predicted, -1),
+            "labels": tf.where(valid, tf.gather(tf.constant(self._class_names), predicted), ""),
+            "boxes": boxes,
+            "boxes_px": box_ops.boxes_to_pixels(boxes, size[:, tf.newaxis]),
+            "kl": tf.where(mask, look.kl, 0.0),
+            "entropy": -tf.reduce_sum(tf.math.xlogy(probabilities, probabilities), axis=1),
+            "valid": valid,
+            "reason": tf.where(valid | tf.not_equal(reason, ""), reason, "the model's answer is not finite"),
+        }
+
+    def _roots(self) -> tf.Tensor:
+        lines = tf.strings.split(tf.io.read_file(self.image_roots.asset_path), "\n")
+        return tf.boolean_mask(lines, tf.not_equal(lines, ""))
+
+    def _proxy(self, image: tf.Tensor) -> tf.Tensor:
+        """The whole image as its records' proxies are made: 2 x 2 means, then Lanczos, rounded to 8 bits."""
+        spec = self._spec
+        level = image[tf.newaxis, ..., : min(spec.bands, 3)]
+        smallest = tf.constant([4 * spec.proxy_height, 4 * spec.proxy_width])
+        (level,) = tf.while_loop(
+            lambda pixels: tf.reduce_all(tf.shape(pixels)[1:3] >= smallest),
+            lambda pixels: (tf.nn.avg_pool2d(pixels, 2, 2, "VALID"),),
+            [level],
+            shape_invariants=[tf.TensorShape([1, None, None, min(spec.bands, 3)])],
+        )
+        if spec.proxy_channels == 1 and spec.bands >= 3:
+            level = _luminance(level)
+        elif spec.proxy_channels == 3 and spec.bands == 1:
+            level = tf.image.grayscale_to_rgb(level)
+        size = [spec.proxy_height, spec.proxy_width]
+        small = tf.image.resize(level[0], size, method="lanczos3", antialias=True)
+        return tf.round(tf.clip_by_value(small, 0.0, 1.0) * 255.0) / 255.0
+
+    def _coarsest_level(self) -> int:
+        """The pyramid level the widest crop of the largest image may need."""
+        return max(0, math.ceil(math.log2(math.sqrt(self._spec.max_image_px) / self._config.crop_size)))
+
+    def _check_batch(self, batch: tf.Tensor, limit: int) -> None:
+        tf.debugging.assert_less_equal(tf.shape(batch)[0], limit, f"The batch has more than {limit} images.")
+
+
+@dataclass(frozen=True)
+class _Look:
+    boxes: tf.Tensor  # [B, N·T, 4]
+    kl: tf.Tensor  # [B, N·T]
+    hidden_states: tf.Tensor  # [B·N, T, D]
+    samples: int  # N
+
+
+def _locate(model: VariationalSaccader) -> Callable[..., tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
+    def locate(proxy: tf.Tensor, size: tf.Tensor, sample: bool) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        trajectory = model.locate(proxy, size, sample=sample)
+        return trajectory.boxes, trajectory.kl, trajectory.hidden_states
+
+    return locate
+
+
+def _luminance(rgb: tf.Tensor) -> tf.Tensor:
+    """sRGB → grey by linear light (Rec. 709), as libvips does, which makes the records' proxies."""
+    linear = tf.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    light = tf.reduce_sum(linear * tf.constant([0.2126, 0.7152, 0.0722]), axis=-1, keepdims=True)
+    return tf.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1.0 / 2.4) - 0.055)
+
+
+def _safe_size(size: tf.Tensor, valid: tf.Tensor) -> tf.Tensor:
+    """Sizes of images that will not be read must not spoil arithmetic."""
+    return tf.where(valid[:, tf.newaxis], size, tf.ones_like(size))

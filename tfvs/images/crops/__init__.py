@@ -1,0 +1,1 @@
+"""Crops: the crop rule on dense images, on tiles in the graph, and with libvips."""

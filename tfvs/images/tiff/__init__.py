@@ -1,0 +1,1 @@
+"""Pyramid TIFFs: directories, tile indices, TFRecord frames and writing."""

@@ -1,0 +1,150 @@
+"""Writing framed pyramid TIFFs with libvips, streaming: memory does not grow with the image."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyvips
+
+from tfvs.config import Config, require
+from tfvs.data.records import TileIndex
+from tfvs.errors import ImageError
+from tfvs.images import reading
+from tfvs.images.tiff.framing import frame_own
+from tfvs.images.tiff.tile_index import MAX_TILE_SIDE
+
+
+@dataclass(frozen=True)
+class PyramidOptions(Config):
+    """How pyramids are written.
+
+    Attributes:
+      tile_size: Side of a tile, pixels; a multiple of 16.
+      compression: ``"jpeg"`` (8 bits, 1 or 3 bands), ``"deflate"`` or ``"none"``.
+      quality: JPEG quality, 1 to 100; 90 and above stores RGB without chroma subsampling.
+      predictor: Horizontal differencing before deflate: smaller for photographs, slower to read.
+      subifd: Levels as SubIFDs of page 0 rather than as pages.
+      bands: 1 to 4 to convert to; None keeps grey or colour as it is.
+      dtype: ``"uint8"`` or ``"uint16"`` to convert to; None keeps it.
+    """
+
+    tile_size: int = 256
+    compression: str = "jpeg"
+    quality: int = 90
+    predictor: bool = False
+    subifd: bool = False
+    bands: int | None = None
+    dtype: str | None = None
+
+    def __post_init__(self) -> None:
+        require(
+            self.tile_size % 16 == 0 and 16 <= self.tile_size <= MAX_TILE_SIDE,
+            "The tile size cannot be used",
+            expected=f"a multiple of 16 from 16 to {MAX_TILE_SIDE}",
+            received=self.tile_size,
+        )
+        require(
+            self.compression in ("jpeg", "deflate", "none"),
+            "The compression is not known",
+            expected="'jpeg', 'deflate' or 'none'",
+            received=self.compression,
+        )
+        require(1 <= self.quality <= 100, "The quality is out of range", expected="1 to 100", received=self.quality)
+
+
+def write_pyramid(
+    image: pyvips.Image | str | os.PathLike[str],
+    destination: str | os.PathLike[str],
+    *,
+    tile_size: int = 256,
+    compression: str = "jpeg",
+    quality: int = 90,
+    predictor: bool = False,
+    subifd: bool = False,
+    bands: int | None = None,
+    dtype: str | None = None,
+    max_pixels: int = reading.MAX_PIXELS,
+    progress: Callable[[float], None] | None = None,
+) -> TileIndex:
+    """Writes an image as a framed pyramid TIFF.
+
+    Orientation, colour, alpha and depth are brought to what :func:`tfvs.images.reading.normalize` states. The file
+    appears under its name whole or not at all.
+
+    Args:
+      image: A path (opened with :func:`tfvs.images.reading.open_image`) or a libvips image.
+      destination: Path of the pyramid.
+      tile_size: See :class:`PyramidOptions`, as all that follow up to ``dtype``.
+      compression: ``"jpeg"``, ``"deflate"`` or ``"none"``.
+      quality: JPEG quality.
+      predictor: Horizontal differencing before deflate.
+      subifd: Levels as SubIFDs.
+      bands: Bands to convert to.
+      dtype: Dtype to convert to.
+      max_pixels: Largest width times height, pixels.
+      progress: Called with a fraction from 0 to 1.
+
+    Returns:
+      The pyramid's tile index.
+
+    Raises:
+      ConfigError: An option is out of range.
+      ImageError: The image is refused or damaged, or its depth or bands do not go with JPEG.
+    """
+    options = PyramidOptions(
+        tile_size=tile_size,
+        compression=compression,
+        quality=quality,
+        predictor=predictor,
+        subifd=subifd,
+        bands=bands,
+        dtype=dtype,
+    )
+    name = "the image" if isinstance(image, pyvips.Image) else str(image)
+    if not isinstance(image, pyvips.Image):
+        image = reading.open_image(image, max_pixels=max_pixels)
+    reading.check_size(image.width, image.height, max_pixels=max_pixels, name=name)
+    destination = Path(destination)
+    unique = uuid.uuid4().hex
+    plain = destination.with_name(f".{destination.name}.{unique}.plain")
+    framed = destination.with_name(f".{destination.name}.{unique}.part")
+    try:
+        _save(reading.normalize(image, bands=options.bands, dtype=options.dtype), plain, options, progress)
+        index = frame_own(plain, framed, progress=None if progress is None else lambda done: progress(0.8 + 0.2 * done))
+        os.replace(framed, destination)
+    except pyvips.Error as error:
+        raise ImageError("The image cannot be decoded", received=f"{name}: {reading.reason(error)}") from error
+    finally:
+        plain.unlink(missing_ok=True)
+        framed.unlink(missing_ok=True)
+    return index
+
+
+def _save(image: pyvips.Image, path: Path, options: PyramidOptions, progress: Callable[[float], None] | None) -> None:
+    if options.compression == "jpeg" and (image.format != "uchar" or image.bands not in (1, 3)):
+        raise ImageError(
+            "JPEG tiles hold 8 bits and 1 or 3 bands",
+            received=f"{reading.FORMATS[image.format]}, {image.bands} bands",
+            mend="Choose compression='deflate', or convert with dtype='uint8' and bands=3",
+        )
+    if progress is not None:
+        image.set_progress(True)
+        image.signal_connect("eval", lambda _, state: progress(0.8 * min(state.percent, 100) / 100))
+    image.tiffsave(
+        str(path),
+        tile=True,
+        tile_width=options.tile_size,
+        tile_height=options.tile_size,
+        pyramid=True,
+        depth="onepixel",
+        subifd=options.subifd,
+        bigtiff=True,
+        compression=options.compression,
+        Q=options.quality,
+        predictor="horizontal" if options.predictor else "none",
+        keep="none",
+    )

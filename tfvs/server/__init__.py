@@ -1,0 +1,1 @@
+"""The model server: TensorFlow Serving's gRPC and REST APIs over SavedModels."""

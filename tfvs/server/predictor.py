@@ -1,0 +1,111 @@
+"""A checked request from any protocol → arrays: the one path that gRPC and REST share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import grpc
+import numpy as np
+from tensorflow.core.framework import tensor_pb2
+from tensorflow_serving.apis import model_pb2
+
+from tfvs.server.batching import Runner
+from tfvs.server.manager import ModelManager
+from tfvs.server.path_guard import PathGuard
+from tfvs.server.servable import (
+    DEFAULT_SIGNATURE,
+    Arrays,
+    Servable,
+    arrays_from_protos,
+    check_names,
+    check_outputs,
+    check_shape,
+)
+from tfvs.server.status import RequestError, invalid
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a signature gave, and which one it was."""
+
+    servable: Servable
+    signature_name: str
+    outputs: Arrays
+
+
+class Predictor:
+    """Finds the servable, checks the inputs, guards the paths and runs.
+
+    Args:
+      manager: Holds the servables.
+      runner: Runs a checked request, alone or in a batch.
+      guard: Refuses image paths outside the allowed roots.
+    """
+
+    def __init__(self, manager: ModelManager, runner: Runner, guard: PathGuard) -> None:
+        self.manager, self._runner, self._guard = manager, runner, guard
+
+    def servable(self, spec: model_pb2.ModelSpec) -> Servable:
+        """The servable a ModelSpec means.
+
+        Raises:
+          RequestError: NOT_FOUND or INVALID_ARGUMENT, in TensorFlow Serving's words.
+        """
+        if not spec.name:
+            raise invalid("Missing ModelSpec" if not spec.ByteSize() else "ModelSpec has no name specified.")
+        if spec.WhichOneof("version_choice") == "version_label":
+            raise invalid(f"Unrecognized servable version label: {spec.version_label}")
+        version = spec.version.value if spec.HasField("version") else None
+        found = self.manager.find(spec.name, version)
+        if found is None:
+            wanted = f"Latest({spec.name})" if version is None else f"Specific({spec.name}, {version})"
+            raise RequestError(grpc.StatusCode.NOT_FOUND, f"Servable not found for request: {wanted}")
+        return found
+
+    def predict_protos(
+        self,
+        spec: model_pb2.ModelSpec,
+        inputs: Mapping[str, tensor_pb2.TensorProto],
+        output_filter: Sequence[str] = (),
+        is_active: Callable[[], bool] = lambda: True,
+    ) -> Answer:
+        """Runs a PredictRequest's tensors.
+
+        Raises:
+          RequestError: With the code TensorFlow Serving gives.
+        """
+        servable = self.servable(spec)
+        name = spec.signature_name or DEFAULT_SIGNATURE
+        signature = servable.signature(name)
+        check_outputs(signature, list(output_filter))
+        arrays = arrays_from_protos(servable.inputs[name], inputs)
+        return self._run(servable, name, arrays, output_filter, is_active)
+
+    def predict_arrays(self, servable: Servable, signature_name: str, inputs: Arrays) -> Answer:
+        """Runs arrays that have the signature's dtypes.
+
+        Raises:
+          RequestError: With the code TensorFlow Serving gives.
+        """
+        servable.signature(signature_name)
+        wanted = servable.inputs[signature_name]
+        check_names(wanted, inputs)
+        for key, value in inputs.items():
+            check_shape(key, list(value.shape), wanted[key])
+        return self._run(servable, signature_name, inputs, (), lambda: True)
+
+    def _run(
+        self,
+        servable: Servable,
+        signature_name: str,
+        inputs: Arrays,
+        output_filter: Sequence[str],
+        is_active: Callable[[], bool],
+    ) -> Answer:
+        if any(value.ndim and value.shape[0] == 0 for value in inputs.values()):
+            raise invalid("Input is empty.")
+        inputs = self._guard.narrow(servable, signature_name, inputs)
+        outputs = self._runner.run(servable, signature_name, inputs, is_active)
+        kept = output_filter or sorted(outputs)
+        return Answer(servable, signature_name, {key: np.asarray(outputs[key]) for key in kept})

@@ -1,0 +1,66 @@
+"""How a request fails: the status codes of TensorFlow Serving, from one exception and one decorator."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+import tensorflow as tf
+
+LOGGER = logging.getLogger("tfvs.server")
+MAX_MESSAGE_CHARACTERS = 1024
+
+_CODES = {code.value[0]: code for code in grpc.StatusCode}
+
+
+class RequestError(Exception):
+    """One request cannot be answered; the others are not concerned.
+
+    Args:
+      code: The gRPC status code that TensorFlow Serving gives for it.
+      message: In TensorFlow Serving's form.
+    """
+
+    def __init__(self, code: grpc.StatusCode, message: str) -> None:
+        super().__init__(message)
+        self.code, self.message = code, message[:MAX_MESSAGE_CHARACTERS]
+
+
+def invalid(message: str) -> RequestError:
+    """INVALID_ARGUMENT, the most frequent one."""
+    return RequestError(grpc.StatusCode.INVALID_ARGUMENT, message)
+
+
+def as_request_error(error: Exception) -> RequestError:
+    """The status an exception of any kind is reported as; what nobody foresaw is INTERNAL and goes to the log."""
+    if isinstance(error, RequestError):
+        return error
+    if isinstance(error, tf.errors.OpError):
+        code = _CODES.get(error.error_code, grpc.StatusCode.INTERNAL)
+        return RequestError(code, _essence(error.message) or type(error).__name__)
+    if isinstance(error, MemoryError):
+        return RequestError(grpc.StatusCode.RESOURCE_EXHAUSTED, "The request needs more memory than there is.")
+    LOGGER.error("A request failed in a way nobody foresaw.", exc_info=error)
+    return RequestError(grpc.StatusCode.INTERNAL, f"{type(error).__name__}: {error}")
+
+
+def _essence(message: str) -> str:
+    """What the failing operation said, without the preamble that Python puts around it."""
+    return message.rsplit("<stack traces unavailable>", 1)[-1].split(" [Op:", 1)[0].strip()
+
+
+def answered(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Turns what a servicer's method raises into a gRPC status."""
+
+    @functools.wraps(method)
+    def wrapper(self: Any, request: Any, context: grpc.ServicerContext) -> Any:
+        try:
+            return method(self, request, context)
+        except Exception as error:
+            status = as_request_error(error)
+            context.abort(status.code, status.message)
+
+    return wrapper
