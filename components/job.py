@@ -21,7 +21,8 @@ import apache_beam as beam
 from apache_beam.io.filesystems import FileSystems
 
 from components import files
-from components.options import FORMAT_VERSION, PrepareOptions
+from components.code_digest import code_digest
+from components.options import PrepareOptions
 from components.readers import Reader
 from components.sources import Source
 from components.transforms import Layout, PrepareRecords
@@ -137,7 +138,7 @@ def make_manifest(summary: dict[str, Any], options: PrepareOptions) -> dict[str,
         ],
         # Where images are decoded changes no byte of what is written.
         "options": {name: value for name, value in options.to_dict().items() if name != "decoder"},
-        "format_version": FORMAT_VERSION,
+        "code": code_digest(__name__),
         "versions": {
             "tfvs": __version__,
             **{name: importlib.metadata.version(name) for name in ("apache-beam", "pyvips")},

@@ -6,14 +6,15 @@ import hashlib
 import json
 from dataclasses import dataclass
 
+from components.code_digest import code_digest
 from tfvs.config import Config, require
 from tfvs.images.reading import MAX_PIXELS
 from tfvs.images.tiff.pyramid import PyramidOptions
 
 KERNELS = ("box", "linear", "cubic", "lanczos3")
 DECODERS = ("subprocess", "direct")
-# Part of every pyramid's name and of TFX's cache key: raise it when the same options write other bytes.
-FORMAT_VERSION = 3
+# What writes a pyramid's bytes: its code is part of every pyramid's name.
+CONVERTER = "components.convert"
 
 
 @dataclass(frozen=True)
@@ -120,5 +121,5 @@ class PrepareOptions(Config):
 
     def pyramid_key(self, sha256: str) -> str:
         """Name of the pyramid of a source file: by its content and by what shapes the pyramid."""
-        shaped_by = [FORMAT_VERSION, sha256, self.pyramid.to_dict(), self.keep_pyramids, self.max_side_px]
+        shaped_by = [code_digest(CONVERTER), sha256, self.pyramid.to_dict(), self.keep_pyramids, self.max_side_px]
         return hashlib.sha256(json.dumps(shaped_by, sort_keys=True).encode()).hexdigest()[:32]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import tensorflow_model_analysis as tfma
 
+from components.code_digest import code_digest
 from pipelines import metrics as own_metrics
 from tfvs.data import example as contract
 
@@ -34,6 +37,7 @@ def make_eval_config(
         tfma.MetricConfig(
             class_name=own_metrics.AccuracyAboveGuessing.__name__,
             module=own_metrics.__name__,
+            config=json.dumps({"code": code_digest(own_metrics.__name__)}),
             per_slice_thresholds=[_overall(beyond_guessing)],
         ),
         tfma.MetricConfig(class_name="SparseCategoricalCrossentropy"),

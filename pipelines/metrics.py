@@ -33,10 +33,13 @@ class AccuracyAboveGuessing(metric_types.Metric):
     """:func:`skill`. A model that guesses has at most 0, whatever the classes' shares are.
 
     Args:
-      name: Of the metric.
+      name: The metric's name.
+      code: Digest of this module's code. TFMA does not use it; as a part of the evaluation's configuration it tells
+        TFX's cache that the metric has changed.
     """
 
-    def __init__(self, name: str = SKILL) -> None:
+    def __init__(self, name: str = SKILL, code: str = "") -> None:
+        del code
         super().__init__(metric_util.merge_per_key_computations(_computations), name=name)
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from tfx import components as parts  # not tfx.v1, which imports Google Cloud's AI platform as well: ten seconds more
@@ -15,7 +13,7 @@ from tfx.orchestration.data_types import RuntimeParameter
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import distribution_validator_pb2, infra_validator_pb2, pusher_pb2, trainer_pb2
 
-import tfvs
+from components.code_digest import code_digest
 from components.saccade_example_gen.component import SaccadeExampleGen
 from pipelines.config import ARTIFACTS, PYRAMIDS, PipelineConfig
 from pipelines.evaluation import make_eval_config
@@ -24,8 +22,8 @@ from pipelines.resolvers import MODEL, STATISTICS, previous_blessed_model, previ
 from pipelines.serving_image import SERVING_TAG
 from tfvs.data import example as contract
 
-RUN_FN = "pipelines.modules.trainer.run_fn"
-TUNER_FN = "pipelines.modules.tuner.tuner_fn"
+TRAINER_MODULE = "pipelines.modules.trainer"
+TUNER_MODULE = "pipelines.modules.tuner"
 LOCAL_BEAM = ("--direct_running_mode=in_memory", "--direct_num_workers=1")
 # How far the labels' and sizes' distributions may move from the data before (Jensen-Shannon divergence, 0 to 1).
 MAXIMUM_DRIFT = 0.1
@@ -35,20 +33,6 @@ INFRA_MESSAGES: Any = infra_validator_pb2
 PUSHER_MESSAGES: Any = pusher_pb2
 TRAINER_MESSAGES: Any = trainer_pb2
 DRIFTING = (contract.LABEL, contract.WIDTH, contract.HEIGHT)
-
-
-def code_version(repository: Path = Path(tfvs.__file__).parents[1]) -> str:
-    """Digest of the sources a trained model depends on, so that TFX's cache sees a change in them.
-
-    Args:
-      repository: Folder of ``tfvs`` and ``pipelines``.
-    """
-    folders = ("data", "images", "layers", "losses", "metrics", "models", "ops", "serving", "training")
-    roots = [*(repository / "tfvs" / folder for folder in folders), repository / "pipelines" / "modules"]
-    digest = hashlib.sha256()
-    for path in sorted(path for root in roots for path in root.rglob("*.py")):
-        digest.update(str(path.relative_to(repository)).encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()[:16]
 
 
 def training_config(config: PipelineConfig) -> PipelineConfig:
@@ -142,14 +126,17 @@ def make_learners(config: PipelineConfig, examples: Any, schema: Any) -> tuple[l
         "schema": schema,
         "train_args": TRAINER_MESSAGES.TrainArgs(splits=["train"]),
         "eval_args": TRAINER_MESSAGES.EvalArgs(splits=["eval"]),
-        "custom_config": {"config": training_config(config).to_json(), "code": code_version()},
+        "custom_config": {
+            "config": training_config(config).to_json(),
+            "code": code_digest(TRAINER_MODULE, TUNER_MODULE),
+        },
     }
     if not config.tuner_trials:
-        trainer = parts.Trainer(run_fn=RUN_FN, **learns_from)
+        trainer = parts.Trainer(run_fn=f"{TRAINER_MODULE}.run_fn", **learns_from)
         return [trainer], trainer.outputs["model"]
-    tuner = parts.Tuner(tuner_fn=TUNER_FN, **learns_from)
+    tuner = parts.Tuner(tuner_fn=f"{TUNER_MODULE}.tuner_fn", **learns_from)
     best = tuner.outputs["best_hyperparameters"]
-    trainer = parts.Trainer(run_fn=RUN_FN, hyperparameters=best, **learns_from)
+    trainer = parts.Trainer(run_fn=f"{TRAINER_MODULE}.run_fn", hyperparameters=best, **learns_from)
     return [tuner, trainer], trainer.outputs["model"]
 
 

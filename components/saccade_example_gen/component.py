@@ -13,8 +13,9 @@ from tfx.proto import range_config_pb2
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
+from components.code_digest import code_digest
 from components.job import DEFAULT_SPLITS
-from components.options import FORMAT_VERSION, PrepareOptions
+from components.options import PrepareOptions
 from components.readers import READERS
 from components.saccade_example_gen import driver, executor
 from tfvs.errors import ConfigError
@@ -47,7 +48,7 @@ class SaccadeExampleGenSpec(ComponentSpec):
         executor.SPLITS: ExecutionParameter(type=str),
         executor.NUM_SHARDS: ExecutionParameter(type=int),
         executor.MAX_REJECTED: ExecutionParameter(type=float),
-        executor.FORMAT: ExecutionParameter(type=int),
+        executor.CODE: ExecutionParameter(type=str),
     }
     INPUTS: dict[str, ChannelParameter] = {}  # noqa: RUF012  the type is TFX's
     OUTPUTS = {  # noqa: RUF012  the type is TFX's
@@ -60,8 +61,8 @@ class SaccadeExampleGen(base_beam_component.BaseBeamComponent):
     """Ingests images: an ExampleGen for images far too large to lie in an Example.
 
     Outputs ``examples`` (gzipped TFRecords of ``tf.train.Example``, see :mod:`tfvs.data.example`, a split each) and
-    ``pyramids``. The job runs again when the list of images, any file's size or time of change, or an option is new;
-    pyramids of files that are the same are used again even then.
+    ``pyramids``. The job runs again when the list of images, any file's size or time of change, an option, or the code
+    that makes Examples is new; pyramids of files that are the same are used again even then.
 
     Args:
       input_base: The data set, or the folder above its spans.
@@ -119,7 +120,7 @@ class SaccadeExampleGen(base_beam_component.BaseBeamComponent):
                 executor.SPLITS: json.dumps(dict(splits or DEFAULT_SPLITS)),
                 executor.NUM_SHARDS: num_shards,
                 executor.MAX_REJECTED: max_rejected,
-                executor.FORMAT: FORMAT_VERSION,
+                executor.CODE: code_digest(executor.__name__),
                 executor.EXAMPLES: types.Channel(type=standard_artifacts.Examples),
                 executor.PYRAMIDS: types.Channel(type=Pyramids),
             }

@@ -35,7 +35,7 @@ PYRAMID_ROOT = "pyramid_root"
 SPLITS = "splits"
 NUM_SHARDS = "num_shards"
 MAX_REJECTED = "max_rejected"
-FORMAT = "format_version"
+CODE = "code"
 
 
 def reader_of(exec_properties: dict[str, Any]) -> Reader:

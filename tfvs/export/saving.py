@@ -59,7 +59,7 @@ def export_saved_model(
         proxy_height=proxy_size[0],
         proxy_width=proxy_size[1],
         proxy_channels=proxy_channels,
-        bands=_bands(model, proxy_channels),
+        bands=model.channels,
         max_image_px=max_image_px,
         max_batch=MAX_BATCH,
         max_images=MAX_IMAGES,
@@ -107,13 +107,6 @@ def _check(
         raise InputError("There are no image roots", expected="the folders pyramids may be read from")
     if max_image_px < 1:
         raise InputError("max_image_px is too small", expected="1 or more", received=max_image_px)
-
-
-def _bands(model: VariationalSaccader, proxy_channels: int) -> int:
-    """Bands of the crops the classifier was built for."""
-    shapes = model.classifier.get_build_config() or {}
-    crops = (shapes.get("shapes_dict") or shapes).get("crops_shape") or shapes.get("input_shape")
-    return int(crops[-1]) if crops else model.config.channels or proxy_channels
 
 
 def _absolute(root: str | os.PathLike[str]) -> str:

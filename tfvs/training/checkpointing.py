@@ -43,8 +43,7 @@ class ResumableCheckpoint(keras.callbacks.Callback):
         """
         model.optimizer.build(model.trainable_variables)
         self._finished_epochs = tf.Variable(0, dtype=tf.int64, trainable=False)
-        # TensorFlow does not see Keras' seed generators by itself.
-        random_states = [variable.value for variable in model.variables if "seed_generator_state" in variable.path]
+        random_states = [variable.value for variable in seed_states(model)]
         checkpoint = tf.train.Checkpoint(
             model=model, optimizer=model.optimizer, random_states=random_states, epoch=self._finished_epochs
         )
@@ -65,3 +64,15 @@ class ResumableCheckpoint(keras.callbacks.Callback):
         if (epoch + 1) % self._every_epochs == 0:
             self._finished_epochs.assign(epoch + 1)
             self._manager.save(checkpoint_number=epoch + 1)
+
+
+def seed_states(model: keras.Model) -> list[keras.Variable]:
+    """The states of a model's seed generators, which a TensorFlow checkpoint of the model does not hold.
+
+    Keras documents ``Layer.variables`` as ``Layer.weights`` with the states of metrics and of seed generators.
+
+    Args:
+      model: Built.
+    """
+    others = {id(variable) for variable in (*model.weights, *model.metrics_variables)}
+    return [variable for variable in model.variables if id(variable) not in others]
