@@ -53,7 +53,7 @@ test-core: ## the library's own tests without TFX or Beam: make test-core PYTHON
 
 .PHONY: lock
 lock: $(STAMP) ## resolve requirements/lock.txt again (keeps what it can)
-	@$(BIN)/uv pip compile setup.py --extra tfx --extra serving --extra test --extra raw -c requirements/constraints.txt \
+	@$(BIN)/uv pip compile setup.py --extra tfx --extra serving --extra test --extra raw --extra imagenet -c requirements/constraints.txt \
 	  --python-version 3.10 --no-header --no-annotate -o requirements/lock.txt
 
 .PHONY: clean

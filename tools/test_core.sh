@@ -14,7 +14,7 @@ venv=.venv-core/$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2]
 if [ ! -e "$venv/.installed" ] || [ setup.py -nt "$venv/.installed" ]; then
   "$python" -m venv --clear "$venv"
   "$venv/bin/python" -m pip install -q --disable-pip-version-check -r requirements/installer.txt
-  VIRTUAL_ENV="$PWD/$venv" "$venv/bin/uv" pip install -q -e ".[serving,test]"
+  VIRTUAL_ENV="$PWD/$venv" "$venv/bin/uv" pip install -q -e ".[imagenet,serving,test]"
   touch "$venv/.installed"
 fi
 "$venv/bin/uv" pip list -q --python "$venv/bin/python" | grep -E '^(tensorflow|keras|tensorflow-probability) '

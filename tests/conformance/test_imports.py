@@ -14,7 +14,7 @@ LAYERS = (
     {"config"},
     {"ops", "data.example", "data.records"},
     {"images", "data", "datasets", "viz"},
-    {"layers"},
+    {"layers", "backbones"},
     {"losses", "metrics"},
     {"models"},
     {"training", "export"},
