@@ -54,6 +54,10 @@ def convert(
                 mend=f"Check free space and permissions of {pyramid_root}, then start again: what is done is kept",
             ) from error
         return Rejected(source.uri, stage, f"{type(error).__name__}: {error}", sha256, source.image_id)
+    except ValueError as error:  # a path that no file system takes, such as one with a NUL
+        if stage == "pyramid":
+            raise
+        return Rejected(source.uri, stage, f"The path cannot be read: {error}", sha256, source.image_id)
     if isinstance(decoded, Refused):
         return Rejected(source.uri, decoded.stage, decoded.reason, sha256, source.image_id)
     return ImageRecord(source.image_id, source.label, sha256, decoded.proxy, relative, decoded.index)

@@ -1,9 +1,9 @@
-"""Files on any of Beam's file systems: local paths and buckets alike."""
+"""Files on any of Beam's file systems: local paths and buckets alike. No path is ever taken for a pattern."""
 
 from __future__ import annotations
 
 import contextlib
-import glob
+import fnmatch
 import hashlib
 import os
 import shutil
@@ -15,6 +15,8 @@ from typing import IO, Any
 
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
+
+from tfvs.paths import require_literal
 
 _CHUNK = 1 << 20
 
@@ -57,7 +59,7 @@ def local_copy(uri: str) -> Iterator[tuple[str, str]]:
 @contextlib.contextmanager
 def atomic_write(uri: str) -> Iterator[IO[bytes]]:
     """A file that appears under its name when the block ends well, and not at all otherwise."""
-    part = FileSystems.join(os.path.dirname(uri), f".{os.path.basename(uri)}.{uuid.uuid4().hex}.part")
+    part = FileSystems.join(os.path.dirname(uri), f".{uuid.uuid4().hex}.part")
     if is_local(uri):
         Path(uri).parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -67,6 +69,7 @@ def atomic_write(uri: str) -> Iterator[IO[bytes]]:
         finally:
             Path(part).unlink(missing_ok=True)
         return
+    require_literal(uri, "The path of a remote file")
     with FileSystems.create(part, compression_type=CompressionTypes.UNCOMPRESSED) as file:
         yield file
     if FileSystems.exists(uri):
@@ -86,13 +89,48 @@ def download(uri: str, path: str) -> None:
         shutil.copyfileobj(source, file, _CHUNK)
 
 
-def match(root: str, pattern: str) -> list[str]:
-    """Files below a root that match a glob, sorted; the root itself is taken as it is, brackets and all."""
+def below(root: str, depth: int | None = None) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Everything below a folder that is no folder itself: parts of its path below the root, and its path or URI.
+
+    Links are followed, each folder once on the way down; a link that leads nowhere is listed like a file.
+
+    Args:
+      root: The folder, taken as it is, brackets and all.
+      depth: How many parts at most; None: any number.
+    """
     if is_local(root):
-        found = glob.glob(os.path.join(glob.escape(root), pattern))
-        return sorted(path for path in found if os.path.isfile(path))
-    listed = FileSystems.match([FileSystems.join(root, *pattern.split("/"))])[0].metadata_list
-    return sorted(entry.path for entry in listed)
+        yield from _local_below(root, (), depth, frozenset())
+        return
+    prefix = root.rstrip("/") + "/"
+    filesystem: Any = FileSystems.get_filesystem(prefix)
+    for entry in filesystem._list(prefix):  # what Beam's own matching calls, without a pattern
+        parts = tuple(entry.path[len(prefix) :].strip("/").split("/"))
+        if entry.path.startswith(prefix) and all(parts) and (depth is None or len(parts) <= depth):
+            yield parts, entry.path
+
+
+def _local_below(
+    folder: str, parts: tuple[str, ...], depth: int | None, above: frozenset[str]
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    real = os.path.realpath(folder)
+    if real in above or not os.path.isdir(folder) or (depth is not None and len(parts) >= depth):
+        return
+    for name in sorted(os.listdir(folder)):
+        path = os.path.join(folder, name)
+        if os.path.isdir(path):
+            yield from _local_below(path, (*parts, name), depth, above | {real})
+        else:
+            yield (*parts, name), path
+
+
+def match(root: str, pattern: str) -> list[str]:
+    """Files below a root whose path below it matches, part by part, sorted; the root itself is no pattern."""
+    wanted = pattern.split("/")
+    return sorted(
+        uri
+        for parts, uri in below(root, len(wanted))
+        if len(parts) == len(wanted) and all(map(fnmatch.fnmatchcase, parts, wanted))
+    )
 
 
 def state(uri: str) -> tuple[int, float] | None:
@@ -108,7 +146,14 @@ def state(uri: str) -> tuple[int, float] | None:
 
 
 def delete(uris: list[str]) -> None:
-    """Removes files; those that are not there are no matter."""
-    present = [uri for uri in uris if exists(uri)]
-    if present:
-        FileSystems.delete(present)
+    """Removes files; those that are not there are no matter.
+
+    Raises:
+      ConfigError: A path on a remote file system, whose deletion goes by pattern, holds a pattern's characters.
+    """
+    for uri in uris:
+        if is_local(uri):
+            Path(uri).unlink(missing_ok=True)
+    remote = [require_literal(uri, "The path of a remote file") for uri in uris if not is_local(uri) and exists(uri)]
+    if remote:
+        FileSystems.delete(remote)

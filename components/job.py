@@ -7,6 +7,7 @@ import hashlib
 import importlib.metadata
 import json
 import os
+import re
 import shutil
 import tempfile
 import threading
@@ -22,9 +23,10 @@ from apache_beam.io.filesystems import FileSystems
 
 from components import files
 from components.code_digest import code_digest
+from components.listing import NAMED
 from components.options import PrepareOptions
 from components.readers import Reader
-from components.sources import Source
+from components.sources import PassedOver, Source
 from components.transforms import Layout, PrepareRecords
 from tfvs.errors import ConfigError, DataError, ResourceError, TfvsError, TooManyRejectedError
 from tfvs.version import __version__
@@ -34,6 +36,7 @@ DEAD_LETTERS = "rejected.jsonl"
 ROOT_ID = "root-id"
 DEFAULT_SPLITS = {"train": 8, "eval": 1, "test": 1}
 _PROGRESS_PERIOD_S = 0.5
+_SPLIT_NAME = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,10 @@ class Job:
     def __post_init__(self) -> None:
         if not self.splits or any(weight < 1 for weight in self.splits.values()):
             raise ConfigError("Splits need weights", expected="weights >= 1", received=self.splits)
+        if unknown := [name for name in self.splits if not _SPLIT_NAME.fullmatch(name)]:
+            raise ConfigError(
+                "A split's name is part of file names", expected="letters, digits, _ and -", received=unknown
+            )
         if self.num_shards < 1:
             raise ConfigError("There must be a shard", expected="num_shards >= 1", received=self.num_shards)
         if not 0 <= self.max_rejected <= 1:
@@ -130,6 +137,13 @@ def make_manifest(summary: dict[str, Any], options: PrepareOptions) -> dict[str,
         "written": sum(shard["count"] for shard in summary["shards"]),
         "rejected": len(summary["rejected"]),
         "rejected_by_stage": dict(sorted(Counter(item["stage"] for item in summary["rejected"]).items())),
+        "passed_over": summary["passed_over"],
+        "identical": {
+            "groups": len(summary["identical"]),
+            "images": sum(len(group["image_ids"]) for group in summary["identical"]),
+            "groups_across_splits": sum(len(group["splits"]) > 1 for group in summary["identical"]),
+            "first": [group["image_ids"] for group in summary["identical"][:NAMED]],
+        },
         "splits": dict(sorted(splits.items())),
         "pixels": sum(shard["pixels"] for shard in summary["shards"]),
         "largest_width_height": largest,
@@ -156,6 +170,8 @@ def fingerprint(reader: Reader) -> str:
     for uri in reader.inputs():
         digest.update(repr(files.state(uri)).encode())
     for item in reader.read():
+        if isinstance(item, PassedOver):
+            continue
         count += 1
         digest.update(repr(item).encode())
         if isinstance(item, Source):
@@ -248,7 +264,7 @@ def _progress_folder(job: Job) -> Iterator[str | None]:
     if job.progress is None:
         yield None
         return
-    show, total = job.progress, sum(1 for _ in job.reader.read())
+    show, total = job.progress, sum(not isinstance(item, PassedOver) for item in job.reader.read())
     folder = tempfile.mkdtemp(prefix="tfvs-progress-")
     stopped = threading.Event()
 

@@ -20,9 +20,11 @@ from tqdm import tqdm
 
 from components import files
 from components.job import DEFAULT_SPLITS, Job, run_job
+from components.listing import Listing
 from components.options import DECODERS, KERNELS, PrepareOptions
 from components.readers import READERS, Reader, make_reader
-from components.sources import Rejected
+from components.sources import Rejected, Source
+from components.splits import split_named
 from tfvs.errors import ConfigError, TfvsError
 from tfvs.images.reading import MAX_PIXELS
 
@@ -100,8 +102,7 @@ def main(
         if as_json:
             click.echo(json.dumps(manifest, indent=2, sort_keys=True))
         else:
-            names = ("listed", "written", "rejected")
-            click.echo(", ".join(f"{manifest[name]} {name}" for name in names if name in manifest), err=True)
+            _say(manifest)
     except TfvsError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
@@ -117,26 +118,49 @@ def parse_splits(text: str) -> dict[str, int]:
       ConfigError: The text is something else.
     """
     try:
-        return {name.strip(): int(weight) for name, weight in (item.split("=") for item in text.split(","))}
+        given = [(name.strip(), int(weight)) for name, weight in (item.split("=") for item in text.split(","))]
     except ValueError as error:
         raise ConfigError("Splits cannot be read", expected="train=8,eval=1,test=1", received=text) from error
+    weights = {split_named(name) or name: weight for name, weight in given}
+    if len(weights) < len(given):
+        raise ConfigError("A split is named twice", expected="train=8,eval=1,test=1", received=text)
+    return weights
 
 
 def list_only(reader: Reader) -> dict[str, Any]:
-    """What a job would convert: counts by class, and the first refused lines."""
+    """What a job would convert: counts by class, what is passed over, and the first refused lines."""
     labels: dict[int, int] = {}
     rejected: list[Rejected] = []
+    listing = Listing()
     for item in reader.read():
+        listing.add(item)
         if isinstance(item, Rejected):
             rejected.append(item)
-        else:
+        elif isinstance(item, Source):
             labels[item.label] = labels.get(item.label, 0) + 1
     return {
-        "listed": sum(labels.values()) + len(rejected),
+        **listing.to_dict(),
         "rejected": len(rejected),
         "labels": {str(label): count for label, count in sorted(labels.items())},
         "first_rejected": [item.to_dict() for item in rejected[:10]],
     }
+
+
+def _say(manifest: dict[str, Any]) -> None:
+    """The summary on standard error."""
+    names = ("listed", "written", "rejected")
+    click.echo(", ".join(f"{manifest[name]} {name}" for name in names if name in manifest), err=True)
+    for passed in manifest["passed_over"]:
+        more = "" if passed["count"] <= len(passed["first"]) else ", …"
+        click.echo(f"{passed['count']} passed over, {passed['reason']}: {', '.join(passed['first'])}{more}", err=True)
+    identical = manifest.get("identical", {"groups": 0})
+    if identical["groups"]:
+        click.echo(
+            f"{identical['images']} images of the same label are byte for byte one of {identical['groups']}, and are"
+            f" all written; {identical['groups_across_splits']} of these lie in several splits."
+            f" The first: {', '.join(identical['first'][0])}",
+            err=True,
+        )
 
 
 def _show_on(bar: tqdm) -> Any:

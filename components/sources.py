@@ -1,4 +1,4 @@
-"""What flows between the steps: an image to convert, or one that was refused."""
+"""What flows between the steps: an image to convert, one that was refused, or a file that is passed over."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Rejected:
     """An image that was refused.
 
     Attributes:
-      uri: Of the image file, or of the place that names it.
-      stage: ``"list"``, ``"duplicate"``, ``"read"``, ``"pyramid"``, ``"proxy"`` or ``"crash"``.
+      uri: Of the image file, or of the place that names it; what is no UTF-8 in it is escaped.
+      stage: ``"list"``, ``"duplicate"``, ``"conflict"``, ``"read"``, ``"pyramid"``, ``"proxy"`` or ``"crash"``.
       reason: One sentence or two.
       sha256: Of the file, empty where it was not read.
       image_id: Empty where it is not known.
@@ -46,3 +46,25 @@ class Rejected:
     def to_dict(self) -> dict[str, Any]:
         """A line of the dead-letter file."""
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class PassedOver:
+    """A file that the reader takes for no image of the data set: counted and named in the summary, refused by nobody.
+
+    Attributes:
+      uri: Of the file.
+      reason: Why, in words that files of one kind share.
+    """
+
+    uri: str
+    reason: str
+
+
+def printable(text: str) -> str:
+    r"""Text as UTF-8 can hold it: bytes of a file name that are none become escapes.
+
+    >>> printable("caf\udce9")
+    'caf\\udce9'
+    """
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -1,4 +1,4 @@
-"""The Beam transforms: list → refuse duplicates → convert → shards, and a summary that a launcher can check.
+"""The Beam transforms: list → refuse duplicates → convert → compare contents → shards, and a summary to be checked.
 
 They run on any runner: groups are made with GroupByKey alone and each file is renamed into place by its writer, for
 Beam's file sinks have lost data in silence on some runners. This module must not import TFX, which every worker would
@@ -19,16 +19,19 @@ from apache_beam.metrics import Metrics
 from apache_beam.pvalue import AsIter, AsSingleton, TaggedOutput
 
 from components import files
+from components.contents import Converted, Identical, compare, content_of
 from components.convert import convert
 from components.decode import decode, limit_libvips
 from components.decoder import Decoder
+from components.listing import Listing
 from components.options import PrepareOptions
 from components.readers import Reader
 from components.records import Entry, Shard, bucket_of, split_of, write_shard
 from components.sources import Rejected, Source
 
 REJECTED = "rejected"
-COUNT = "count"
+LISTING = "listing"
+IDENTICAL = "identical"
 NAMESPACE = "tfvs"
 
 
@@ -73,7 +76,7 @@ class PrepareRecords(beam.PTransform):
         listed = (
             pipeline
             | "Start" >> beam.Impulse()
-            | "List" >> beam.FlatMap(_list, self._reader).with_outputs(COUNT, main="items")
+            | "List" >> beam.FlatMap(_list, self._reader).with_outputs(LISTING, main="items")
         )
         # Grouping by id also spreads the list over all workers.
         unique = (
@@ -84,23 +87,35 @@ class PrepareRecords(beam.PTransform):
         converted = unique.sources | "Convert" >> beam.ParDo(
             Convert(self._options, layout.pyramid_root, layout.progress)
         ).with_outputs(REJECTED, main="entries")
-        shards = (
+        compared = (
             converted.entries
+            | "GroupByContent" >> beam.GroupByKey()
+            | "Compare" >> beam.FlatMap(_compare, layout.splits).with_outputs(REJECTED, IDENTICAL, main="entries")
+        )
+        shards = (
+            compared.entries
             | "ByShard" >> beam.Map(_key_by_shard, layout.splits, layout.num_shards)
             | "GroupByShard" >> beam.GroupByKey()
             | "WriteShard" >> beam.Map(_write_shard, layout.records_root, layout.num_shards)
         )
-        rejected = (unique[REJECTED], converted[REJECTED]) | "AllRejected" >> beam.Flatten()
+        rejected = (unique[REJECTED], converted[REJECTED], compared[REJECTED]) | "AllRejected" >> beam.Flatten()
         return (
             pipeline
             | "Once" >> beam.Impulse()
             | "Summary"
-            >> beam.Map(_write_summary, layout.summary, AsSingleton(listed[COUNT]), AsIter(shards), AsIter(rejected))
+            >> beam.Map(
+                _write_summary,
+                layout.summary,
+                AsSingleton(listed[LISTING]),
+                AsIter(shards),
+                AsIter(rejected),
+                AsIter(compared[IDENTICAL]),
+            )
         )
 
 
 class Convert(beam.DoFn):
-    """Source → (split, :class:`components.records.Entry`), or a dead letter.
+    """Source → (content, :class:`components.contents.Converted`), or a dead letter.
 
     Args:
       options: Of pyramids and proxies.
@@ -139,7 +154,7 @@ class Convert(beam.DoFn):
             self._written.inc()
             example = to_example(result).SerializeToString(deterministic=True)
             entry = Entry(result.image_id, result.label, result.index.width, result.index.height, example)
-            yield source.split, entry
+            yield content_of(result), Converted(source.split, source.uri, entry)
         if self._progress is not None:
             count_one(self._progress)
 
@@ -152,14 +167,22 @@ def count_one(folder: str) -> None:
 
 
 def _list(_: bytes, reader: Reader) -> Iterator[Any]:
-    """Everything that the reader lists, by id; at last how many there are, before a runner could lose any."""
-    counter, count = Metrics.counter(NAMESPACE, "listed"), 0
+    """Everything that the reader lists, by id; at last how much it was, before a runner could lose any."""
+    counter, listing = Metrics.counter(NAMESPACE, "listed"), Listing()
     for item in reader.read():
-        counter.inc()
-        count += 1
-        # A refused line has no id to share with another: its place in the list is its key.
-        yield (f"id:{item.image_id}" if isinstance(item, Source) else f"line:{item.uri}"), item
-    yield TaggedOutput(COUNT, count)
+        if listing.add(item):
+            counter.inc()
+            # A refused line has no id to share with another: its place in the list is its key.
+            yield (f"id:{item.image_id}" if isinstance(item, Source) else f"line:{item.uri}"), item
+    yield TaggedOutput(LISTING, listing.to_dict())
+
+
+def _compare(group: tuple[str, Iterable[Converted]], splits: dict[str, int]) -> Iterator[Any]:
+    for item in compare(group[1], splits):
+        if isinstance(item, Converted):
+            yield item.split, item.entry
+        else:
+            yield TaggedOutput(REJECTED if isinstance(item, Rejected) else IDENTICAL, item)
 
 
 def _first_of_each_id(group: tuple[str, Iterable[Source | Rejected]]) -> Iterator[Any]:
@@ -192,11 +215,19 @@ def _write_shard(group: tuple[tuple[str, int], Iterable[Entry]], root: str, num_
     return write_shard(root, split, number, num_shards, entries)
 
 
-def _write_summary(_: bytes, path: str, listed: int, shards: Iterable[Shard], rejected: Iterable[Rejected]) -> str:
+def _write_summary(
+    _: bytes,
+    path: str,
+    listing: dict[str, Any],
+    shards: Iterable[Shard],
+    rejected: Iterable[Rejected],
+    identical: Iterable[Identical],
+) -> str:
     summary = {
-        "listed": listed,
+        **listing,
         "shards": sorted((asdict(shard) for shard in shards), key=lambda shard: shard["path"]),
         "rejected": sorted((item.to_dict() for item in rejected), key=lambda item: (item["uri"], item["reason"])),
+        "identical": sorted((asdict(group) for group in identical), key=lambda group: group["image_ids"]),
     }
     with files.atomic_write(path) as file:
         file.write(json.dumps(summary).encode())

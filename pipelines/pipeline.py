@@ -21,6 +21,7 @@ from pipelines.preflight import SCHEMAS, prepare_options
 from pipelines.resolvers import MODEL, STATISTICS, previous_blessed_model, previous_statistics
 from pipelines.serving_image import SERVING_TAG
 from tfvs.data import example as contract
+from tfvs.paths import require_literal
 
 TRAINER_MODULE = "pipelines.modules.trainer"
 TUNER_MODULE = "pipelines.modules.tuner"
@@ -81,7 +82,7 @@ def create_pipeline(config: PipelineConfig, *, managed: bool = False, beam_args:
     ]  # fmt: skip
     return Pipeline(
         pipeline_name=config.name.replace("_", "-") if managed else config.name,
-        pipeline_root=config.location(ARTIFACTS),
+        pipeline_root=require_literal(config.location(ARTIFACTS), "The pipeline's root"),
         components=components,
         enable_cache=True,
         metadata_connection_config=None

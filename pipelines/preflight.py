@@ -11,7 +11,7 @@ from components.job import DEFAULT_SPLITS
 from components.options import PrepareOptions
 from components.readers import make_reader
 from components.records import split_of
-from components.sources import Rejected
+from components.sources import PassedOver, Rejected
 from pipelines.config import PYRAMIDS, PipelineConfig
 from tfvs.datasets.adobe5k import CLASS_NAMES as FIVEK_CLASSES
 from tfvs.errors import ConfigError, DataError, ResourceError, TooManyRejectedError
@@ -147,6 +147,8 @@ def count_images(config: PipelineConfig) -> dict[str, Counter[int]]:
     counts: dict[str, Counter[int]] = {split: Counter() for split in SPLITS}
     listed, rejected = 0, []
     for item in make_reader(config.reader, config.data, names).read():
+        if isinstance(item, PassedOver):
+            continue
         listed += 1
         if isinstance(item, Rejected):
             rejected.append(item)

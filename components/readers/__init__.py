@@ -8,7 +8,7 @@ from typing import Protocol
 from components.readers.fivek import FiveKReader
 from components.readers.image_folder import ImageFolderReader
 from components.readers.manifest import ManifestReader
-from components.sources import Rejected, Source
+from components.sources import PassedOver, Rejected, Source
 from tfvs.errors import ConfigError
 
 
@@ -18,8 +18,8 @@ class Reader(Protocol):
     Readers are pickled to workers: they hold paths and options, no open files.
     """
 
-    def read(self) -> Iterator[Source | Rejected]:
-        """Lists the images, in a stable order.
+    def read(self) -> Iterator[Source | Rejected | PassedOver]:
+        """Lists the images, in a stable order, and what lies between them and is passed over.
 
         Raises:
           DataError: There is no data set of this layout.
@@ -41,9 +41,11 @@ def make_reader(name: str, path: str, class_names: Sequence[str] | None = None) 
       class_names: Classes in the order of their indices; None leaves it to the layout.
 
     Raises:
-      ConfigError: No such reader, or class names for a layout that has its own.
+      ConfigError: No such reader, class names for a layout that has its own, or names that are empty or the same.
     """
-    names = None if class_names is None else tuple(class_names)
+    names = None if class_names is None else tuple(name.strip() for name in class_names)
+    if names is not None and (not all(names) or len(set(names)) < len(names)):
+        raise ConfigError("Class names are empty or the same", expected="names that differ", received=class_names)
     if name == "folder":
         return ImageFolderReader(path, names)
     if name == "manifest":

@@ -12,6 +12,7 @@ from components.options import PrepareOptions
 from components.readers import make_reader
 from components.records import split_of
 from tests.components.images import write_folder, write_png
+from tfvs.data.dataset import find_files
 from tfvs.data.example import from_example
 from tfvs.errors import ConfigError, DataError, TooManyRejectedError
 
@@ -183,7 +184,68 @@ def test_shards_are_gzip_without_a_time(tmp_path):
     assert gzip.decompress(data)
 
 
-@pytest.mark.parametrize("fields", [{"splits": {}}, {"splits": {"a": 0}}, {"num_shards": 0}, {"max_rejected": 2.0}])
+@pytest.mark.parametrize("name", ["run [1]", "run ?", "run *", "{run}", "[r]"])
+def test_folders_of_any_name_are_written_and_leave_others_alone(tmp_path, name):
+    write_folder(tmp_path / "in [1]", 6)
+    others = [tmp_path / other for other in ("run 1", "run x", "run", "r", "run [1] 2")]
+    for other in others:
+        (other / "r" / "Split-train").mkdir(parents=True)
+        for path in (other / "r" / MANIFEST, other / "r" / DEAD_LETTERS, other / "r" / "Split-train" / "a.gz"):
+            path.write_text("mine")
+    for _ in range(2):
+        assert run(make_job(tmp_path / "in [1]", tmp_path / name, num_shards=2))["written"] == 6
+    records = list((tmp_path / name / "r").rglob("*.gz"))
+    assert len(find_files([f"{path.parent}/*" for path in records])) == len(records)
+    assert [path.read_text() for other in others for path in other.rglob("*") if path.is_file()] == ["mine"] * 15
+
+
+def test_files_of_a_bucket_are_not_removed_by_pattern(tmp_path):
+    from tests.components.other_file_system import SCHEME
+
+    write_folder(tmp_path / "in", 2)
+    (tmp_path / "o1" / "r").mkdir(parents=True)
+    (tmp_path / "o1" / "r" / MANIFEST).write_text("mine")
+    bucket = f"{SCHEME}://{tmp_path}"
+    with pytest.raises(ConfigError, match="pattern"):
+        run(Job(make_reader("folder", f"{bucket}/in"), OPTIONS, f"{bucket}/o[1]/r", f"{bucket}/o[1]/p"))
+    assert (tmp_path / "o1" / "r" / MANIFEST).read_text() == "mine"
+
+
+def test_one_content_under_two_labels_is_refused_and_under_one_is_told(tmp_path):
+    root = write_folder(tmp_path / "in", 12)
+    for other in ("class0/same.png", "class0/again.png"):
+        (root / other).write_bytes((root / "class0" / "0000.png").read_bytes())
+    (root / "class0" / "both.png").write_bytes((root / "class1" / "0001.png").read_bytes())
+    manifest = run(make_job(root, tmp_path / "out", max_rejected=0.5))
+    assert (manifest["listed"], manifest["written"]) == (15, 13)
+    assert manifest["rejected_by_stage"] == {"conflict": 2}
+    letters = [json.loads(line) for line in (tmp_path / "out" / "r" / DEAD_LETTERS).read_text().splitlines()]
+    assert {letter["image_id"] for letter in letters} == {"class0/both.png", "class1/0001.png"}
+    assert all("label 0" in letter["reason"] and "label 1" in letter["reason"] for letter in letters)
+    assert manifest["identical"]["first"] == [["class0/0000.png", "class0/again.png", "class0/same.png"]]
+
+
+def test_rows_that_name_what_cannot_be_read_cost_themselves(tmp_path):
+    write_png(tmp_path / "in" / "a.png")
+    rows = [
+        {"path": "a.png", "label": 0},
+        {"path": "https://example.com/a.png"},
+        {"path": "a.png", "id": "\ud800"},
+        {"path": "a\0.png", "id": "nul"},
+        {"path": "a.png", "id": "big", "label": 10**30},
+        {"path": "a.png", "id": "out", "split": "../../../escaped"},
+        {"path": "x" * 300, "id": "long"},
+        {"path": "a.png", "id": "p", "proxy": "ftp://x/y"},
+    ]
+    (tmp_path / "in" / "manifest.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    manifest = run(make_job(tmp_path / "in", tmp_path / "out", "manifest", max_rejected=1.0))
+    assert (manifest["listed"], manifest["written"]) == (8, 1)
+    assert manifest["rejected_by_stage"] == {"list": 6, "read": 1}
+
+
+@pytest.mark.parametrize(
+    "fields", [{"splits": {"../a": 1}}, {"splits": {}}, {"splits": {"a": 0}}, {"num_shards": 0}, {"max_rejected": 2.0}]
+)
 def test_impossible_jobs_are_refused(tmp_path, fields):
     with pytest.raises(ConfigError):
         make_job(tmp_path, tmp_path, **fields)

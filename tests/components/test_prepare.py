@@ -24,7 +24,8 @@ def test_writes_records_and_prints_the_manifest(tmp_path):
 def test_dry_run_writes_nothing(tmp_path):
     write_folder(tmp_path / "in", 5)
     result = _run("--input", str(tmp_path / "in"), "--output", str(tmp_path / "out"), "--dry-run", "--json")
-    assert json.loads(result.stdout) == {"first_rejected": [], "labels": {"0": 3, "1": 2}, "listed": 5, "rejected": 0}
+    told = json.loads(result.stdout)
+    assert told == {"first_rejected": [], "labels": {"0": 3, "1": 2}, "listed": 5, "passed_over": [], "rejected": 0}
     assert not (tmp_path / "out").exists()
 
 
@@ -53,5 +54,27 @@ def test_beam_arguments_are_passed_on(tmp_path):
 
 def test_wrong_splits_are_refused():
     assert parse_splits("a=1, b=2") == {"a": 1, "b": 2}
-    with pytest.raises(ConfigError, match="train=8"):
-        parse_splits("a")
+    assert parse_splits("Train=8,val=1") == {"train": 8, "eval": 1}
+    for text in ("a", "val=1,eval=2"):
+        with pytest.raises(ConfigError, match="train=8"):
+            parse_splits(text)
+
+
+def test_what_is_passed_over_and_what_is_twice_there_is_said(tmp_path):
+    root = write_folder(tmp_path / "in", 6)
+    (root / "class0" / "Thumbs.db").write_bytes(b"x")
+    (root / "class0" / "again.png").write_bytes((root / "class0" / "0000.png").read_bytes())
+    result = _run("--input", str(root), "--output", str(tmp_path / "out"))
+    assert result.exit_code == 0, result.output
+    assert "7 listed, 7 written, 0 rejected" in result.output
+    assert "1 passed over, a known side file, no image: " in result.output
+    assert "Thumbs.db" in result.output
+    assert "2 images of the same label are byte for byte one of 1" in result.output
+
+
+def test_the_names_of_classes_have_no_spaces_around_them(tmp_path):
+    write_folder(tmp_path / "in", 4)
+    paths = ("--input", str(tmp_path / "in"), "--output", str(tmp_path / "out"))
+    result = _run(*paths, "--class-names", "class0, class1", "--json")
+    assert json.loads(result.stdout)["written"] == 4
+    assert _run(*paths, "--class-names", "class0,,class1").exit_code == 2

@@ -79,7 +79,7 @@ def test_the_original_archive_is_prepared(tmp_path):
     names = ["a0001-jmac_DSC1459", "a0002-dgw_005"]
     for name in names:
         write_dng(root / "raw_photos" / "HQa1to700" / "photos" / f"{name}.dng", two_colours())
-    (root / "categories.txt").write_text(f"{names[0]},outdoor,day,sun_sky,nature\n{names[1]},indoor,day,mixed,people\n")
+    (root / "categories.txt").write_text(f"{names[0]},outdoor,day,sun_sky,nature\n{names[1]},indoor,day,mixed,nature\n")
     (root / "filesAdobe.txt").write_text("\n".join(names))
     (root / "filesAdobeMIT.txt").write_text("")
     options = PrepareOptions(proxy_height=8, proxy_width=8, proxy_channels=3, tile_size=32, max_side_px=64)

@@ -8,6 +8,7 @@ import tensorflow as tf
 from tests.models.conftest import SMALL
 from tfvs.errors import ConfigError
 from tfvs.models.saccader import VariationalSaccader
+from tfvs.training.checkpointing import ResumableCheckpoint
 from tfvs.training.trainer import TrainConfig, make_optimizer, train
 
 EPOCHS, STEPS, BATCH = 4, 3, 4
@@ -104,3 +105,8 @@ def test_learning_rate_warms_up_and_decays_to_nothing() -> None:
 def test_configurations_that_cannot_work(fields, named) -> None:
     with pytest.raises(ConfigError, match=named):
         TrainConfig(**fields)
+
+
+def test_checkpoints_in_a_folder_that_looks_like_a_pattern_are_refused(tmp_path) -> None:
+    with pytest.raises(ConfigError, match=r"run \[1\]"):
+        ResumableCheckpoint(str(tmp_path / "run [1]"))

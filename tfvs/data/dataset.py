@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfvs.data import example as contract
 from tfvs.errors import DataError
+from tfvs.paths import match_in_folder
 
 Inputs = dict[str, tf.Tensor]
 
@@ -32,10 +33,19 @@ class ProxySpec:
 def find_files(patterns: str | Sequence[str]) -> list[str]:
     """Record files in a stable order.
 
+    Args:
+      patterns: Paths whose last part may be a pattern, such as ``records/Split-train/*``; folders are taken as they
+        are, brackets and stars included.
+
     Raises:
       DataError: No file matches.
     """
-    files = sorted(tf.io.gfile.glob([patterns] if isinstance(patterns, str) else list(patterns)))
+
+    def list_folder(folder: str) -> list[str]:
+        return tf.io.gfile.listdir(folder) if tf.io.gfile.isdir(folder) else []
+
+    given = [patterns] if isinstance(patterns, str) else list(patterns)
+    files = sorted({path for pattern in given for path in match_in_folder(pattern, list_folder)})
     if not files:
         raise DataError("No record files", received=patterns, mend="Run components.prepare or the pipeline first")
     return files

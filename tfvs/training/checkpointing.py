@@ -11,6 +11,8 @@ import logging
 import keras
 import tensorflow as tf
 
+from tfvs.paths import require_literal
+
 logger = logging.getLogger(__name__)
 
 
@@ -26,8 +28,9 @@ class ResumableCheckpoint(keras.callbacks.Callback):
 
     def __init__(self, directory: str, *, every_epochs: int = 1, write_directory: str | None = None) -> None:
         super().__init__()
-        self._directory = directory
-        self._write_directory = write_directory or directory
+        # TensorFlow removes old checkpoints by pattern, in whatever folder its path matches.
+        self._directory = require_literal(directory, "The checkpoints' folder")
+        self._write_directory = require_literal(write_directory or directory, "The checkpoints' folder")
         self._every_epochs = every_epochs
         self._manager: tf.train.CheckpointManager | None = None
         self._finished_epochs: tf.Variable | None = None

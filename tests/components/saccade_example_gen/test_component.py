@@ -155,3 +155,14 @@ def test_workers_need_not_import_tfx():
     code = "import sys, components.prepare, components.transforms; print([m for m in sys.modules if m == 'tfx'])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+def test_an_input_whose_path_looks_like_a_pattern(tmp_path):
+    write_folder(tmp_path / "in [1]", 4)
+    write_folder(tmp_path / "in 1", 2)
+    resolved = _resolve(_component(tmp_path / "in [1]", tmp_path / "p"))
+    assert (resolved["span"], resolved["version"]) == (0, None)
+    assert resolved["input_fingerprint"].startswith("4 images")
+    config = example_gen_pb2.Input(splits=[example_gen_pb2.Input.Split(name="all", pattern="span-{SPAN}/*")])
+    with pytest.raises(ConfigError, match="pattern"):
+        _resolve(_component(tmp_path / "in [1]", tmp_path / "p", input_config=config))
