@@ -9,6 +9,8 @@ import tensorflow as tf
 
 from tfvs.layers.group_norm import GroupNorm, groups_for
 
+CONV_NORMALIZATIONS = ("group", "none")
+
 
 @keras.saving.register_keras_serializable("tfvs")
 class ConvBlock(keras.layers.Layer):

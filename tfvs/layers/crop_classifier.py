@@ -14,6 +14,7 @@ from tfvs.layers.dense_block import DenseBlock
 from tfvs.layers.shapes import known
 
 POOLINGS = ("max", "mean")
+LOOK_POOLINGS = ("mean", "evidence", "seen")
 
 
 @keras.saving.register_keras_serializable("tfvs")

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfvs.config import require
 from tfvs.errors import ConfigError
 from tfvs.layers import ConvDecoder, ConvEncoder, CropClassifier, LocationHead, VRNNCell
 from tfvs.layers.shapes import known
@@ -55,6 +56,12 @@ class VariationalSaccader(ImageClassifier):
             raise ConfigError("Give a config or its fields, not both", received=sorted(fields))
         super().__init__(name=name, dtype=dtype, autocast=False, trainable=trainable)
         self.config = cfg = config or SaccaderConfig.from_dict(fields)
+        require(
+            cfg.posterior == "gaussian" and cfg.look_pooling == "mean" and cfg.scales == (1.0,),
+            "The model cannot be made with these fields yet",
+            expected='posterior="gaussian", look_pooling="mean", scales=(1.0,)',
+            received=f"posterior={cfg.posterior!r}, look_pooling={cfg.look_pooling!r}, scales={cfg.scales}",
+        )
         policy = self.dtype_policy
         self.encoder = ConvEncoder(
             cfg.encoder_filters,
@@ -228,7 +235,11 @@ class VariationalSaccader(ImageClassifier):
         if count > 1:
             grouped = tf.reshape(log_probabilities, [-1, count, self.config.num_classes])
             logits = log_probabilities = tf.reduce_logsumexp(grouped, axis=1) - math.log(count)
-        shown = {name: value[::count] for name, value in trajectory._asdict().items() if name != "hidden_states"}
+        shown = {
+            name: value[::count]
+            for name, value in trajectory._asdict().items()
+            if name != "hidden_states" and value is not None
+        }
         return SaccaderOutput(
             logits=logits,
             crops=crops[::count],
@@ -253,6 +264,18 @@ class VariationalSaccader(ImageClassifier):
     def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
         """As :meth:`keras.Model.evaluate`; strings among the inputs may go to several devices."""
         return super().evaluate(self._transportable(x), *args, **kwargs)
+
+    def predict(self, x: Any = None, *args: Any, **kwargs: Any) -> SaccaderOutput:
+        """As :meth:`keras.Model.predict`; a :class:`SaccaderOutput` of NumPy arrays."""
+        return SaccaderOutput(**super().predict(x, *args, **kwargs))
+
+    def predict_on_batch(self, x: Any) -> SaccaderOutput:
+        """As :meth:`keras.Model.predict_on_batch`; a :class:`SaccaderOutput` of NumPy arrays."""
+        return SaccaderOutput(**super().predict_on_batch(x))
+
+    def predict_step(self, data: Any) -> dict[str, tf.Tensor]:
+        """What Keras gathers over batches: the outputs that this model has."""
+        return {name: value for name, value in super().predict_step(data)._asdict().items() if value is not None}
 
     def _transportable(self, x: Any) -> Any:
         """Keras averages each batch over the devices to learn its shapes, and strings have no average."""

@@ -5,11 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tfvs.config import Config, require
+from tfvs.layers.conv_block import CONV_NORMALIZATIONS
+from tfvs.layers.crop_classifier import LOOK_POOLINGS
 from tfvs.layers.dense_block import NORMALIZATIONS
+from tfvs.layers.posteriors.priors import PLACE_PRIORS
 from tfvs.layers.vrnn_cell import STATES
 from tfvs.losses.likelihoods import LIKELIHOODS
+from tfvs.losses.place_gradient import PLACE_GRADIENTS
 
 MAX_CROP_BANDS = 64
+POSTERIORS = ("gaussian", "categorical")
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,24 @@ class SaccaderConfig(Config):
       initial_state_noise: Standard deviation of the noise on h_0 while training.
       classifier_reads_state: Whether the recurrent state stands beside each crop's features.
       normalization: Of dense layers: ``"layer"``, ``"batch"`` or ``"none"``.
-      attends: Whether the posterior finds places by attention on the proxy's feature map; needs ``latent_size`` 3.
+      attends: Whether the Gaussian posterior finds places by attention on the proxy's feature map; needs
+        ``latent_size`` 3.
+      posterior: ``"gaussian"`` (the paper's) or ``"categorical"``: a cell of the proxy's map without replacement, and a
+        Gaussian offset and scale inside it. The fields from here to ``map_kernels`` belong to the categorical one.
+      cells: Rows and columns of the map of places.
+      place_prior: p(k) over cells: ``"contrast"``, ``"uniform"``, ``"surprise"`` (where the reconstruction of the proxy
+        fails; needs ``reconstruction_weight`` above 0) or ``"learned"`` (from the recurrent state and the map).
+      prior_power: Power of contrast or surprise in the prior.
+      prior_floor: Share of the mean contrast (or surprise) that every cell gets, above 0.
+      inhibition_cells: No look falls on a cell within this many rows and columns of an earlier look's.
+      place_gradient: How the choice of cells learns: ``"counterfactual"`` (what each look contributed), ``"reinforce"``
+        or ``"attention"`` (attention-sampling weights).
+      posterior_reads_state: Whether the evidence for places depends on h_{t-1} as well.
+      learns_offset: Whether offset and scale inside a cell are learned from the pixels of the crop; otherwise they are
+        noise, and crops cost no backward pass. ``posterior_stddev`` is in cells.
+      proxy_gain: What the proxy's pixels are multiplied by before the convolutions of the map.
+      map_filters: Channels of the convolutions of the map.
+      map_kernels: Sides of their kernels, cells.
       encoder_filters: Channels of φ_x's convolutions.
       encoder_strides: Their strides.
       encoder_units: Width of φ_x.
@@ -43,8 +65,16 @@ class SaccaderConfig(Config):
       crop_strides: Their strides.
       crop_stem_kernel: Side of the first one's kernel, pixels.
       crop_pooling: Over a crop's feature map: ``"max"`` or ``"mean"``.
+      crop_normalization: Of the crop network's convolutions: ``"group"`` or ``"none"``.
+      standardize_crops: Whether each crop is brought to mean 0 and a common contrast before the network reads it.
       crop_units: Features of a crop.
-      head_units: Width of the classifier's hidden layer.
+      head_units: Width of the classifier's hidden layer; of ``"mean"`` pooling alone.
+      look_pooling: Over the looks: ``"mean"`` (features, then a head), ``"evidence"`` (every look gives nats per class,
+        which add up) or ``"seen"`` (log odds against ``none_class``, by logsumexp: that class means that nothing was
+        seen).
+      none_class: Index of the class that means that nothing was seen; of ``"seen"`` pooling alone.
+      scales: Sides of the crops that are read around each place, as multiples of the look's own; each is a look of its
+        own to the pooling, and has a box, a crop and evidence of its own: T times the number of scales of each.
       classification_weight: Weight of −log p(y | crops).
       reconstruction_weight: Weight of −log p(x̂ | z, h); 1 is the paper's bound.
       kl_weight: Weight of the KL; 1 is the paper's bound.
@@ -68,6 +98,18 @@ class SaccaderConfig(Config):
     classifier_reads_state: bool = False
     normalization: str = "layer"
     attends: bool = True
+    posterior: str = "gaussian"
+    cells: tuple[int, int] | None = None
+    place_prior: str = "contrast"
+    prior_power: float = 1.0
+    prior_floor: float = 0.02
+    inhibition_cells: int = 2
+    place_gradient: str = "counterfactual"
+    posterior_reads_state: bool = False
+    learns_offset: bool = True
+    proxy_gain: float = 1.0
+    map_filters: tuple[int, ...] = (32, 32)
+    map_kernels: tuple[int, ...] = (5, 1)
     encoder_filters: tuple[int, ...] = (16, 32, 32)
     encoder_strides: tuple[int, ...] = (2, 1, 2)
     encoder_units: int = 256
@@ -79,8 +121,13 @@ class SaccaderConfig(Config):
     crop_strides: tuple[int, ...] = (2, 2, 2, 1)
     crop_stem_kernel: int = 5
     crop_pooling: str = "max"
+    crop_normalization: str = "group"
+    standardize_crops: bool = False
     crop_units: int = 256
     head_units: int = 256
+    look_pooling: str = "mean"
+    none_class: int = 0
+    scales: tuple[float, ...] = (1.0,)
     classification_weight: float = 1.0
     reconstruction_weight: float = 0.001
     kl_weight: float = 0.001
@@ -113,7 +160,17 @@ class SaccaderConfig(Config):
             expected="0 < min_scale <= max_scale <= 1",
             received=f"min_scale={self.min_scale}, max_scale={self.max_scale}",
         )
-        for name, values in (("state", STATES), ("likelihood", LIKELIHOODS), ("normalization", NORMALIZATIONS)):
+        choices = {
+            "state": STATES,
+            "likelihood": LIKELIHOODS,
+            "normalization": NORMALIZATIONS,
+            "posterior": POSTERIORS,
+            "place_prior": PLACE_PRIORS,
+            "place_gradient": PLACE_GRADIENTS,
+            "look_pooling": LOOK_POOLINGS,
+            "crop_normalization": CONV_NORMALIZATIONS,
+        }
+        for name, values in choices.items():
             value = getattr(self, name)
             require(value in values, f"Unknown {name}", expected=values, received=repr(value))
         require(
@@ -128,7 +185,8 @@ class SaccaderConfig(Config):
             expected="None (learned) or a number above 0",
             received=self.posterior_stddev,
         )
-        for name in ("encoder_filters", "encoder_strides", "decoder_filters", "crop_filters", "crop_strides"):
+        numbers = ("encoder_filters", "encoder_strides", "decoder_filters", "crop_filters", "crop_strides")
+        for name in (*numbers, "map_filters", "map_kernels"):
             value = getattr(self, name)
             require(
                 len(value) >= 1 and all(isinstance(v, int) and v >= 1 for v in value),
@@ -136,12 +194,94 @@ class SaccaderConfig(Config):
                 expected="at least one whole number, each at least 1",
                 received=value,
             )
-        require(
-            len(self.crop_filters) == len(self.crop_strides),
-            "crop_filters and crop_strides differ in length",
-            expected=f"{len(self.crop_filters)} strides",
-            received=self.crop_strides,
-        )
+        for name, other in (("crop_filters", "crop_strides"), ("map_filters", "map_kernels")):
+            require(
+                len(getattr(self, name)) == len(getattr(self, other)),
+                f"{name} and {other} differ in length",
+                expected=f"{len(getattr(self, name))} numbers in {other}",
+                received=getattr(self, other),
+            )
         for name in ("classification_weight", "reconstruction_weight", "kl_weight", "initial_state_noise", "margin_px"):
             value = getattr(self, name)
             require(value >= 0, f"{name} is negative", expected="0 or more", received=value)
+        require(
+            len(self.scales) >= 1 and all(scale > 0.0 for scale in self.scales),
+            "scales cannot be used",
+            expected="at least one number, each above 0",
+            received=self.scales,
+        )
+        require(
+            0 <= self.none_class < self.num_classes,
+            "none_class is no class",
+            expected=f"0 to {self.num_classes - 1}",
+            received=self.none_class,
+        )
+        if self.posterior == "categorical":
+            self._check_places()
+
+    def _check_places(self) -> None:
+        cells = self.cells
+        require(
+            cells is not None and len(cells) == 2 and all(isinstance(n, int) and n >= 1 for n in cells),
+            "The categorical posterior needs the size of its map",
+            expected="cells=(rows, columns), whole numbers of at least 1",
+            received=cells,
+        )
+        require(
+            self.latent_size == 3,
+            "A place in a cell has a scale and two offsets",
+            expected="latent_size=3 with the categorical posterior",
+            received=self.latent_size,
+        )
+        require(self.prior_power >= 0.0, "prior_power is negative", expected="0 or more", received=self.prior_power)
+        require(
+            self.prior_floor > 0.0,
+            "prior_floor leaves cells without any probability",
+            expected="a number above 0",
+            received=self.prior_floor,
+        )
+        require(self.proxy_gain > 0.0, "proxy_gain cannot be used", expected="above 0", received=self.proxy_gain)
+        require(
+            self.inhibition_cells >= 0,
+            "inhibition_cells is negative",
+            expected="0 or more",
+            received=self.inhibition_cells,
+        )
+        require(
+            self.place_prior != "surprise" or self.reconstruction_weight > 0.0,
+            "Without a reconstruction of the proxy there is no surprise",
+            expected='a reconstruction_weight above 0 with place_prior="surprise"',
+            received=self.reconstruction_weight,
+        )
+        self.check_steps(self.num_steps)
+
+    def check_steps(self, num_steps: int) -> None:
+        """Checks a number of looks, which may differ between training and use.
+
+        Args:
+          num_steps: T.
+
+        Raises:
+          ConfigError: It is below 1, the map has too few cells for it, or the model learned one place a step.
+        """
+        require(num_steps >= 1, "num_steps is too small", expected="at least 1", received=num_steps)
+        if self.posterior == "categorical" and self.cells is not None:
+            rows, columns = self.cells
+            reach = 2 * self.inhibition_cells + 1
+            taken = min(reach, rows) * min(reach, columns)
+            require(
+                (num_steps - 1) * taken < rows * columns,
+                "The looks may leave no cell free",
+                expected=f"at most {(rows * columns - 1) // taken + 1} looks, since each takes up to {taken} of the "
+                f"{rows * columns} cells",
+                received=f"num_steps={num_steps}, inhibition_cells={self.inhibition_cells}, cells={self.cells}",
+                mend="Use more cells, fewer looks or a smaller inhibition_cells",
+            )
+        else:
+            require(
+                num_steps == self.num_steps or not self.attends,
+                "Attention has one anchor per look, so the number of looks is that of training",
+                expected=self.num_steps,
+                received=num_steps,
+                mend='Use attends=False or posterior="categorical"',
+            )

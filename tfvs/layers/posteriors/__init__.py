@@ -1,0 +1,1 @@
+"""Posteriors over places: what the recurrent cell proposes at each step."""
