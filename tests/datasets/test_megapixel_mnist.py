@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tfvs.datasets.digits import load_digits
-from tfvs.datasets.megapixel_mnist import MegapixelConfig, make_canvas, noise_patterns, write
+from tfvs.datasets.megapixel_mnist import MegapixelConfig, draw, make_canvas, noise_patterns, write
 from tfvs.errors import ConfigError
 
 pytest.importorskip("sklearn")
@@ -45,3 +45,23 @@ def test_small_canvas_is_refused():
 def test_writes_a_data_set(tmp_path):
     manifest = write(str(tmp_path / "m"), MegapixelConfig(height=300, width=320), {"train": 2, "eval": 1})
     assert len(manifest.read_text().splitlines()) == 3
+
+
+def test_quarters_have_the_ink_and_the_contrast_of_digits_and_are_none():
+    config = MegapixelConfig(height=600, width=600, scribbles="quarters")
+    drawings = [draw(config, "train", index) for index in range(40)]
+    digits = np.concatenate([drawing.patches[-5:] for drawing in drawings]).reshape(-1, 28 * 28)
+    scribbles = np.concatenate([drawing.patches[:-5] for drawing in drawings]).reshape(-1, 28 * 28)
+    for measure in (np.mean, np.std):
+        of_digit, of_scribble = measure(digits, axis=1), measure(scribbles, axis=1)
+        higher = np.mean(of_digit[:, None] > of_scribble)  # 0.5 where the measure tells nothing
+        assert 0.4 < higher < 0.6
+    real = {image.tobytes() for image in load_digits("uci", "train").images}
+    assert not any(scribble.tobytes() in real for scribble in scribbles.reshape(-1, 28, 28))
+    lines = np.concatenate([draw(config.replace(scribbles="lines"), "train", index).patches[:-5] for index in range(9)])
+    assert np.mean(digits.mean(1)[:, None] > lines.mean((1, 2))) > 0.9
+
+
+def test_other_scribbles_are_refused():
+    with pytest.raises(ConfigError, match="quarters"):
+        MegapixelConfig(scribbles="curls")

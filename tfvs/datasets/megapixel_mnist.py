@@ -4,23 +4,28 @@ Five digits of 28 px on a black canvas of 1 500² px or more: three of the class
 straight lines that look like digits from afar. Image ``i`` of a split depends on the seed, the split and ``i`` alone.
 
     python -m tfvs.datasets.megapixel_mnist --output DIR --train 5000 --eval 500 --test 1000
+
+It writes images; :mod:`tfvs.datasets.megapixel_pyramids` writes pyramids and records at once, for thousands of images.
 """
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 import numpy as np
 
 from tfvs.config import Config, require
 from tfvs.datasets.canvases import Canvas, dataset_command, random_of, write_canvases
-from tfvs.datasets.digits import DIGIT_PX, SPLITS, load_digits
+from tfvs.datasets.digits import DIGIT_PX, SPLITS, Digits, load_digits
 
 NUM_DIGITS = 5
 NUM_OF_TARGET = 3
 CLASS_NAMES = tuple(str(digit) for digit in range(10))
+SCRIBBLES = ("lines", "quarters")
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,8 @@ class MegapixelConfig(Config):
       height: Pixels.
       width: Pixels.
       num_noise: Scribbles on a canvas, and patterns that they are drawn from.
+      scribbles: ``"lines"``, or ``"quarters"``: each put together from quarters of four digits of different classes, so
+        that neither ink nor contrast tells it from a digit.
       digits: Source, see :func:`tfvs.datasets.digits.load_digits`.
       seed: Of everything drawn.
     """
@@ -38,6 +45,7 @@ class MegapixelConfig(Config):
     height: int = 1500
     width: int = 1500
     num_noise: int = 50
+    scribbles: str = "lines"
     digits: str = "uci"
     seed: int = 0
 
@@ -47,9 +55,30 @@ class MegapixelConfig(Config):
             value = getattr(self, name)
             require(value >= smallest, f"{name} is too small", expected=f">= {smallest} px", received=value)
         require(self.num_noise >= 0, "num_noise is negative", expected=">= 0", received=self.num_noise)
+        require(self.scribbles in SCRIBBLES, "Unknown scribbles", expected=SCRIBBLES, received=repr(self.scribbles))
         require(self.seed >= 0, "The seed is negative", expected=">= 0", received=self.seed)
 
 
+class Drawing(NamedTuple):
+    """What is pasted on a black canvas, each square over those before it.
+
+    Attributes:
+      label: Class index.
+      patches: ``[N, 28, 28]`` uint8: the scribbles, then the digits of the class, then those of others.
+      corners: ``[N, 2]`` int32: top and left of each square, pixels.
+    """
+
+    label: int
+    patches: np.ndarray
+    corners: np.ndarray
+
+    @property
+    def positions(self) -> np.ndarray:
+        """``[5, 2]`` int32: top and left of each digit's square, those of the class first."""
+        return self.corners[-NUM_DIGITS:]
+
+
+@functools.lru_cache(maxsize=8)
 def noise_patterns(config: MegapixelConfig) -> np.ndarray:
     """The data set's scribbles: two straight lines each, of uneven brightness; ``[num_noise, 28, 28]`` uint8."""
     random = np.random.default_rng((config.seed, len(SPLITS)))
@@ -66,6 +95,32 @@ def noise_patterns(config: MegapixelConfig) -> np.ndarray:
     return np.rint(255 * (lines | others) * brightness).astype(np.uint8)
 
 
+def draw(config: MegapixelConfig, split: str, index: int) -> Drawing:
+    """What one image shows, and where.
+
+    Args:
+      config: Of the canvases.
+      split: ``"train"``, ``"eval"`` or ``"test"``: digits and randomness of its own.
+      index: Of the image in its split.
+    """
+    digits = load_digits(config.digits, split)
+    random = random_of(config.seed, split, index)
+    label = int(random.integers(10))
+    of_target = random.choice(np.flatnonzero(digits.labels == label), NUM_OF_TARGET)
+    others = random.choice(np.flatnonzero(digits.labels != label), NUM_DIGITS - NUM_OF_TARGET)
+    corners = random.integers((config.height - DIGIT_PX, config.width - DIGIT_PX), size=(config.num_noise, 2))
+    if config.scribbles == "lines":
+        scribbles = noise_patterns(config)[random.integers(max(1, config.num_noise), size=config.num_noise)]
+    else:
+        scribbles = _quarters(digits, config.num_noise, random)
+    positions = _place(config, random)
+    return Drawing(
+        label,
+        np.concatenate([scribbles, digits.images[np.concatenate([of_target, others])]]),
+        np.concatenate([corners, positions]).astype(np.int32),
+    )
+
+
 def make_canvas(config: MegapixelConfig, split: str, index: int) -> Canvas:
     """One image.
 
@@ -77,20 +132,25 @@ def make_canvas(config: MegapixelConfig, split: str, index: int) -> Canvas:
     Returns:
       The canvas; its label is the class of three of its digits, whose positions come first.
     """
-    digits = load_digits(config.digits, split)
-    random = random_of(config.seed, split, index)
-    label = int(random.integers(10))
-    of_target = random.choice(np.flatnonzero(digits.labels == label), NUM_OF_TARGET)
-    others = random.choice(np.flatnonzero(digits.labels != label), NUM_DIGITS - NUM_OF_TARGET)
+    drawing = draw(config, split, index)
     canvas = np.zeros([config.height, config.width], np.uint8)
-    patterns = noise_patterns(config)
-    corners = random.integers((config.height - DIGIT_PX, config.width - DIGIT_PX), size=(config.num_noise, 2))
-    for (top, left), pattern in zip(corners, random.integers(max(1, config.num_noise), size=len(corners)), strict=True):
-        canvas[top : top + DIGIT_PX, left : left + DIGIT_PX] = patterns[pattern]
-    positions = _place(config, random)
-    for (top, left), digit in zip(positions, [*of_target, *others], strict=True):
-        canvas[top : top + DIGIT_PX, left : left + DIGIT_PX] = digits.images[digit]
-    return Canvas(canvas, label, positions)
+    for (top, left), patch in zip(drawing.corners, drawing.patches, strict=True):
+        canvas[top : top + DIGIT_PX, left : left + DIGIT_PX] = patch
+    return Canvas(canvas, drawing.label, drawing.positions)
+
+
+def _quarters(digits: Digits, count: int, random: np.random.Generator) -> np.ndarray:
+    """``[count, 28, 28]`` uint8: each quarter is that of another digit, of another class."""
+    half = DIGIT_PX // 2
+    of_class = [np.flatnonzero(digits.labels == label) for label in range(10)]
+    scribbles = np.zeros([count, DIGIT_PX, DIGIT_PX], np.uint8)
+    for scribble in scribbles:
+        for quarter, label in enumerate(random.permutation(10)[:4]):
+            chosen = digits.images[random.choice(of_class[label])]
+            top, left = quarter // 2 * half, quarter % 2 * half
+            place = (slice(top, top + half), slice(left, left + half))
+            scribble[place] = chosen[place]
+    return scribbles
 
 
 def _place(config: MegapixelConfig, random: np.random.Generator) -> np.ndarray:
@@ -120,6 +180,7 @@ def write(output: str, config: MegapixelConfig, counts: dict[str, int], *, overw
 @click.option("--height", default=1500, show_default=True, help="Pixels.")
 @click.option("--width", default=1500, show_default=True, help="Pixels.")
 @click.option("--num-noise", default=50, show_default=True, help="Scribbles on a canvas.")
+@click.option("--scribbles", type=click.Choice(SCRIBBLES), default=SCRIBBLES[0], show_default=True)
 def main(output: str, counts: dict[str, int], overwrite: bool, **fields: int | str) -> Path:
     """Writes Megapixel MNIST as PNG files with a manifest. Goes on where it was stopped."""
     return write(output, MegapixelConfig.from_dict(fields), counts, overwrite=overwrite)
