@@ -88,7 +88,6 @@ def bad_requests(root: Path) -> list[tuple]:
         (message("predict_pyramids", **{**pyramid, "proxy": pyramid["proxy"][0]}), INVALID),
         (message("predict_pyramids", **wide), INVALID),
         (message("predict_pyramids", **two), INVALID),
-        (images(), INVALID),
         (images(*[b"x"] * 129), INVALID),
         (predict_request("elsewhere", "predict_images", {}), grpc.StatusCode.NOT_FOUND),
     ]

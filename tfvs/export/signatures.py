@@ -23,6 +23,9 @@ NO_PYRAMID = "the pyramid cannot be read: outside the image roots, missing, dama
 NO_IMAGE = "the image is no JPEG or PNG that can be decoded"
 TOO_LARGE = "the image has more pixels than the export allows"
 NO_SIZE = "the image size is not positive"
+NOT_FINITE_PROXY = "the proxy has values that are not finite"
+NOT_FINITE_CROPS = "the crops have values that are not finite"
+NOT_FINITE_ANSWER = "the model's answer is not finite"
 
 
 @dataclass(frozen=True)
@@ -222,29 +225,35 @@ class SaccaderSignatures(tf.Module):
     def locate(self, proxy: tf.Tensor, image_size: tf.Tensor) -> Outputs:
         """Where to look, for a client that keeps its pixels; ``image_size`` is height and width."""
         self._check_batch(proxy, self._spec.max_batch)
-        valid = tf.reduce_all(image_size > 0, axis=1)
-        size = _safe_size(tf.cast(image_size, tf.int64), valid)
+        proxy, size, reason = _checked(proxy, image_size)
         look = self._look(proxy, size, samples=1)
-        mask = tf.cast(valid, tf.float32)[:, tf.newaxis]
+        finite = _finite(look.boxes) & _finite(look.kl)
+        reason = tf.where(tf.equal(reason, "") & ~finite, NOT_FINITE_ANSWER, reason)
+        valid = tf.equal(reason, "")
+        mask = valid[:, tf.newaxis]
+        boxes = tf.where(mask[..., tf.newaxis], look.boxes, 0.0)
         return {
-            "boxes": look.boxes * mask[..., tf.newaxis],
-            "boxes_px": box_ops.boxes_to_pixels(look.boxes, size[:, tf.newaxis]) * mask[..., tf.newaxis],
-            "kl": look.kl * mask,
+            "boxes": boxes,
+            "boxes_px": box_ops.boxes_to_pixels(boxes, size[:, tf.newaxis]),
+            "kl": tf.where(mask, look.kl, 0.0),
             "min_scale": tf.fill(tf.shape(valid), self._config.min_scale),
             "valid": valid,
-            "reason": tf.where(valid, "", NO_SIZE),
+            "reason": reason,
         }
 
     def classify_crops(self, proxy: tf.Tensor, image_size: tf.Tensor, crops: tf.Tensor) -> Outputs:
         """What it is, from the crops that ``locate`` asked for."""
         self._check_batch(proxy, self._spec.max_batch)
-        valid = tf.reduce_all(image_size > 0, axis=1)
-        size = _safe_size(tf.cast(image_size, tf.int64), valid)
-        return self._answer(self._look(proxy, size, samples=1), crops, size, tf.where(valid, "", NO_SIZE))
+        proxy, size, reason = _checked(proxy, image_size)
+        crops, finite = _without_not_finite(crops)
+        reason = tf.where(tf.equal(reason, "") & ~finite, NOT_FINITE_CROPS, reason)
+        return self._answer(self._look(proxy, size, samples=1), crops, size, reason)
 
     def _from_pyramids(self, proxy: tf.Tensor, features: Outputs, reason: tf.Tensor) -> Outputs:
         size = tf.stack([features[contract.HEIGHT], features[contract.WIDTH]], axis=-1)
         reason = tf.where(tf.equal(reason, "") & tf.reduce_any(size < 1, axis=1), NO_PYRAMID, reason)
+        proxy, finite = _without_not_finite(proxy)
+        reason = tf.where(tf.equal(reason, "") & ~finite, NOT_FINITE_PROXY, reason)
         size = _safe_size(size, tf.equal(reason, ""))
         look = self._look(proxy, size)
         crops, readable, tiles_read = read_crops(
@@ -275,7 +284,7 @@ class SaccaderSignatures(tf.Module):
         probabilities = tf.nn.softmax(tf.cast(logits, tf.float32))
         classes = len(self._class_names)
         probabilities = tf.reduce_mean(tf.reshape(probabilities, [-1, look.samples, classes]), axis=1)  # [B, K]
-        valid = tf.equal(reason, "") & tf.reduce_all(tf.math.is_finite(probabilities), axis=1)
+        valid = tf.equal(reason, "") & _finite(probabilities) & _finite(look.boxes) & _finite(look.kl)
         mask = valid[:, tf.newaxis]
         probabilities = tf.where(mask, probabilities, 0.0)
         predicted = tf.argmax(probabilities, axis=1)
@@ -289,7 +298,7 @@ class SaccaderSignatures(tf.Module):
             "kl": tf.where(mask, look.kl, 0.0),
             "entropy": -tf.reduce_sum(tf.math.xlogy(probabilities, probabilities), axis=1),
             "valid": valid,
-            "reason": tf.where(valid | tf.not_equal(reason, ""), reason, "the model's answer is not finite"),
+            "reason": tf.where(valid | tf.not_equal(reason, ""), reason, NOT_FINITE_ANSWER),
         }
 
     def _roots(self) -> tf.Tensor:
@@ -346,6 +355,24 @@ def _luminance(rgb: tf.Tensor) -> tf.Tensor:
     return tf.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1.0 / 2.4) - 0.055)
 
 
+def _checked(proxy: tf.Tensor, image_size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Proxies and image sizes that the model can work on, and why an image is refused; "" where it is not."""
+    positive = tf.reduce_all(image_size > 0, axis=1)
+    proxy, finite = _without_not_finite(proxy)
+    reason = tf.where(positive, tf.where(finite, "", NOT_FINITE_PROXY), NO_SIZE)
+    return proxy, _safe_size(tf.cast(image_size, tf.int64), positive), reason
+
+
+def _finite(values: tf.Tensor) -> tf.Tensor:
+    """Whether all values of an image are finite, ``[B]``."""
+    return tf.reduce_all(tf.math.is_finite(values), axis=list(range(1, values.shape.rank)))
+
+
+def _without_not_finite(values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Zeros instead of values that are not finite, and which images had none of these."""
+    return tf.where(tf.math.is_finite(values), values, 0.0), _finite(values)
+
+
 def _safe_size(size: tf.Tensor, valid: tf.Tensor) -> tf.Tensor:
-    """Sizes of images that will not be read must not spoil arithmetic."""
+    """A size of one pixel for images that will not be read: arithmetic on a size of zero is not finite."""
     return tf.where(valid[:, tf.newaxis], size, tf.ones_like(size))

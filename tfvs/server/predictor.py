@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import grpc
-import numpy as np
 from tensorflow.core.framework import tensor_pb2
 from tensorflow_serving.apis import model_pb2
 
@@ -103,9 +102,7 @@ class Predictor:
         output_filter: Sequence[str],
         is_active: Callable[[], bool],
     ) -> Answer:
-        if any(value.ndim and value.shape[0] == 0 for value in inputs.values()):
-            raise invalid("Input is empty.")
         inputs = self._guard.narrow(servable, signature_name, inputs)
         outputs = self._runner.run(servable, signature_name, inputs, is_active)
         kept = output_filter or sorted(outputs)
-        return Answer(servable, signature_name, {key: np.asarray(outputs[key]) for key in kept})
+        return Answer(servable, signature_name, {key: outputs[key] for key in kept})

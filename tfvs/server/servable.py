@@ -101,7 +101,7 @@ class Servable:
         if call is None:  # two threads may both make one; either will do
             call = self._callables[signature_name] = self._make_callable(self.signatures[signature_name])
         outputs = call(*[inputs[key] for key in self.inputs[signature_name]])
-        return dict(zip(self.signatures[signature_name].outputs, outputs, strict=True))
+        return dict(zip(self.signatures[signature_name].outputs, map(_as_array, outputs), strict=True))
 
     def _make_callable(self, signature: meta_graph_pb2.SignatureDef) -> Callable[..., list[np.ndarray]]:
         options = config_pb2.CallableOptions(
@@ -137,6 +137,11 @@ class Servable:
         except Exception as error:
             raise DataError(f"Warm-up request {count} of {path} fails", received=error) from error
         return count
+
+
+def _as_array(value: np.ndarray | bytes) -> np.ndarray:
+    """An output of the session; a scalar string comes as bytes, of which NumPy would cut trailing zero bytes off."""
+    return np.array(value, object) if isinstance(value, bytes) else np.asarray(value)
 
 
 def _load(path: str) -> tuple[tf.compat.v1.Session, meta_graph_pb2.MetaGraphDef]:

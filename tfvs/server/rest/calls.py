@@ -1,0 +1,59 @@
+"""What each call of the REST API does, from the parsed address and the body to the bytes of the answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from google.protobuf import json_format
+from tensorflow_serving.apis import get_model_metadata_pb2, model_pb2
+
+from tfvs.server.grpc.model_service import model_status
+from tfvs.server.grpc.prediction_service import SIGNATURE_DEF, metadata
+from tfvs.server.predictor import Predictor
+from tfvs.server.rest.json_format import parse_object, signature_name, to_bytes
+from tfvs.server.rest.json_inputs import arrays_from_json
+from tfvs.server.rest.json_outputs import json_from_arrays
+from tfvs.server.status import invalid
+
+
+def predict(predictor: Predictor, spec: model_pb2.ModelSpec, body: bytes) -> bytes:
+    """Answers ``:predict``.
+
+    Raises:
+      RequestError: With TensorFlow Serving's code.
+    """
+    request = parse_object(body)
+    name = signature_name(request)
+    servable = predictor.servable(spec)
+    if name not in servable.signatures:
+        raise invalid(f'Serving signature name: "{name}" not found in signature def')
+    arrays, by_row = arrays_from_json(request, servable.signatures[name])
+    return json_from_arrays(predictor.predict_arrays(servable, name, arrays).outputs, by_row)
+
+
+def status(predictor: Predictor, spec: model_pb2.ModelSpec, body: bytes = b"") -> bytes:
+    """Answers GET of a model: the state of its versions, or of the one that the address names."""
+    del body
+    if not spec.name:
+        raise invalid("Missing model name in request.")
+    version = spec.version.value if spec.HasField("version") else None
+    return to_bytes(_plain(model_status(predictor.manager, spec.name, version)))
+
+
+def describe(predictor: Predictor, spec: model_pb2.ModelSpec, body: bytes = b"") -> bytes:
+    """Answers GET …/metadata: the signatures."""
+    del body
+    if not spec.name:
+        raise invalid("Missing model name in request.")
+    response = metadata(predictor.servable(spec))
+    definitions = get_model_metadata_pb2.SignatureDefMap()
+    response.metadata[SIGNATURE_DEF].Unpack(definitions)
+    return to_bytes({"model_spec": _plain(response.model_spec), "metadata": {SIGNATURE_DEF: _plain(definitions)}})
+
+
+def _plain(message: Any) -> dict[str, Any]:
+    """A protobuf message with all its fields, the empty ones too, as TensorFlow Serving writes it."""
+    # TensorFlow 2.16 allows no protobuf in which this argument has its later name.
+    return json_format.MessageToDict(  # type: ignore[call-arg]
+        message, preserving_proto_field_name=True, including_default_value_fields=True
+    )
