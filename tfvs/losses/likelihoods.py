@@ -5,6 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from tfvs.errors import ConfigError
+from tfvs.ops import gaussian
 
 LIKELIHOODS = ("bernoulli", "gaussian", "logistic")
 _PARAMETERS = {"bernoulli": 1, "gaussian": 2, "logistic": 2}
@@ -53,13 +54,13 @@ def log_likelihood(proxy: tf.Tensor, parameters: tf.Tensor, likelihood: str) -> 
     Returns:
       ``[...]`` float32 nats, summed over pixels and channels.
     """
+    tfd = gaussian.distributions()
     parts = tf.split(parameters, parameters_per_channel(likelihood), axis=-1)
     if likelihood == "bernoulli":
-        per_pixel = -tf.nn.sigmoid_cross_entropy_with_logits(
-            labels=tf.broadcast_to(proxy, tf.shape(parts[0])), logits=parts[0]
-        )
+        # With its default dtype, int32, TFP would truncate a NumPy array of grey levels to 0 and 1.
+        per_pixel = tfd.Bernoulli(logits=parts[0], dtype=parts[0].dtype).log_prob(proxy)
     elif likelihood == "gaussian":
-        per_pixel = _gaussian(proxy, tf.sigmoid(parts[0]), _scale(parts[1], MIN_GAUSSIAN_STDDEV))
+        per_pixel = tfd.Normal(tf.sigmoid(parts[0]), _scale(parts[1], MIN_GAUSSIAN_STDDEV)).log_prob(proxy)
     else:
         per_pixel = _discretized_logistic(proxy, tf.sigmoid(parts[0]), _scale(parts[1], MIN_LOGISTIC_SCALE))
     return tf.reduce_sum(per_pixel, axis=[-3, -2, -1])
@@ -69,13 +70,12 @@ def _scale(raw: tf.Tensor, minimum: float) -> tf.Tensor:
     return minimum + INITIAL_SCALE * tf.exp(tf.clip_by_value(raw, -10.0, 5.0))
 
 
-def _gaussian(x: tf.Tensor, loc: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
-    standardized = (x - loc) / scale
-    return -0.5 * tf.square(standardized) - tf.math.log(scale) - 0.9189385332046727  # ln √(2π)
-
-
 def _discretized_logistic(x: tf.Tensor, loc: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
-    """Probability of the grey level's cell; the outermost cells reach to infinity."""
+    """Log-probability of the grey level's cell; the outermost cells reach to infinity.
+
+    ``tfp.distributions.QuantizedDistribution`` of a logistic gives the same numbers, and the tests compare with it, but
+    with its gradient it takes 4.8 times as long on a CPU (241 ms against 50 ms for 64 proxies of 64 x 64, 3 steps).
+    """
     level = tf.round(x * 255.0)
     upper = ((level + 0.5) / 255.0 - loc) / scale
     lower = ((level - 0.5) / 255.0 - loc) / scale
