@@ -8,18 +8,18 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-# One colour a step, as in the saccade sheets' order; red, green, blue in [0, 1].
-_COLOURS = ((0.9, 0.1, 0.1), (0.1, 0.7, 0.1), (0.2, 0.3, 1.0), (0.9, 0.7, 0.0), (0.7, 0.1, 0.8), (0.0, 0.7, 0.8))
+from tfvs.viz.palette import step_colour
+
 _OVERVIEW_PX = 160
 
 
 class SaccadePictures(keras.callbacks.Callback):
-    """Writes proxies, reconstructions, saccades and crops of a few fixed images after an epoch.
+    """Writes proxies, reconstructions, saccades and crops of a few fixed images to TensorBoard after each epoch.
 
     Args:
       log_dir: TensorBoard's; events go to ``<log_dir>/pictures``.
       inputs: A batch of the model's inputs, N images; small.
-      every_epochs: How often.
+      every_epochs: Pictures are written after every so many epochs.
     """
 
     def __init__(self, log_dir: str, inputs: Mapping[str, Any], *, every_epochs: int = 1) -> None:
@@ -51,7 +51,7 @@ class SaccadePictures(keras.callbacks.Callback):
 
 
 def draw_saccades(proxy: tf.Tensor, boxes: tf.Tensor) -> tf.Tensor:
-    """Frames around the places that a model looks at, one colour a step, on its enlarged proxy.
+    """Draws frames around the places that a model looks at on its enlarged proxy, in the colours of the saccade sheets.
 
     Args:
       proxy: ``[B, h, w, c]`` float32 in [0, 1], c is 1 or 3.
@@ -63,8 +63,13 @@ def draw_saccades(proxy: tf.Tensor, boxes: tf.Tensor) -> tf.Tensor:
     height, width = proxy.shape[1:3]
     factor = max(1, _OVERVIEW_PX // max(height, width))
     overview = tf.image.resize(_to_rgb(proxy), (height * factor, width * factor), method="nearest")
-    colours = [_COLOURS[step % len(_COLOURS)] for step in range(boxes.shape[1])]
+    colours = [_to_floats(step_colour(step)) for step in range(boxes.shape[1])]
     return tf.image.draw_bounding_boxes(overview, tf.cast(boxes, tf.float32), colours)
+
+
+def _to_floats(colour: str) -> tuple[float, ...]:
+    """``#RRGGBB`` as red, green and blue in [0, 1]."""
+    return tuple(int(colour[i : i + 2], 16) / 255.0 for i in (1, 3, 5))
 
 
 def _to_rgb(pixels: tf.Tensor) -> tf.Tensor:
