@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from components.readers.fivek import FiveKReader
+from components.readers.gtsdb import GTSDBReader
 from components.readers.image_folder import ImageFolderReader
 from components.readers.manifest import ManifestReader
 from components.sources import PassedOver, Rejected, Source
@@ -29,14 +30,15 @@ class Reader(Protocol):
         """Files beside the images on which the list depends."""
 
 
-READERS = ("folder", "manifest", "fivek")
+READERS = ("folder", "manifest", "fivek", "gtsdb")
 
 
 def make_reader(name: str, path: str, class_names: Sequence[str] | None = None) -> Reader:
     """The reader for a layout; docs/data.md describes them.
 
     Args:
-      name: ``"folder"``: a folder per class; ``"manifest"``: CSV or JSON lines; ``"fivek"``: MIT-Adobe FiveK.
+      name: ``"folder"``: a folder per class; ``"manifest"``: CSV or JSON lines; ``"fivek"``: MIT-Adobe FiveK;
+        ``"gtsdb"``: German Traffic Sign Detection Benchmark.
       path: Of the data set.
       class_names: Classes in the order of their indices; None leaves it to the layout.
 
@@ -50,6 +52,8 @@ def make_reader(name: str, path: str, class_names: Sequence[str] | None = None) 
         return ImageFolderReader(path, names)
     if name == "manifest":
         return ManifestReader(path, names)
+    if name == "gtsdb":
+        return GTSDBReader(path, names)
     if name == "fivek":
         if names is not None:
             raise ConfigError("FiveK has classes of its own", expected="no class names", received=names)
@@ -57,4 +61,4 @@ def make_reader(name: str, path: str, class_names: Sequence[str] | None = None) 
     raise ConfigError("There is no such reader", expected=READERS, received=name)
 
 
-__all__ = ["READERS", "FiveKReader", "ImageFolderReader", "ManifestReader", "Reader", "make_reader"]
+__all__ = ["READERS", "FiveKReader", "GTSDBReader", "ImageFolderReader", "ManifestReader", "Reader", "make_reader"]
