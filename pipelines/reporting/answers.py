@@ -32,6 +32,8 @@ class Answer:
       boxes: ``[T, 4]`` float32, or None of a model that does not look at places.
       kl: ``[T]`` float32, nats, or None.
       entropy: Nats, or None.
+      evidence: ``[T, K]`` float32, nats that each look gives for each class, or None.
+      posterior_map: ``[rows, columns]`` float32, probability of each cell to be looked at, or None.
     """
 
     record: ImageRecord
@@ -39,6 +41,8 @@ class Answer:
     boxes: np.ndarray | None
     kl: np.ndarray | None
     entropy: float | None
+    evidence: np.ndarray | None = None
+    posterior_map: np.ndarray | None = None
 
     @property
     def right(self) -> bool:
@@ -78,8 +82,10 @@ def _answers(batch: np.ndarray, outputs: dict[str, np.ndarray]) -> Iterator[Answ
         if record.label < 0 or not outputs.get("valid", np.ones(len(batch), bool))[index]:
             continue
         entropy = float(outputs["entropy"][index]) if "entropy" in outputs else None
-        boxes, kl = (outputs[name][index] if name in outputs else None for name in ("boxes", "kl"))
-        yield Answer(record, outputs["probabilities"][index], boxes, kl, entropy)
+        boxes, kl, evidence, posterior_map = (
+            outputs[name][index] if name in outputs else None for name in ("boxes", "kl", "evidence", "posterior_map")
+        )
+        yield Answer(record, outputs["probabilities"][index], boxes, kl, entropy, evidence, posterior_map)
 
 
 def choose(answers: Sequence[Answer], count: int) -> tuple[list[Answer], list[Answer]]:
@@ -151,6 +157,8 @@ def _saccade(answer: Answer, pyramid_root: str | os.PathLike[str], class_names: 
         entropy=answer.entropy,
         title=record.image_id,
         image_size=(image.height, image.width),
+        evidence=None if answer.evidence is None else answer.evidence[:MAX_STEPS],
+        posterior_map=answer.posterior_map,
     )
 
 

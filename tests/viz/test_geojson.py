@@ -31,6 +31,19 @@ def test_a_rectangle_a_step_in_pixels():
     np.testing.assert_allclose(line["geometry"]["coordinates"], [[500, 200], [100, 600], [1900, 100]])
 
 
+def test_evidence_is_a_measurement_and_names_the_box():
+    evidence = np.array([[4.0, 0.0], [0.0, 0.2], [-3.0, 1.0]])
+    collection = boxes_to_geojson(BOXES, (100, 100), classification="7", evidence=evidence, class_names=["7", "3"])
+    names = [feature["properties"]["name"] for feature in collection["features"]]
+    # Less the mean over the two classes.
+    assert names == ["step 1: +2.0 nats for 7", "step 2: −0.1 nats for 7", "step 3: −2.0 nats for 7", "path"]
+    for feature, row in zip(collection["features"], evidence, strict=False):
+        measured = feature["properties"]["measurements"]
+        assert [measured[f"evidence for {name} (nats)"] for name in ("7", "3")] == row.tolist()
+    with pytest.raises(InputError, match="per look and class"):
+        boxes_to_geojson(BOXES, (100, 100), evidence=evidence, class_names=["7"])
+
+
 def test_one_step_has_no_line_and_class_is_optional():
     (feature,) = boxes_to_geojson(BOXES[:1], (10, 10))["features"]
     assert "classification" not in feature["properties"]

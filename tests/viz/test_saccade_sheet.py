@@ -70,6 +70,36 @@ def test_image_and_crops_are_shown_true(tmp_path):
         assert count(image, colour) > 10_000
 
 
+def test_posterior_lies_on_the_proxy_where_it_is(tmp_path):
+    black = np.zeros((90, 90, 1), np.uint8)
+    nowhere = np.zeros((1, 4))
+    posterior = np.zeros((3, 3))
+    posterior[2, 0] = 0.9
+    fields = {"overview": black, "proxy": black, "crops": np.zeros((1, 8, 8, 1)), "boxes": nowhere}
+    plain = pixels(write_saccade_sheet(tmp_path / "a.png", [make(1, **fields)]))
+    heated = pixels(write_saccade_sheet(tmp_path / "b.png", [make(1, **fields, posterior_map=posterior)]))
+    changed = np.argwhere(np.abs(plain - heated).sum(-1) > 60)
+    left, top = (0.30 + 4.0 + 0.28) * 110, (0.30 + 0.40) * 110  # of the proxy, whose side is 1.5 inches
+    on_proxy = changed[changed[:, 0] < top + 1.5 * 110]
+    assert abs(len(on_proxy) - 55 * 55) < 300  # one cell of nine
+    np.testing.assert_allclose(on_proxy.min(0), [top + 110, left], atol=2)
+    np.testing.assert_allclose(on_proxy.max(0), [top + 165, left + 55], atol=2)
+
+
+def test_evidence_stands_below_its_crop(tmp_path):
+    evidence = np.zeros((3, 6))
+    one = pixels(write_saccade_sheet(tmp_path / "a.png", [make(3, evidence=evidence, predicted=2)]))
+    evidence[1, 2] = 6.0
+    two = pixels(write_saccade_sheet(tmp_path / "b.png", [make(3, evidence=evidence, predicted=2)]))
+    changed = np.argwhere(np.abs(one - two).sum(-1) > 60)
+    columns, side = crop_grid(3, CROPS_WIDTH, 3.0)
+    left = (0.30 + 4.0 + 1.5 + 2 * 0.28 + 1 % columns * (side + 0.10)) * 110
+    assert changed[:, 1].min() >= left
+    assert changed[:, 1].max() <= left + (side + 0.1) * 110
+    assert make(3, evidence=evidence, predicted=2).evidence_words(1) == "+5.0 nats for class 2"
+    assert make(3).evidence_words(1) == ""
+
+
 def test_right_and_wrong_differ_by_more_than_colour(tmp_path):
     right = write_saccade_sheet(tmp_path / "r.png", [make(2, true=0, predicted=0)])
     wrong = write_saccade_sheet(tmp_path / "w.png", [make(2, true=1, predicted=0)])
@@ -158,6 +188,10 @@ def test_pixels_of_every_kind_become_the_same_bytes():
         ({"true": 6}, "true is no class index"),
         ({"predicted": -1}, "predicted is no class index"),
         ({"kl": np.zeros(2)}, "kl has one value a step"),
+        ({"evidence": np.zeros((3, 5))}, "per look and class"),
+        ({"evidence": np.full((3, 6), np.nan)}, "per look and class"),
+        ({"posterior_map": np.zeros(4)}, "probabilities of cells"),
+        ({"posterior_map": -np.ones((2, 2))}, "probabilities of cells"),
     ],
 )
 def test_bad_saccade_is_named(fields, word):

@@ -122,6 +122,23 @@ def test_boxes_in_pixels_crops_and_classes(tmp_path, quadrants):
     assert sum(entry["probability"] for entry in data["classes"]) == pytest.approx(1.0)
 
 
+def test_evidence_and_posterior_are_in_the_page(tmp_path, quadrants):
+    evidence = np.zeros((3, 6))
+    evidence[2, 1] = 6.0
+    posterior = np.zeros((4, 6))
+    posterior[3, 5] = 0.75
+    saccade = make(3, evidence=evidence, predicted=1, kl=[1.0, 2.0, 3.0], posterior_map=posterior)
+    data = embedded(write_viewer(tmp_path / "v.html", quadrants, saccade))
+    captions = [step["caption"].split("\n") for step in data["steps"]]
+    assert [lines[0] for lines in captions] == ["+0.0 nats for class 1"] * 2 + ["+5.0 nats for class 1"]
+    assert captions[2][1] == "KL 3.00 nats"
+    heat = decode(data["posterior"])
+    assert heat.shape == (4, 6, 4)
+    assert np.argwhere(heat[..., 3]).tolist() == [[3, 5]]
+    assert "0.750" in data["posteriorFacts"]
+    assert "posterior" not in embedded(write_viewer(tmp_path / "w.html", quadrants, make(3)))
+
+
 @pytest.mark.parametrize("bands", [1, 2, 3, 4])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_images_of_every_kind(tmp_path, bands, dtype):
@@ -186,6 +203,23 @@ def test_browser_follows_steps_heat_and_links(tmp_path, quadrants):
     close = screenshot(page, tmp_path, "#step=1&box=1")
     assert np.max(np.abs(close[480, 560] - (200, 40, 40))) < 12  # beside the middle of the first box
     assert len({tuple(pixel) for pixel in close[480, 530:800]}) > 1  # the box's edge has come into the middle's reach
+
+
+@needs_browser
+def test_browser_lays_the_posterior_over_the_image(tmp_path, quadrants):
+    posterior = np.zeros((2, 2))
+    posterior[0, 1] = 1.0
+    boxes = np.array([[0.9, 0.1, 0.95, 0.2]])
+    page = write_viewer(tmp_path / "v.html", quadrants, make(1, boxes=boxes, posterior_map=posterior))
+    for fragment, hot in (("", False), ("#posterior=1", True)):
+        shot = screenshot(page, tmp_path, fragment)
+        places = {"green": (0.75, 0.25, (40, 200, 40)), "red": (0.25, 0.25, (200, 40, 40))}
+        far = {}
+        for name, (x, y, colour) in places.items():
+            at = shot[round(450 + (y - 0.5) * 678.4), round(530 + (x - 0.5) * 1017.6)]
+            far[name] = np.max(np.abs(at - colour))
+        assert far["red"] < 12
+        assert (far["green"] > 30) == hot
 
 
 @needs_browser

@@ -13,7 +13,7 @@ import numpy as np
 from tfvs.errors import InputError
 from tfvs.viz.files import write_atomically
 from tfvs.viz.palette import step_colour
-from tfvs.viz.saccade import as_boxes
+from tfvs.viz.saccade import as_boxes, as_evidence, evidence_words
 
 
 def boxes_to_geojson(
@@ -22,9 +22,11 @@ def boxes_to_geojson(
     *,
     classification: str | None = None,
     kl: Sequence[float] | np.ndarray | None = None,
+    evidence: np.ndarray | None = None,
+    class_names: Sequence[str] = (),
     path: bool = True,
 ) -> dict[str, Any]:
-    """Boxes as a FeatureCollection: a rectangle a step, and the line that joins their centres.
+    """Boxes as a FeatureCollection: a rectangle per step, and the line that joins their centres.
 
     Coordinates are pixels of level 0, x to the right and y downwards from the top left corner, not rounded.
 
@@ -33,6 +35,9 @@ def boxes_to_geojson(
       image_size: Height and width, pixels.
       classification: Name of the annotations' class, for example the predicted one.
       kl: ``[T]`` float, nats; kept as a measurement of its box.
+      evidence: ``[T, K]`` float, nats; kept as K measurements of its box, and the one for ``classification``, less the
+        mean over the classes, in the box's name.
+      class_names: K names, for the evidence.
       path: Whether to add the line.
 
     Returns:
@@ -50,6 +55,8 @@ def boxes_to_geojson(
         raise InputError("The image has no pixels", expected="(height, width), at least 1", received=image_size)
     if kl is not None and len(kl) != len(checked):
         raise InputError("kl has one value a step", expected=f"[{len(checked)}]", received=f"[{len(kl)}]")
+    if evidence is not None:
+        evidence = as_evidence(evidence, len(checked), len(class_names))
     height, width = image_size
     pixels = checked * np.array([height, width, height, width], np.float64)
     features = []
@@ -58,9 +65,14 @@ def boxes_to_geojson(
         measurements: dict[str, float] = {"step": step + 1}
         if kl is not None:
             measurements["KL (nats)"] = float(kl[step])
-        features.append(
-            _feature("Polygon", [ring], f"step {step + 1}", step_colour(step), classification, measurements)
-        )
+        name = f"step {step + 1}"
+        if evidence is not None:
+            for label, nats in zip(class_names, evidence[step].tolist(), strict=True):
+                measurements[f"evidence for {label} (nats)"] = nats
+            if classification in class_names:
+                words = evidence_words(evidence[step], class_names, list(class_names).index(str(classification)))
+                name = f"{name}: {words}"
+        features.append(_feature("Polygon", [ring], name, step_colour(step), classification, measurements))
     if path and len(pixels) > 1:
         centres = [[(x0 + x1) / 2, (y0 + y1) / 2] for y0, x0, y1, x1 in pixels.tolist()]
         features.append(_feature("LineString", centres, "path", "#FFFFFF", classification, {"steps": len(centres)}))

@@ -36,6 +36,10 @@ class Page:
         self.rectangle(x, y, width, height, "none", edge=RULE)
         return axes
 
+    def overlay(self, rgba: np.ndarray, x: float, y: float, width: float, height: float) -> None:
+        """Lays a transparent image over what is there; its pixels keep their edges."""
+        self.axes(x, y, width, height).imshow(rgba, aspect="auto", extent=(0, 1, 1, 0), interpolation="nearest")
+
     def text(self, x: float, y: float, text: str, size: float, **style: Any) -> None:
         """A line of text, taken literally; ``y`` is its middle."""
         options = {"va": "center", "ha": "left", **style}

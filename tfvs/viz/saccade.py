@@ -28,6 +28,8 @@ class Saccade:
       entropy: Of the averaged probabilities, nats; for several sampled trajectories.
       title: What the picture is called, for example the image's id.
       image_size: Height and width of the image itself, pixels.
+      evidence: ``[T, K]`` float, nats that each look gives for each class, where the model adds them up.
+      posterior_map: ``[rows, columns]`` float, the probability of each cell of the proxy's map to be looked at.
 
     Raises:
       InputError: Shapes that do not belong together, or pixels of an unknown kind.
@@ -45,6 +47,8 @@ class Saccade:
     entropy: float | None = None
     title: str = ""
     image_size: tuple[int, int] | None = None
+    evidence: np.ndarray | None = None
+    posterior_map: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         set_field = object.__setattr__
@@ -80,6 +84,10 @@ class Saccade:
             if kl.shape != (self.num_steps,):
                 raise InputError("kl has one value a step", expected=f"[{self.num_steps}]", received=kl.shape)
             set_field(self, "kl", kl)
+        if self.evidence is not None:
+            set_field(self, "evidence", as_evidence(self.evidence, self.num_steps, len(names)))
+        if self.posterior_map is not None:
+            set_field(self, "posterior_map", as_posterior_map(self.posterior_map))
 
     @property
     def num_steps(self) -> int:
@@ -90,6 +98,12 @@ class Saccade:
     def right(self) -> bool | None:
         """Whether the prediction is the true class; None where that is unknown."""
         return None if self.true is None else self.predicted == self.true
+
+    def evidence_words(self, step: int) -> str:
+        """What a look says of the predicted class, as ``"+4.1 nats for 7"``; empty where there is no evidence."""
+        if self.evidence is None or self.predicted is None:
+            return ""
+        return evidence_words(self.evidence[step], self.class_names, self.predicted)
 
     def top_classes(self, count: int) -> list[int]:
         """The classes worth showing, most probable first: the top ones, with the predicted and the true class kept.
@@ -102,6 +116,56 @@ class Saccade:
         shown = list(dict.fromkeys(wanted))[:count]
         shown += [index for index in order if index not in shown][: max(count - len(shown), 0)]
         return sorted(shown, key=order.index)
+
+
+def evidence_words(evidence: np.ndarray, class_names: Sequence[str], index: int) -> str:
+    """The evidence of one look for one class, in words.
+
+    A number added to the evidence for every class changes no probability, so the mean over the classes is taken off.
+
+    Args:
+      evidence: ``[K]`` float, nats.
+      class_names: K names.
+      index: Of the class.
+
+    >>> evidence_words(np.array([5.0, 0.0, -0.5]), ["7", "3", "0"], 0)
+    '+3.5 nats for 7'
+    >>> evidence_words(np.array([-2.0, 0.0, 2.0]), ["7", "3", "0"], 0)
+    '−2.0 nats for 7'
+    """
+    nats = float(evidence[index] - np.mean(evidence))
+    sign = "+" if nats >= 0.0 else "\N{MINUS SIGN}"
+    return f"{sign}{abs(nats):.1f} nats for {class_names[index]}"
+
+
+def as_evidence(evidence: np.ndarray, steps: int, classes: int) -> np.ndarray:
+    """Checks evidence ``[T, K]`` and returns it as float64.
+
+    Raises:
+      InputError: Another shape, or values that are not finite.
+    """
+    array = np.asarray(evidence, np.float64)
+    if array.shape != (steps, classes) or not np.all(np.isfinite(array)):
+        raise InputError(
+            "Evidence has one finite number per look and class", expected=f"[{steps}, {classes}]", received=array.shape
+        )
+    return array
+
+
+def as_posterior_map(posterior_map: np.ndarray) -> np.ndarray:
+    """Checks probabilities of cells ``[rows, columns]`` and returns them as float64.
+
+    Raises:
+      InputError: Another shape, or values that are negative or not finite.
+    """
+    array = np.asarray(posterior_map, np.float64)
+    if array.ndim != 2 or 0 in array.shape or not np.all(np.isfinite(array)) or array.min() < 0.0:
+        raise InputError(
+            "The posterior map holds no probabilities of cells",
+            expected="[rows, columns], finite, at least 0",
+            received=array.shape,
+        )
+    return array
 
 
 def as_boxes(boxes: np.ndarray) -> np.ndarray:

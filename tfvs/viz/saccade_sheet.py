@@ -1,4 +1,4 @@
-"""Saccade sheets: one row an image, with where the model looked, what it saw there and what it made of it (PNG)."""
+"""Saccade sheets: one row per image, with where the model looked, what it saw there and what it made of it (PNG)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from tfvs.errors import InputError
 from tfvs.viz.files import write_atomically
+from tfvs.viz.heat import heat_picture
 from tfvs.viz.page import BADGE, Page
 from tfvs.viz.palette import FAINT, INK, OTHER, RIGHT, RULE, TRACK, WRONG, step_colour
 from tfvs.viz.saccade import Saccade
@@ -130,6 +131,9 @@ def _draw_row(page: Page, saccade: Saccade, y: float, top_classes: int) -> None:
     left = x + (PROXY_WIDTH - width) / 2
     _draw_places(page, saccade.proxy, saccade.boxes, left, y, width, height, numbered=False)
     caption = f"proxy, {saccade.proxy.shape[1]} × {saccade.proxy.shape[0]} px"
+    if saccade.posterior_map is not None:
+        page.overlay(heat_picture(saccade.posterior_map), left, y, width, height)
+        caption = f"{caption}, where to look"
     page.text(x + PROXY_WIDTH / 2, y + height + 0.13, caption, 8, ha="center", color=FAINT)
 
     _draw_crops(page, saccade, x + PROXY_WIDTH + GAP, y)
@@ -236,8 +240,12 @@ def _draw_crops(page: Page, saccade: Saccade, x: float, y: float) -> None:
         page.picture(crop, left, top, side, side)
         page.rectangle(left, top, side, side, "none", edge=step_colour(step), line=2.4)
         page.badge(left, top, step)
-        if saccade.kl is not None:
+        caption = saccade.evidence_words(step)
+        if caption:  # it says more than the divergence does
+            caption = page.fit(caption.replace(" nats for", " for") if small else caption, side + CROP_GAP, 8)
+        elif saccade.kl is not None:
             caption = f"KL {saccade.kl[step]:.2f}" if small else f"KL {saccade.kl[step]:.2f} nats"
+        if caption:
             page.text(left + side / 2, top + side + 0.13, caption, 8, ha="center", color=FAINT)
 
 

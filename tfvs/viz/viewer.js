@@ -7,9 +7,10 @@ const map = element("map"), mapContext = map.getContext("2d");
 const { width, height, levels, tileSize, steps } = data;
 const MAX_TILES = 600, MAX_ZOOM = 16;
 const camera = { x: width / 2, y: height / 2, scale: 1 }; // centre, image pixels; screen pixels an image pixel
-const state = { shown: steps.length, boxes: true, path: true, heat: false, playing: 0, flight: 0 };
+const state = { shown: steps.length, boxes: true, path: true, heat: false, posterior: false, playing: 0, flight: 0 };
 const tiles = new Map(); // key → { image, ready }; the order of insertion is the order of last use
-let pending = 0, drawRequested = false, heatImage = null;
+const layers = {}; // "heat" (of sampled trajectories) and "posterior" (over cells) → image
+let pending = 0, drawRequested = false;
 
 function tileSource(level, column, row) {
   const key = `${level}/${column}_${row}`;
@@ -107,10 +108,11 @@ function draw() {
   for (let level = 1; level < best; level += 1) drawLevel(level, ratio, false);
   if (best > 0) drawLevel(best, ratio, true);
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
-  if (state.heat && heatImage) {
+  for (const name of ["heat", "posterior"]) {
+    if (!state[name] || !layers[name] || !layers[name].complete) continue;
     const [x, y] = toScreen(0, 0);
-    context.imageSmoothingEnabled = true;
-    context.drawImage(heatImage, x, y, width * camera.scale, height * camera.scale);
+    context.imageSmoothingEnabled = name === "heat"; // cells keep their edges
+    context.drawImage(layers[name], x, y, width * camera.scale, height * camera.scale);
   }
   drawSteps();
   drawMap(ratio);
@@ -244,12 +246,13 @@ function fillSide() {
     row.append(head, track);
     element("classes").append(row);
   }
-  element("heatlabel").hidden = !data.heat;
-  if (data.heat) {
-    element("heatfacts").textContent = data.heatFacts;
-    heatImage = new Image();
-    heatImage.onload = requestDraw;
-    heatImage.src = data.heat;
+  for (const name of ["heat", "posterior"]) {
+    element(`${name}label`).hidden = !data[name];
+    if (!data[name]) continue;
+    element(`${name}facts`).textContent = data[`${name}Facts`];
+    layers[name] = new Image();
+    layers[name].onload = requestDraw;
+    layers[name].src = data[name];
   }
 }
 
@@ -291,7 +294,7 @@ function listen() {
   element("fit").onclick = () => { state.flight += 1; fit(); };
   element("play").onclick = play;
   element("step").oninput = (event) => showSteps(Number(event.target.value));
-  for (const name of ["boxes", "path", "heat"]) {
+  for (const name of ["boxes", "path", "heat", "posterior"]) {
     element(name).onchange = (event) => { state[name] = event.target.checked; requestDraw(); };
   }
   document.onkeydown = (event) => {
@@ -313,12 +316,14 @@ function listen() {
   new ResizeObserver(requestDraw).observe(element("stage"));
 }
 
-/* #step=2&heat=1&box=1 opens the page at a step, with the heat, at a box: for links. */
+/* #step=2&heat=1&posterior=1&box=1 opens the page at a step, with both heats, at a box: for links. */
 function followHash() {
   const wanted = new URLSearchParams(location.hash.slice(1));
   showSteps(wanted.has("step") ? Number(wanted.get("step")) || 0 : steps.length);
-  state.heat = Boolean(data.heat) && wanted.get("heat") === "1";
-  element("heat").checked = state.heat;
+  for (const name of ["heat", "posterior"]) {
+    state[name] = Boolean(data[name]) && wanted.get(name) === "1";
+    element(name).checked = state[name];
+  }
   const step = steps[Number(wanted.get("box")) - 1];
   if (step) {
     const [y0, x0, y1, x1] = step.box;

@@ -73,6 +73,8 @@ def write_viewer(
     data = describe(saccade, (source.height, source.width))
     if samples is not None:
         data |= _describe_samples(np.asarray(samples), source)
+    if saccade.posterior_map is not None:
+        data |= _describe_posterior(saccade.posterior_map)
     folder = destination.with_name(f"{destination.stem}_tiles")
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
@@ -145,6 +147,7 @@ def describe(saccade: Saccade, image_size: tuple[int, int]) -> dict[str, Any]:
     for step, (box, crop) in enumerate(zip(saccade.boxes * scale, saccade.crops, strict=True)):
         side = f"{box[3] - box[1]:.0f} × {box[2] - box[0]:.0f} px"
         kl = "" if saccade.kl is None else f"KL {saccade.kl[step]:.2f} nats\n"
+        evidence = f"{words}\n" if (words := saccade.evidence_words(step)) else ""
         colour = step_colour(step)
         steps.append(
             {
@@ -152,7 +155,7 @@ def describe(saccade: Saccade, image_size: tuple[int, int]) -> dict[str, Any]:
                 "colour": colour,
                 "on": text_colour(colour),
                 "crop": _data_uri(_png(crop), "image/png"),
-                "caption": kl + side,
+                "caption": evidence + kl + side,
             }
         )
     classes = [
@@ -181,6 +184,12 @@ def _describe_samples(samples: np.ndarray, image: pyvips.Image) -> dict[str, Any
     heat = heat_of_places(samples, cells)
     facts = f"{len(samples)} sampled trajectories; the hottest place is seen by {100 * heat.max():.0f} % of them"
     return {"heat": _data_uri(_png(heat_picture(heat)), "image/png"), "heatFacts": facts}
+
+
+def _describe_posterior(posterior_map: np.ndarray) -> dict[str, Any]:
+    rows, columns = posterior_map.shape
+    facts = f"{columns} × {rows} cells; the likeliest is looked at first with probability {posterior_map.max():.3f}"
+    return {"posterior": _data_uri(_png(heat_picture(posterior_map)), "image/png"), "posteriorFacts": facts}
 
 
 def render_page(data: dict[str, Any]) -> str:

@@ -2,13 +2,17 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 pytest.importorskip("ml_metadata", reason="TFX is not installed")
 
 from pipelines import report
 from pipelines.reporting import answers
+from tfvs.data.example import ImageRecord, to_example
+from tfvs.images.tiff.sparse import SparseImage, write_sparse_pyramid
 
 pytestmark = pytest.mark.tfx
+PNG = tf.io.encode_png(tf.zeros([8, 8, 1], tf.uint8)).numpy()
 
 
 def test_answers_leave_out_what_the_model_could_not_read(finished):
@@ -21,3 +25,24 @@ def test_answers_leave_out_what_the_model_could_not_read(finished):
     right, wrong = answers.choose(found, 3)
     assert sorted(answer.record.label for answer in right) == [0, 1, 2]
     assert wrong == []
+
+
+def test_evidence_and_posterior_go_from_the_outputs_to_the_picture(tmp_path):
+    patch = np.full((1, 20, 20), 255, np.uint8)
+    index = write_sparse_pyramid(SparseImage.from_patches(90, 80, 32, patch, np.array([[5, 6]])), tmp_path / "a.tif")
+    record = to_example(ImageRecord("a", 1, "00", PNG, "a.tif", index)).SerializeToString()
+    steps = answers.MAX_STEPS + 2  # more than a sheet shows
+    random = np.random.default_rng(0)
+    outputs = {
+        "probabilities": np.array([[0.25, 0.75]]),
+        "boxes": np.tile(np.array([0.1, 0.1, 0.4, 0.4]), (1, steps, 1)),
+        "kl": np.ones((1, steps)),
+        "evidence": random.normal(size=(1, steps, 2)),
+        "posterior_map": random.random((1, 4, 5)),
+    }
+    (answer,) = answers._answers(np.array([record], object), outputs)
+    (saccade,) = answers.to_saccades([answer], tmp_path, ["0", "1"])
+    np.testing.assert_array_equal(saccade.evidence, outputs["evidence"][0][: answers.MAX_STEPS])
+    np.testing.assert_array_equal(saccade.posterior_map, outputs["posterior_map"][0])
+    (plain,) = answers._answers(np.array([record], object), {"probabilities": outputs["probabilities"]})
+    assert plain.evidence is plain.posterior_map is None
