@@ -92,7 +92,16 @@ def _not_pushed(config: PipelineConfig) -> DataError:
     from pipelines.reporting.evaluation import read_evaluation
     from pipelines.reporting.run_record import read_run
 
-    evaluation = read_run(config.metadata_path, config.name).artifact("ModelEvaluation")
+    run = read_run(config.metadata_path, config.name)
+    blessing, pushed = run.artifact("ModelBlessing"), run.artifact("PushedModel")
+    if blessing is not None and blessing.properties.get("blessed") == 1:
+        return DataError(
+            "The Evaluator blessed the model, but it is not at the place it was pushed to",
+            expected=f"a version below {config.serving_root}",
+            received=f"pushed to {pushed.properties.get('pushed_destination')}" if pushed else "no pushed model",
+            mend="Run the pipeline again: it pushes the model again",
+        )
+    evaluation = run.artifact("ModelEvaluation")
     failures = read_evaluation(evaluation.uri, config.class_names).failures if evaluation else []
     return DataError(
         "No model was pushed: the Evaluator did not bless it",

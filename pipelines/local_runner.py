@@ -14,8 +14,10 @@ def run(config: PipelineConfig) -> None:
     """Checks, then runs the pipeline with TFX's LocalDagRunner; exits with the error's code where it is one of ours."""
     try:
         # Before TFX is imported, which takes its time: what is wrong is said at once.
+        from pipelines.missing import check_metadata
         from pipelines.preflight import check
 
+        check_metadata(config.metadata_path)
         check(config)
         _run(config)
     except TfvsError as error:
@@ -26,6 +28,7 @@ def run(config: PipelineConfig) -> None:
 def _run(config: PipelineConfig) -> None:
     from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 
+    from pipelines.missing import forget_missing
     from pipelines.pipeline import create_pipeline
     from pipelines.serving_image import why_not
     from tfvs.training.strategy import reserve_devices
@@ -37,4 +40,5 @@ def _run(config: PipelineConfig) -> None:
     if config.infra_validation and (reason := why_not()):
         print(f"tfvs: InfraValidator is off: {reason}", flush=True)
         config = config.replace(infra_validation=False)
+    forget_missing(config.metadata_path, lambda line: print(f"tfvs: {line}", flush=True))
     LocalDagRunner().run(create_pipeline(config))

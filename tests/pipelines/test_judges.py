@@ -1,6 +1,7 @@
 """What stands between a trained model and its users, with TFX's own components on models whose answers are known."""
 
 import json
+import shutil
 
 import pytest
 import tensorflow as tf
@@ -10,6 +11,7 @@ pytest.importorskip("tfx", reason="TFX is not installed")
 import tfx.v1 as tfx
 
 from pipelines.config import PipelineConfig
+from pipelines.missing import forget_missing
 from pipelines.pipeline import make_judges
 from pipelines.reporting.evaluation import read_evaluation
 from pipelines.reporting.run_record import read_run
@@ -88,6 +90,7 @@ class Judged:
                 str(self.config.metadata_path)
             ),
         )
+        forget_missing(self.config.metadata_path, print)  # as pipelines.local_runner does before a run
         tfx.orchestration.LocalDagRunner().run(pipeline)
         self.record = read_run(self.config.metadata_path, self.config.name)
         return {step.component: step.state for step in self.record.steps}
@@ -125,4 +128,23 @@ def test_only_a_model_that_knows_more_and_is_no_worse_is_pushed(tmp_path) -> Non
     assert judged.verdict() == (True, True, 1)
 
     judged.judge("better", Known(95))
+    assert judged.verdict() == (True, True, 2)
+
+
+def test_a_pushed_model_that_was_deleted_is_pushed_again(tmp_path) -> None:
+    judged = Judged(tmp_path)
+    judged.judge("good", Known(90))
+    (version,) = judged.config.serving_root.iterdir()
+    assert judged.judge("good")["Pusher"] == "reused"
+    shutil.rmtree(version)
+    assert judged.judge("good")["Pusher"] == "complete"
+    assert judged.verdict() == (True, True, 1)
+    assert judged.judge("good")["Pusher"] == "reused"
+
+
+def test_a_baseline_that_was_deleted_is_no_baseline(tmp_path) -> None:
+    judged = Judged(tmp_path)
+    judged.judge("good", Known(90))
+    shutil.rmtree(tmp_path / "good")
+    judged.judge("worse", Known(80))  # with the good model as its baseline it would not be blessed
     assert judged.verdict() == (True, True, 2)
