@@ -1,4 +1,4 @@
-"""What ``make run`` does around the pipeline: the data before it, the server, the answers and the picture after it."""
+"""The steps of ``make run`` before and after the pipeline: make the data; then serve, ask and draw."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _LISTENS = re.compile(r"Running gRPC ModelServer at (?P<address>\S+:\d+)")
 
 
 def make_data(runs: Path, digits: str, write: Write) -> Path:
-    """Makes the two-digit data set, or finds it made.
+    """Generates the two-digit data set, unless it is there already.
 
     Args:
-      runs: The set lies under it.
+      runs: Folder below which the data set lies.
       digits: See :func:`tfvs.datasets.digits.load_digits`.
       write: Takes progress lines.
 
@@ -43,7 +43,7 @@ def make_data(runs: Path, digits: str, write: Write) -> Path:
 
 @contextmanager
 def served(config: PipelineConfig, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """The embedded server on the pushed model, on a free port; yields its process while the model still loads."""
+    """Starts the server with the pushed model on a free port; yields its process while the model still loads."""
     command = [sys.executable, "-m", "tfvs", "serve", "--port=0", f"--model_name={config.name}"]
     command.append(f"--model_base_path={config.serving_root}")
     with log.open("w") as output:
@@ -56,7 +56,7 @@ def served(config: PipelineConfig, log: Path) -> Iterator[subprocess.Popen[bytes
 
 
 def _address(process: subprocess.Popen[bytes], log: Path) -> str:
-    """``host:port``, from the line in which the server says where it listens."""
+    """``host:port``, read from the line of the log that announces it."""
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline and process.poll() is None:
         if match := _LISTENS.search(log.read_text()):
@@ -66,7 +66,7 @@ def _address(process: subprocess.Popen[bytes], log: Path) -> str:
 
 
 def show(pipeline: str, environ: Mapping[str, str], write: Write) -> None:
-    """Serves the pushed model, asks it about test images over gRPC, and draws where it looked.
+    """Serves the pushed model, classifies test images over gRPC, and draws where the model looked.
 
     Raises:
       DataError: No model was pushed.

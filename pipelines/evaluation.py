@@ -1,4 +1,4 @@
-"""What a model must show before it is pushed: TFMA's metrics, slices and thresholds."""
+"""The configuration of TFMA: metrics, slices, and the thresholds for a push."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def make_eval_config(
             per_slice_thresholds=[_overall(beyond_guessing)],
         ),
         tfma.MetricConfig(class_name="SparseCategoricalCrossentropy"),
-        # As a metric: TFMA keeps one plot a slice when it loads results, and the calibration is that one.
+        # The confusion matrix is a metric: TFMA loads one plot per slice, and that is the calibration.
         tfma.MetricConfig(class_name="MultiClassConfusionMatrixAtThresholds", config='{"thresholds": [0.0]}'),
         tfma.MetricConfig(class_name="CalibrationPlot", config='{"num_buckets": 10}'),
     ]
@@ -61,7 +61,7 @@ def make_eval_config(
         ],
         metrics_specs=[
             tfma.MetricsSpec(metrics=metrics),
-            # One class against the others, weighted by how often each occurs: a class that is absent counts nothing.
+            # One class against the others, weighted by frequency, so that an absent class has no weight.
             tfma.MetricsSpec(
                 metrics=[tfma.MetricConfig(class_name="AUC")],
                 aggregate=tfma.AggregationOptions(
@@ -73,5 +73,5 @@ def make_eval_config(
 
 
 def _overall(threshold: tfma.MetricThreshold) -> tfma.PerSliceMetricThreshold:
-    """On the whole split: a plain threshold would hold for every slice as well."""
+    """A threshold for the whole split only; a plain threshold would apply to every slice as well."""
     return tfma.PerSliceMetricThreshold(slicing_specs=[tfma.SlicingSpec()], threshold=threshold)

@@ -1,4 +1,4 @@
-"""Metrics of our own for TFMA."""
+"""Metrics that this project adds to TFMA."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SKILL = "accuracy_above_guessing"
 
 
 def skill(confusion: Mapping[tuple[int, int], float]) -> float:
-    """Accuracy less the share of the largest class: what a model knows beyond the best constant answer.
+    """Accuracy minus the share of the largest class: how much better a model is than the best constant answer.
 
     Args:
       confusion: (true class, predicted class) → weight.

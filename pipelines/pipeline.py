@@ -1,4 +1,4 @@
-"""The shape of every pipeline: ExampleGen → statistics → validation → (Tuner) → Trainer → Evaluator → Pusher."""
+"""Builds the TFX pipeline: ExampleGen → statistics → validation → (Tuner) → Trainer → Evaluator → Pusher."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from tfvs.paths import require_literal
 TRAINER_MODULE = "pipelines.modules.trainer"
 TUNER_MODULE = "pipelines.modules.tuner"
 LOCAL_BEAM = ("--direct_running_mode=in_memory", "--direct_num_workers=1")
-# How far the labels' and sizes' distributions may move from the data before (Jensen-Shannon divergence, 0 to 1).
+# The largest Jensen-Shannon divergence (0 to 1) of labels and sizes from those of the previous data set.
 MAXIMUM_DRIFT = 0.1
-# Protocol buffers' classes are made at import, where type checkers cannot see them.
+# Type checkers cannot see the classes of protocol buffers, which are made at import.
 DRIFT_MESSAGES: Any = distribution_validator_pb2
 INFRA_MESSAGES: Any = infra_validator_pb2
 PUSHER_MESSAGES: Any = pusher_pb2
@@ -37,7 +37,10 @@ DRIFTING = (contract.LABEL, contract.WIDTH, contract.HEIGHT)
 
 
 def training_config(config: PipelineConfig) -> PipelineConfig:
-    """The configuration without what a trained model does not depend on, so that changing that trains nothing again."""
+    """The configuration with every setting reset that a trained model does not depend on.
+
+    It is part of the Trainer's cache key: a change in those settings trains nothing again.
+    """
     return config.replace(
         minimum_accuracy=1.0,
         minimum_skill=0.0,
@@ -49,12 +52,12 @@ def training_config(config: PipelineConfig) -> PipelineConfig:
 
 
 def create_pipeline(config: PipelineConfig, *, managed: bool = False, beam_args: Sequence[str] = LOCAL_BEAM) -> Any:
-    """Builds the pipeline; reads no data, and makes nothing but the folder of the metadata file.
+    """Builds the pipeline. It reads no data and creates only the folder of the metadata file.
 
     Args:
-      config: Of the pipeline.
-      managed: For Kubeflow or Vertex, which keep metadata themselves, know TFX's own resolvers only and take the data's
-        place as the runtime parameter ``data``.
+      config: The pipeline's configuration.
+      managed: Build for Kubeflow or Vertex AI. They keep metadata themselves, support only TFX's own resolvers, and
+        take the location of the data as the runtime parameter ``data``.
       beam_args: Where Beam's jobs run, for example on Dataflow.
 
     Returns:
@@ -65,7 +68,7 @@ def create_pipeline(config: PipelineConfig, *, managed: bool = False, beam_args:
     statistics_gen = parts.StatisticsGen(examples=examples)
     statistics = statistics_gen.outputs["statistics"]
     schema_gen = parts.SchemaGen(statistics=statistics, infer_feature_shape=False)
-    # The inferred schema is kept to be read; validation is against the curated one, so that anomalies are found.
+    # The inferred schema is for reading. Examples are validated against the curated one, so that anomalies are found.
     curated = ImportSchemaGen(schema_file=str(SCHEMAS / f"{config.name}.pbtxt"))
     schema = curated.outputs["schema"]
     validator = parts.ExampleValidator(statistics=statistics, schema=schema)
@@ -78,7 +81,7 @@ def create_pipeline(config: PipelineConfig, *, managed: bool = False, beam_args:
     learners, model = make_learners(config, examples, schema)
     components = [
         example_gen, statistics_gen, schema_gen, curated, validator, earlier_statistics, drift_validator, *learners,
-        *make_judges(config, model, examples, managed=managed),
+        *make_gates(config, model, examples, managed=managed),
     ]  # fmt: skip
     return Pipeline(
         pipeline_name=config.name.replace("_", "-") if managed else config.name,
@@ -93,7 +96,7 @@ def create_pipeline(config: PipelineConfig, *, managed: bool = False, beam_args:
 
 
 def make_example_gen(config: PipelineConfig, *, managed: bool = False) -> SaccadeExampleGen:
-    """Raw images → Examples and pyramids, read by threads where Beam runs here."""
+    """The ExampleGen, which turns raw images into Examples and pyramids; local Beam jobs read images in threads."""
     data: Any = config.data
     if managed:
         data = RuntimeParameter(name="data", ptype=str, default=config.data)
@@ -112,7 +115,7 @@ def make_example_gen(config: PipelineConfig, *, managed: bool = False) -> Saccad
 
 
 def make_learners(config: PipelineConfig, examples: Any, schema: Any) -> tuple[list[Any], Any]:
-    """The Trainer, after the Tuner where trials are wanted.
+    """The Trainer, preceded by the Tuner where ``tuner_trials`` is above 0.
 
     Args:
       config: How to train.
@@ -141,8 +144,8 @@ def make_learners(config: PipelineConfig, examples: Any, schema: Any) -> tuple[l
     return [tuner, trainer], trainer.outputs["model"]
 
 
-def make_judges(config: PipelineConfig, model: Any, examples: Any, *, managed: bool = False) -> list[Any]:
-    """What stands between a trained model and its users: the last blessed model, Evaluator, InfraValidator, Pusher.
+def make_gates(config: PipelineConfig, model: Any, examples: Any, *, managed: bool = False) -> list[Any]:
+    """The gates between a trained model and its users: last blessed model, Evaluator, InfraValidator, Pusher.
 
     Args:
       config: Thresholds, and where to push.
@@ -163,12 +166,12 @@ def make_judges(config: PipelineConfig, model: Any, examples: Any, *, managed: b
             maximum_drop=config.maximum_drop,
         ),
     )
-    judges = [latest_blessed, evaluator]
+    gates = [latest_blessed, evaluator]
     infra_blessing = None
     if config.infra_validation:
         infra_validator = make_infra_validator(model, examples)
         infra_blessing = infra_validator.outputs["blessing"]
-        judges.append(infra_validator)
+        gates.append(infra_validator)
     pusher = parts.Pusher(
         model=model,
         model_blessing=evaluator.outputs["blessing"],
@@ -179,11 +182,11 @@ def make_judges(config: PipelineConfig, model: Any, examples: Any, *, managed: b
             )
         ),
     )
-    return [*judges, pusher]
+    return [*gates, pusher]
 
 
 def make_infra_validator(model: Any, examples: Any) -> Any:
-    """Loads the model in TensorFlow Serving's own image and asks it about one Example."""
+    """The InfraValidator, which loads the model in TensorFlow Serving's Docker image and sends it one Example."""
     return parts.InfraValidator(
         model=model,
         examples=examples,
@@ -200,7 +203,7 @@ def make_infra_validator(model: Any, examples: Any) -> Any:
 
 
 def drift_config() -> Any:
-    """Which distributions are compared with those of the data before."""
+    """The distributions that are compared with those of the previous data set."""
     config = DRIFT_MESSAGES.DistributionValidatorConfig()
     for name in DRIFTING:
         feature = config.default_slice_config.feature.add()

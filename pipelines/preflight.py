@@ -1,4 +1,4 @@
-"""What can be found wrong before anything runs: each sentence names the component that would fail, and the mend."""
+"""Checks before a run: each error names the component that would fail later, and how to mend it."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from tfvs.training.trainer import TrainConfig
 
 SCHEMAS = Path(__file__).parent / "schemas"
 SPLITS = ("train", "eval", "test")
-# As the ExampleGen's own.
+# The same limit as the ExampleGen's.
 MAX_REJECTED = 0.01
-# Below this the first pyramids would fill the disk.
+# With less free space than this the first pyramids would fill the disk.
 MINIMUM_FREE_BYTES = 100_000_000
 
 
 def check(config: PipelineConfig) -> None:
-    """Finds at the start what would otherwise fail an hour later. Reads lists, no pixels.
+    """Checks configuration, data folder, output folder and numbers of images. It reads lists of images, no pixels.
 
     Raises:
       ConfigError: The configuration contradicts itself.
@@ -42,10 +42,10 @@ def check(config: PipelineConfig) -> None:
 
 
 def check_config(config: PipelineConfig) -> None:
-    """Builds every component's own configuration, and compares them with each other.
+    """Builds the configuration of every component and checks that they fit each other.
 
     Raises:
-      ConfigError: They cannot work, or not together.
+      ConfigError: One cannot work, or two contradict each other.
     """
     model = saccader_config(config)
     train = TrainConfig.from_dict(config.train)
@@ -60,7 +60,7 @@ def check_config(config: PipelineConfig) -> None:
         )
     if config.reader == "fivek" and tuple(config.class_names) != FIVEK_CLASSES:
         raise ConfigError(
-            "SaccadeExampleGen: FiveK has classes of its own",
+            "SaccadeExampleGen: FiveK has a fixed list of classes",
             expected=FIVEK_CLASSES,
             received=config.class_names,
             mend="Leave class_names as it is, or use the reader 'folder' or 'manifest'",
@@ -76,7 +76,7 @@ def check_config(config: PipelineConfig) -> None:
 
 
 def saccader_config(config: PipelineConfig) -> SaccaderConfig:
-    """The model's own configuration."""
+    """The configuration of the model."""
     fixed = {"num_classes": len(config.class_names), "pyramid_roots": (config.location(PYRAMIDS),)}
     if both := sorted(set(fixed) & set(config.model)):
         raise ConfigError("Trainer: the pipeline itself sets some of the model's fields", received=both)
@@ -84,7 +84,7 @@ def saccader_config(config: PipelineConfig) -> SaccaderConfig:
 
 
 def prepare_options(config: PipelineConfig) -> PrepareOptions:
-    """The ExampleGen's own options."""
+    """The options of the ExampleGen."""
     return PrepareOptions(
         proxy_height=config.proxy_height,
         proxy_width=config.proxy_width,
@@ -97,10 +97,10 @@ def prepare_options(config: PipelineConfig) -> PrepareOptions:
 
 
 def check_folder(config: PipelineConfig) -> None:
-    """The data are there.
+    """Checks that the data folder exists, can be read and is not empty.
 
     Raises:
-      DataError: They are not.
+      DataError: It does not, cannot, or is.
     """
     data = Path(config.data)
     if not data.exists():
@@ -112,10 +112,10 @@ def check_folder(config: PipelineConfig) -> None:
 
 
 def check_output(config: PipelineConfig) -> None:
-    """The output folder can be written, and there is room.
+    """Checks that the output folder can be written and that its disk has space.
 
     Raises:
-      ResourceError: It cannot, or there is none.
+      ResourceError: It cannot be written, or its disk is full.
     """
     try:
         config.root.mkdir(parents=True, exist_ok=True)
@@ -137,11 +137,11 @@ def check_output(config: PipelineConfig) -> None:
 
 
 def count_images(config: PipelineConfig) -> dict[str, Counter[int]]:
-    """Images by split and label, as the reader lists them.
+    """Counts images by split and label, as the reader lists them.
 
     Raises:
       DataError: The folder has another layout.
-      TooManyRejectedError: The list is wrong in too many places, for example in labels outside the classes.
+      TooManyRejectedError: Too many entries of the list are wrong, for example their labels.
     """
     names = None if config.reader == "fivek" else config.class_names
     counts: dict[str, Counter[int]] = {split: Counter() for split in SPLITS}
@@ -166,10 +166,10 @@ def count_images(config: PipelineConfig) -> dict[str, Counter[int]]:
 
 
 def check_counts(config: PipelineConfig, counts: dict[str, Counter[int]]) -> None:
-    """Every split and every class has enough images.
+    """Checks that every split and every class has enough images.
 
     Raises:
-      DataError: One has not.
+      DataError: A split or a class has too few.
     """
     listed = sum(sum(labels.values()) for labels in counts.values())
     outside = sorted({label for labels in counts.values() for label in labels} - set(range(len(config.class_names))))

@@ -1,4 +1,4 @@
-"""The report of one pipeline run: a single HTML file with all that a reader needs to judge the model.
+"""The report of one pipeline run: a single HTML file with what a reader needs to assess the model.
 
 R=runs/two_digit_mnist; python -m pipelines.report $R/metadata.db two_digit_mnist report.html --pyramids $R/pyramids
 """
@@ -119,7 +119,7 @@ def collect(
     anomalies = record.artifacts("ExampleAnomalies")
     model_run = record.artifact("ModelRun")
     evaluated = record.artifact("ModelEvaluation")
-    judged = evaluation.read_evaluation(evaluated.uri, class_names) if evaluated else None
+    results = evaluation.read_evaluation(evaluated.uri, class_names) if evaluated else None
     curves = history.read_history(model_run.uri) if model_run else []
     pictures: dict[str, bytes] = {}
     if curves:
@@ -129,15 +129,15 @@ def collect(
     saccades = collect_saccades(record, class_names, pyramid_root, sheet_rows, max_answers)
     pictures |= saccades.pop("pictures")
     of_answers = saccades.pop("calibration")
-    calibration = judged.calibration if judged is not None and judged.calibration is not None else of_answers
+    calibration = results.calibration if results is not None and results.calibration is not None else of_answers
     classes: list[evaluation.ClassRow] = []
-    if judged is not None and judged.confusion is not None:
-        classes = evaluation.class_rows(judged.confusion, class_names)
-        pictures["confusion"] = figures.confusion_figure(judged.confusion, class_names)
+    if results is not None and results.confusion is not None:
+        classes = evaluation.class_rows(results.confusion, class_names)
+        pictures["confusion"] = figures.confusion_figure(results.confusion, class_names)
     if calibration is not None:
         pictures["calibration"] = figures.calibration_figure(calibration)
     slices = (
-        [(feature, list(rows)) for feature, rows in groupby(judged.slices, lambda row: row.feature)] if judged else []
+        [(feature, list(rows)) for feature, rows in groupby(results.slices, lambda row: row.feature)] if results else []
     )
     trainer = record.step("Trainer")
     return {
@@ -146,7 +146,7 @@ def collect(
         "verdicts": verdicts(record),
         "total_seconds": sum(step.seconds for step in record.steps if step.state != "reused"),
         "longest": max((step.seconds for step in record.steps), default=0.0) or 1.0,
-        "evaluation": judged,
+        "evaluation": results,
         "slices": slices,
         "metric_names": sorted({name for _, rows in slices for row in rows for name in row.metrics}),
         "classes": classes,

@@ -1,4 +1,4 @@
-"""What a new model and new data are compared with: the last ones before them.
+"""Resolvers for the previous blessed model and the previous data set, which new ones are compared with.
 
 TFX's own strategies also find what the present run has just made, so that a model would be compared with itself when
 the same run is repeated, and be evaluated and pushed once more. These leave it out: the same run has the same inputs,
@@ -21,13 +21,13 @@ Artifacts = dict[str, list[artifacts.Artifact]]
 
 
 class LatestOtherBlessedModel(ResolverStrategy):
-    """The newest blessed model that is not the current one; none at first."""
+    """Finds the newest blessed model other than the current one; the first run has none."""
 
     def resolve_artifacts(self, store: Any, input_dict: Artifacts) -> Artifacts | None:
-        """TFX calls it.
+        """Resolves the artifacts; TFX calls this method.
 
         Args:
-          store: ML Metadata's.
+          store: The store of ML Metadata.
           input_dict: All ``model``, all ``model_blessing``, and the ``current`` model.
 
         Returns:
@@ -45,13 +45,15 @@ class LatestOtherBlessedModel(ResolverStrategy):
 
 
 class LatestOtherStatistics(ResolverStrategy):
-    """The newest statistics that are not the current ones; at first the current ones, from which nothing drifts."""
+    """Finds the newest statistics other than the current ones.
+
+    The first run gets its own statistics, from which nothing drifts."""
 
     def resolve_artifacts(self, store: Any, input_dict: Artifacts) -> Artifacts | None:
-        """TFX calls it.
+        """Resolves the artifacts; TFX calls this method.
 
         Args:
-          store: ML Metadata's.
+          store: The store of ML Metadata.
           input_dict: All ``statistics``, and the ``current`` ones.
 
         Returns:
@@ -64,11 +66,11 @@ class LatestOtherStatistics(ResolverStrategy):
 
 
 def previous_blessed_model(current: Any, *, stock: bool = False) -> Any:
-    """The node that finds the model to compare with.
+    """The resolver node of the previous blessed model.
 
     Args:
-      current: Channel of the model that is judged.
-      stock: Use TFX's own strategy, the only one that Kubeflow knows.
+      current: Channel of the model under evaluation.
+      stock: Use TFX's own strategy, the only kind that Kubeflow supports.
     """
     channels: dict[str, Any] = {
         MODEL: Channel(type=standard_artifacts.Model),
@@ -81,11 +83,11 @@ def previous_blessed_model(current: Any, *, stock: bool = False) -> Any:
 
 
 def previous_statistics(current: Any, *, stock: bool = False) -> Any:
-    """The node that finds the data to compare with.
+    """The resolver node of the previous statistics.
 
     Args:
-      current: Channel of the statistics that are judged.
-      stock: Use TFX's own strategy, the only one that Kubeflow knows.
+      current: Channel of the statistics under validation.
+      stock: Use TFX's own strategy, the only kind that Kubeflow supports.
     """
     channels: dict[str, Any] = {STATISTICS: Channel(type=standard_artifacts.ExampleStatistics)}
     strategy: Any = LatestArtifactStrategy

@@ -7,7 +7,7 @@ SERVING_IMAGE = f"tensorflow/serving:{SERVING_TAG}"
 
 
 def why_not() -> str | None:
-    """What stands in the way of the InfraValidator, in words; None where nothing does.
+    """The reason why the InfraValidator cannot run here, in words; None where it can.
 
     The image must be there already: a run of the pipeline pulls nothing.
     """

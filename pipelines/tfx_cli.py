@@ -1,4 +1,4 @@
-"""TFX's own command line with one more option: ``tfx run create --pipeline path/to/pipeline.py``.
+"""TFX's command line with one more option: ``tfx run create --pipeline path/to/pipeline.py``.
 
 The file is registered (created, or updated) under its absolute path and then run. Every stock command passes through.
 """

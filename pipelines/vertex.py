@@ -15,12 +15,12 @@ import click
 from pipelines.config import PipelineConfig, load_config
 from tfvs.errors import ConfigError, ResourceError, TfvsError
 
-# What Kubeflow's compiler adds to the project's packages; TFX 1.16's protobuf 3.20 allows no newer kfp.
+# Kubeflow's compiler and its packages. TFX 1.16 needs protobuf 3.20, which allows no newer kfp.
 PACKAGES = "kfp==2.5.0 kfp-pipeline-spec==0.2.2 kfp-server-api==2.0.5 requests-toolbelt==0.10.1 'urllib3<2'"
 
 
 def dataflow_args(project: str, region: str, runs_root: str) -> list[str]:
-    """Beam's arguments for Dataflow; workers start from the pipeline's own image."""
+    """Beam's arguments for Dataflow. Workers start from the image of the pipeline."""
     return [
         "--runner=DataflowRunner",
         f"--project={project}",
@@ -35,16 +35,16 @@ def compile_pipeline(config: PipelineConfig, output: Path, *, image: str, projec
 
     Args:
       config: ``data`` and ``runs_root`` are URIs of buckets.
-      output: JSON.
+      output: The JSON file to write.
       image: Docker image with this checkout and its packages.
-      project: Of Google Cloud.
-      region: Of Google Cloud.
+      project: The project in Google Cloud.
+      region: The region in Google Cloud.
 
     Returns:
       The output.
 
     Raises:
-      ConfigError: A path that no other machine can read.
+      ConfigError: A path is local, so that no other machine can read it.
       ResourceError: kfp is not installed.
     """
     for field in ("data", "runs_root"):
@@ -62,7 +62,7 @@ def compile_pipeline(config: PipelineConfig, output: Path, *, image: str, projec
         ) from error
     from pipelines.pipeline import create_pipeline
 
-    # No Docker daemon to ask on a fleet's workers.
+    # Workers have no Docker daemon.
     pipeline = create_pipeline(
         config.replace(infra_validation=False),
         managed=True,

@@ -56,7 +56,7 @@ def make_reader(name: str, path: str, class_names: Sequence[str] | None = None) 
         return GTSDBReader(path, names)
     if name == "fivek":
         if names is not None:
-            raise ConfigError("FiveK has classes of its own", expected="no class names", received=names)
+            raise ConfigError("FiveK has a fixed list of classes", expected="no class names", received=names)
         return FiveKReader(path)
     raise ConfigError("There is no such reader", expected=READERS, received=name)
 

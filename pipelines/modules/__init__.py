@@ -1,1 +1,1 @@
-"""What TFX runs by its import path: the Trainer's ``run_fn``."""
+"""Modules that TFX imports by name: ``run_fn`` of the Trainer and ``tuner_fn`` of the Tuner."""

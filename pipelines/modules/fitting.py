@@ -1,4 +1,4 @@
-"""What the Trainer and the Tuner share: records and tiles in, a trained saccader out."""
+"""Training of a saccader from records and tiles, shared by the Trainer and the Tuner."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ History = list[dict[str, float]]
 
 
 def with_hyperparameters(config: PipelineConfig, hyperparameters: Mapping[str, Any]) -> PipelineConfig:
-    """The configuration with a trial's values in it.
+    """Puts the values of a trial into the configuration.
 
     Args:
-      config: Of the pipeline.
+      config: The pipeline's configuration.
       hyperparameters: ``"train.<field>"`` or ``"model.<field>"`` → value.
 
     Raises:
-      ConfigError: A name of another kind.
+      ConfigError: A name has another form.
     """
     changed = {"train": dict(config.train), "model": dict(config.model)}
     for name, value in hyperparameters.items():
@@ -50,10 +50,12 @@ def with_hyperparameters(config: PipelineConfig, hyperparameters: Mapping[str, A
 
 
 def folder_for(config: PipelineConfig, fn_args: Any) -> str:
-    """A folder named after configuration, code and data: the same for every execution that trains the same.
+    """The folder of checkpoints and logs, named after configuration, code and data.
+
+    Executions that train the same share it, so that a stopped one resumes.
 
     Args:
-      config: With hyperparameters in it.
+      config: The configuration, hyperparameters included.
       fn_args: ``tfx.components.FnArgs``.
     """
     key = "\n".join([config.to_json(), fn_args.custom_config["code"], *fn_args.train_files, *fn_args.eval_files])
@@ -68,20 +70,21 @@ def fit_saccader(
     folder: str,
     write: Callable[[str], None],
 ) -> tuple[VariationalSaccader, History]:
-    """Trains a saccader, or goes on where training stopped.
+    """Trains a saccader, or resumes a training that was stopped.
 
     Args:
-      config: Of the pipeline.
-      train_patterns: Record files.
-      eval_patterns: Record files, evaluated after each epoch.
-      folder: Stable; ``checkpoints`` and ``logs`` (for TensorBoard, with ``history.csv``) lie below it.
-      write: Takes progress lines.
+      config: The pipeline's configuration.
+      train_patterns: Patterns of the record files to train on.
+      eval_patterns: Patterns of the record files that are evaluated after each epoch.
+      folder: A folder that later executions use again. ``checkpoints`` and ``logs`` (TensorBoard, ``history.csv``) lie
+        below it.
+      write: Called with each line of progress.
 
     Returns:
-      The model, and what was logged in the epochs trained now.
+      The model, and the logs of the epochs that this call trained.
 
     Raises:
-      DataError: Labels outside the classes, or fewer images than one batch.
+      DataError: There are labels outside the classes, or fewer images than one batch.
     """
     train_config = TrainConfig.from_dict(config.train)
     train_files, eval_files = find_files(train_patterns), find_files(eval_patterns)
@@ -121,11 +124,11 @@ def fit_saccader(
 
 
 def build_model(config: PipelineConfig, spec: ProxySpec, *, dtype: str | None = None) -> VariationalSaccader:
-    """The saccader of a pipeline, with its weights made.
+    """Builds the saccader of a pipeline and its weights.
 
     Args:
-      config: Of the pipeline.
-      spec: Shape of the proxies.
+      config: The pipeline's configuration.
+      spec: The shape of the proxies.
       dtype: Keras dtype policy; None for float32.
     """
     model = VariationalSaccader(
@@ -141,7 +144,7 @@ def build_model(config: PipelineConfig, spec: ProxySpec, *, dtype: str | None = 
 
 
 def _pictured(files: Sequence[str], spec: ProxySpec) -> dict[str, Any]:
-    """The first evaluation images, as the model takes them."""
+    """Inputs of the first evaluation images, for the pictures in TensorBoard."""
     inputs, _, weights = next(iter(evaluation_dataset(files, spec, batch_size=PICTURES, limit=PICTURES)))
     return {name: value[weights > 0] for name, value in inputs.items()}
 

@@ -1,4 +1,4 @@
-"""The Trainer's ``run_fn``: records and tiles in, a SavedModel out."""
+"""``run_fn`` of the Trainer: trains from records and tiles and exports a SavedModel."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ MODEL_FILE = "model.keras"
 
 
 def run_fn(fn_args: Any) -> None:
-    """Trains the saccader and exports it; TFX calls it.
+    """Trains the saccader and exports it; TFX calls this function.
 
-    A stopped run goes on where it was: checkpoints and logs lie in a folder named after configuration and data, not in
-    the execution's own.
+    A stopped run resumes: checkpoints and logs lie in a folder that is named after configuration, code and data, and
+    that later executions use again.
 
     Args:
       fn_args: ``tfx.components.FnArgs``; with the Tuner's best hyperparameters where there is a Tuner.
 
     Raises:
-      DataError: Labels outside the classes, or fewer images than one batch.
+      DataError: There are labels outside the classes, or fewer images than one batch.
     """
     with _log_level_kept():
         _train_and_export(fn_args)
@@ -40,9 +40,9 @@ def _train_and_export(fn_args: Any) -> None:
     folder = folder_for(config, fn_args)
     model, _ = fit_saccader(config, fn_args.train_files, fn_args.eval_files, folder=folder, write=write_line)
     if host_index():
-        return  # the first host writes for all
+        return  # only the first host writes
     _copy_folder(os.path.join(folder, "logs"), fn_args.model_run_dir)
-    model.compile()  # the file holds the model, not how it was trained: it loads where tfvs.training is not imported
+    model.compile()  # without the optimizer, so that the file can be loaded where tfvs.training is not imported
     model.save(os.path.join(fn_args.model_run_dir, MODEL_FILE))
     export_saved_model(
         model,
@@ -56,7 +56,7 @@ def _train_and_export(fn_args: Any) -> None:
 
 @contextmanager
 def _log_level_kept() -> Iterator[None]:
-    """An export leaves TFX's log silent, in which the components after this one are announced."""
+    """Restores the level of absl's log, which an export raises: TFX announces its components there."""
     logger = logging.getLogger("absl")
     level = logger.level
     try:
@@ -66,7 +66,7 @@ def _log_level_kept() -> Iterator[None]:
 
 
 def _copy_folder(source: str, destination: str) -> None:
-    """Copies files and folders, on any file system of TensorFlow's."""
+    """Copies a folder, on any file system that TensorFlow supports."""
     for folder, _, names in tf.io.gfile.walk(source):
         target = os.path.join(destination, os.path.relpath(folder, source))
         tf.io.gfile.makedirs(target)
@@ -75,5 +75,5 @@ def _copy_folder(source: str, destination: str) -> None:
 
 
 def write_line(line: str) -> None:
-    """A line that ``make run`` shows."""
+    """Prints a line of progress, which ``make run`` shows."""
     print(f"tfvs: {line}", flush=True)

@@ -1,4 +1,4 @@
-"""The Tuner's ``tuner_fn``: KerasTuner over the training schedule and the weights of the bound."""
+"""``tuner_fn`` of the Tuner: KerasTuner over the learning rate and the weights of the bound."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OBJECTIVE = "val_accuracy"
 
 
 def search_space() -> keras_tuner.HyperParameters:
-    """What is searched; the first trial takes the defaults given here."""
+    """The search space. The first trial uses its default values."""
     space = keras_tuner.HyperParameters()
     space.Float("train.learning_rate", 5e-4, 5e-3, sampling="log", default=2e-3)
     space.Float("model.kl_weight", 1e-4, 1e-1, sampling="log", default=1e-3)
@@ -25,12 +25,12 @@ def search_space() -> keras_tuner.HyperParameters:
 
 
 class SaccaderTuner(keras_tuner.Tuner):
-    """Trains a saccader a trial, for ``tuner_epochs``; a stopped search goes on, within its trial too.
+    """Trains one saccader per trial for ``tuner_epochs``; a stopped search resumes, also within a trial.
 
     Args:
-      config: Of the pipeline.
+      config: The pipeline's configuration.
       fn_args: ``tfx.components.FnArgs``.
-      **options: Of :class:`keras_tuner.Tuner`.
+      **options: Arguments of :class:`keras_tuner.Tuner`.
     """
 
     def __init__(self, config: PipelineConfig, fn_args: Any, **options: Any) -> None:
@@ -38,10 +38,10 @@ class SaccaderTuner(keras_tuner.Tuner):
         self._config, self._fn_args = config, fn_args
 
     def run_trial(self, trial: Any, *_: Any, **__: Any) -> dict[str, float]:
-        """KerasTuner calls it.
+        """Trains one trial; KerasTuner calls this method.
 
         Args:
-          trial: With the values to try.
+          trial: The trial, with the values to try.
 
         Returns:
           The best accuracy on the evaluation split.
@@ -57,7 +57,7 @@ class SaccaderTuner(keras_tuner.Tuner):
 
 
 def tuner_fn(fn_args: Any) -> TunerFnResult:
-    """Makes the tuner; TFX calls it.
+    """Makes the tuner; TFX calls this function.
 
     Args:
       fn_args: ``tfx.components.FnArgs``.

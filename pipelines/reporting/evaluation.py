@@ -98,8 +98,8 @@ def read_evaluation(uri: str, class_names: Sequence[str]) -> Evaluation:
     import tensorflow_model_analysis as tfma
 
     result = tfma.load_eval_result(uri)
-    judged = any(Path(uri).glob("validations*"))  # written where the evaluation has thresholds
-    failures = threshold_failures(tfma.load_validation_result(uri), class_names) if judged else []
+    has_thresholds = any(Path(uri).glob("validations*"))  # written where the evaluation has thresholds
+    failures = threshold_failures(tfma.load_validation_result(uri), class_names) if has_thresholds else []
     return summarise(result.slicing_metrics, result.plots, class_names, failures)
 
 

@@ -36,7 +36,7 @@ def test_building_reads_no_data_and_writes_no_file(tmp_path) -> None:
     assert [path for path in tmp_path.rglob("*") if not path.is_dir()] == []
 
 
-def test_the_trainer_sees_every_change_but_the_judges(tmp_path) -> None:
+def test_the_trainer_s_key_holds_every_setting_but_those_of_the_gates(tmp_path) -> None:
     def given(**changes):
         return build(**changes)["Trainer"].exec_properties["custom_config"]
 

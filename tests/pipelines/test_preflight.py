@@ -111,7 +111,7 @@ def test_too_few_images(config, tmp_path) -> None:
         ({"model": {"num_classes": 4}}, "num_classes"),
         ({"tile_size": 100}, "tile size"),
         ({"proxy_channels": 2}, "channels"),
-        ({"reader": "fivek"}, "FiveK has classes of its own"),
+        ({"reader": "fivek"}, "FiveK has a fixed list of classes"),
         ({"name": "unheard_of"}, "no curated schema"),
     ],
 )

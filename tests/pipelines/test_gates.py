@@ -12,7 +12,7 @@ import tfx.v1 as tfx
 
 from pipelines.config import PipelineConfig
 from pipelines.missing import forget_missing
-from pipelines.pipeline import make_judges
+from pipelines.pipeline import make_gates
 from pipelines.reporting.evaluation import read_evaluation
 from pipelines.reporting.run_record import read_run
 from tfvs.data import example as contract
@@ -22,7 +22,7 @@ NAMES = ("often", "seldom", "rare")
 # Sixty, thirty and ten in a hundred: the best constant answer is right in 60 % of the images.
 LABELS = [0] * 60 + [1] * 30 + [2] * 10
 CONFIG = {
-    "name": "judged",
+    "name": "gated",
     "data": "none",
     "reader": "manifest",
     "class_names": NAMES,
@@ -48,8 +48,8 @@ class Known(tf.Module):
         return {"probabilities": 0.7 * tf.one_hot(answer, len(NAMES)) + 0.1}
 
 
-class Judged:
-    """A pipeline of nothing but the judges."""
+class Gated:
+    """A pipeline of the gates alone: last blessed model, Evaluator, Pusher."""
 
     def __init__(self, folder) -> None:
         self.folder = folder
@@ -66,8 +66,8 @@ class Judged:
                 example = tf.train.Example(features=tf.train.Features(feature=features))
                 writer.write(example.SerializeToString())
 
-    def judge(self, name: str, model: Known | None = None) -> dict[str, str]:
-        """Runs the judges on a model, saved now or before; returns the components' states."""
+    def run(self, name: str, model: Known | None = None) -> dict[str, str]:
+        """Runs the gates on a model, saved now or before; returns the components' states."""
         if model is not None:
             path = self.folder / name / "Format-Serving"
             tf.saved_model.save(model, str(path), {"serving_default": model.serve})
@@ -80,11 +80,11 @@ class Judged:
         trained = tfx.dsl.Importer(
             source_uri=str(self.folder / name), artifact_type=tfx.types.standard_artifacts.Model
         ).with_id("trained")
-        judges = make_judges(self.config, trained.outputs["result"], examples.outputs["result"])
+        gates = make_gates(self.config, trained.outputs["result"], examples.outputs["result"])
         pipeline = tfx.dsl.Pipeline(
             pipeline_name=self.config.name,
             pipeline_root=self.config.location("artifacts"),
-            components=[examples, trained, *judges],
+            components=[examples, trained, *gates],
             enable_cache=True,
             metadata_connection_config=tfx.orchestration.metadata.sqlite_metadata_connection_config(
                 str(self.config.metadata_path)
@@ -106,45 +106,45 @@ class Judged:
 
 
 def test_only_a_model_that_knows_more_and_is_no_worse_is_pushed(tmp_path) -> None:
-    judged = Judged(tmp_path)
+    gated = Gated(tmp_path)
 
-    judged.judge("guesses", Known(0, otherwise_first=True))  # 60 % right, above the minimum of 50 %
-    assert judged.verdict() == (False, False, 0)
-    (failure,) = judged.failures()
+    gated.run("guesses", Known(0, otherwise_first=True))  # 60 % right, above the minimum of 50 %
+    assert gated.verdict() == (False, False, 0)
+    (failure,) = gated.failures()
     assert failure.startswith("accuracy above guessing is 0;")
 
-    judged.judge("good", Known(90))
-    assert judged.verdict() == (True, True, 1)
-    assert judged.failures() == []
+    gated.run("good", Known(90))
+    assert gated.verdict() == (True, True, 1)
+    assert gated.failures() == []
 
-    judged.judge("worse", Known(80))  # above both minimums
-    assert judged.verdict() == (False, False, 1)
-    (failure,) = judged.failures()
+    gated.run("worse", Known(80))  # above both minimums
+    assert gated.verdict() == (False, False, 1)
+    (failure,) = gated.failures()
     assert "accuracy is -0.1" in failure or "accuracy is 0.8" in failure
     assert "a change of -0.02 (absolute)" in failure
 
-    states = judged.judge("good")  # the very same again: nothing runs, nothing is pushed again
+    states = gated.run("good")  # the very same again: nothing runs, nothing is pushed again
     assert (states["Evaluator"], states["Pusher"]) == ("reused", "reused")
-    assert judged.verdict() == (True, True, 1)
+    assert gated.verdict() == (True, True, 1)
 
-    judged.judge("better", Known(95))
-    assert judged.verdict() == (True, True, 2)
+    gated.run("better", Known(95))
+    assert gated.verdict() == (True, True, 2)
 
 
 def test_a_pushed_model_that_was_deleted_is_pushed_again(tmp_path) -> None:
-    judged = Judged(tmp_path)
-    judged.judge("good", Known(90))
-    (version,) = judged.config.serving_root.iterdir()
-    assert judged.judge("good")["Pusher"] == "reused"
+    gated = Gated(tmp_path)
+    gated.run("good", Known(90))
+    (version,) = gated.config.serving_root.iterdir()
+    assert gated.run("good")["Pusher"] == "reused"
     shutil.rmtree(version)
-    assert judged.judge("good")["Pusher"] == "complete"
-    assert judged.verdict() == (True, True, 1)
-    assert judged.judge("good")["Pusher"] == "reused"
+    assert gated.run("good")["Pusher"] == "complete"
+    assert gated.verdict() == (True, True, 1)
+    assert gated.run("good")["Pusher"] == "reused"
 
 
 def test_a_baseline_that_was_deleted_is_no_baseline(tmp_path) -> None:
-    judged = Judged(tmp_path)
-    judged.judge("good", Known(90))
+    gated = Gated(tmp_path)
+    gated.run("good", Known(90))
     shutil.rmtree(tmp_path / "good")
-    judged.judge("worse", Known(80))  # with the good model as its baseline it would not be blessed
-    assert judged.verdict() == (True, True, 2)
+    gated.run("worse", Known(80))  # with the good model as its baseline it would not be blessed
+    assert gated.verdict() == (True, True, 2)
