@@ -1,0 +1,144 @@
+"""Networks as encoders: pixels scaled as each wants them, frozen or not, saved whole, maps joined on one grid."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfvs.backbones import EfficientNetLite0, EncoderConfig, ImageEncoder, encoder_config, join_on_grid, make_encoder
+from tfvs.backbones.pixel_scaling import scale_pixels, scaling_of, standardize
+from tfvs.errors import ConfigError, DataError
+
+RNG = np.random.default_rng(5)
+IMAGES = RNG.random((2, 32, 40, 3)).astype(np.float32)
+APPLICATIONS = {
+    "ResNet50": keras.applications.resnet,
+    "ResNet50V2": keras.applications.resnet_v2,
+    "VGG16": keras.applications.vgg16,
+    "MobileNet": keras.applications.mobilenet,
+    "MobileNetV2": keras.applications.mobilenet_v2,
+    "MobileNetV3Small": keras.applications.mobilenet_v3,
+    "InceptionV3": keras.applications.inception_v3,
+    "Xception": keras.applications.xception,
+    "DenseNet121": keras.applications.densenet,
+    "EfficientNetB0": keras.applications.efficientnet,
+    "EfficientNetV2B0": keras.applications.efficientnet_v2,
+    "ConvNeXtTiny": keras.applications.convnext,
+    "NASNetMobile": keras.applications.nasnet,
+}
+
+
+@pytest.mark.parametrize("name", APPLICATIONS)
+def test_pixels_are_scaled_as_keras_scales_them(name: str) -> None:
+    expected = APPLICATIONS[name].preprocess_input(IMAGES.copy() * 255.0)
+    np.testing.assert_allclose(scale_pixels(IMAGES, scaling_of(name)), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["MobileNetV3Small", "MobileNetV2"])
+def test_an_application_by_name_and_as_a_model(name: str) -> None:
+    by_name = make_encoder(EncoderConfig(network=name, weights=None), name="crop_encoder")
+    model = getattr(keras.applications, name)(include_top=False, weights=None, pooling="avg", input_shape=(32, 40, 3))
+    by_model = make_encoder(model, name="crop_encoder")
+    assert by_name.scaling == by_model.scaling == scaling_of(name)
+    assert by_name(IMAGES).shape.rank == 4
+    expected = model(APPLICATIONS[name].preprocess_input(IMAGES * 255.0), training=False)
+    np.testing.assert_allclose(by_model(IMAGES), expected, rtol=1e-3, atol=1e-5)
+    assert by_model(IMAGES[..., :1]).shape == expected.shape  # grey
+
+
+def test_standardized_images_have_one_mean_and_contrast() -> None:
+    dim = 0.2 + 0.1 * IMAGES
+    result = standardize(tf.constant(np.concatenate([IMAGES, dim]))).numpy()
+    np.testing.assert_allclose(result.mean((1, 2, 3)), 0.5, atol=1e-4)
+    np.testing.assert_allclose(result[:2].std((1, 2, 3)), 0.25, atol=0.01)
+    assert (result[2:].std((1, 2, 3)) < 0.2).all()
+    flat = standardize(tf.fill([1, 4, 4, 3], 0.3))
+    np.testing.assert_allclose(flat, 0.5, atol=1e-3)
+
+
+@pytest.mark.parametrize(("trainable", "freeze"), [(True, True), (True, False), (False, True), (False, False)])
+def test_frozen_weights_and_statistics_stay(trainable: bool, freeze: bool) -> None:
+    network = EfficientNetLite0(blocks=2, pooling="avg")
+    encoder = ImageEncoder(network, trainable=trainable, freeze_statistics=freeze, gain=0.1)
+    model = keras.Sequential([keras.Input((32, 40, 3)), encoder, keras.layers.Dense(2)])
+    before = [np.array(value) for value in encoder.get_weights()]
+    model.compile(keras.optimizers.SGD(0.1), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    model.fit(IMAGES, np.array([0, 1]), verbose=0)
+    changed = {
+        kind: any(
+            not np.array_equal(old, np.array(variable))
+            for old, variable in zip(before, encoder.weights, strict=True)
+            if ("moving" in variable.path) == (kind == "statistics")
+        )
+        for kind in ("weights", "statistics")
+    }
+    assert changed == {"weights": trainable, "statistics": trainable and not freeze}
+
+
+def test_it_is_saved_whole(tmp_path: Path) -> None:
+    network = EfficientNetLite0(weights="imagenet", blocks=3, feature_maps=["block_0", "block_2"])
+    encoder = ImageEncoder(network, trainable=False, freeze_statistics=False, standardize=True, gain=0.5, name="maps")
+    inputs = keras.Input((32, 40, 3))
+    model = keras.Model(inputs, encoder(inputs))
+    expected = model(IMAGES)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    for one, other in zip(loaded(IMAGES), expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert not loaded.trainable_weights
+    first, second = ({**layer.get_config(), "network": None} for layer in (loaded.get_layer("maps"), encoder))
+    assert first == second
+
+
+def test_an_encoder_for_a_network_of_ones_own() -> None:
+    own = make_encoder(keras.layers.Conv2D(4, 3, strides=2, name="mine"), name="crop_encoder")
+    assert own.scaling == "unit"
+    assert own(IMAGES).shape == (2, 15, 19, 4)
+    assert make_encoder(own, name="other") is own
+
+
+def test_maps_are_joined_where_they_lie() -> None:
+    """A network that pads behind the image: cell centres keep their places."""
+    height, width = 20, 34
+    y, x = np.meshgrid((np.arange(24) + 0.5) / height, (np.arange(40) + 0.5) / width, indexing="ij")
+    places = np.stack([y, x], -1)[np.newaxis].astype(np.float32)  # of pixels, also of those behind the image
+    maps = []
+    for stride in (2, 4, 8):
+        rows, columns = -(-height // stride), -(-width // stride)
+        means = tf.nn.avg_pool2d(places[:, : rows * stride, : columns * stride], stride, stride, "VALID")
+        maps.append(tf.constant(means))
+    joined = join_on_grid(maps, (5, 9), (height, width)).numpy()
+    assert joined.shape == (1, 5, 9, 6)
+    centres = np.stack(np.meshgrid((np.arange(5) + 0.5) / 5, (np.arange(9) + 0.5) / 9, indexing="ij"), -1)
+    for first in (0, 2):  # strides finer than a cell: the mean of what lies in it
+        np.testing.assert_allclose(joined[0, 1:-1, 1:-1, first : first + 2], centres[1:-1, 1:-1], atol=0.02)
+    inner = joined[0, 1:-1, 1:-1, 4:]
+    np.testing.assert_allclose(inner, centres[1:-1, 1:-1], atol=0.02)
+    np.testing.assert_allclose(join_on_grid(maps[1], (5, 9), (20, 36)), maps[1], atol=1e-6)  # its own grid
+
+
+def test_configurations() -> None:
+    assert encoder_config(None) is None
+    config = encoder_config({"network": "efficientnet_lite0", "feature_maps": ["block_1"], "blocks": 2})
+    assert config == EncoderConfig(network="efficientnet_lite0", feature_maps=("block_1",), blocks=2)
+    assert encoder_config("MobileNetV2") == EncoderConfig(network="MobileNetV2")
+    assert encoder_config(config.to_dict()) == config
+    for wrong in (
+        {"network": "resnet"},
+        {"network": "MobileNetV2", "blocks": 3},
+        {"network": "efficientnet_lite0", "scaling": "other"},
+        {"network": "efficientnet_lite0", "gain": 0.0},
+        {"network": "efficientnet_lite0", "unknown": 1},
+        keras.layers.Dense(3),
+        7,
+    ):
+        with pytest.raises(ConfigError):
+            encoder_config(wrong)
+    with pytest.raises(ConfigError, match="feature maps"):
+        EncoderConfig(network="MobileNetV2", weights=None, feature_maps=("none",)).make_network()
+    with pytest.raises(DataError):
+        EncoderConfig(network="MobileNetV2", weights="/no/such/file").make_network()
+    with pytest.raises(ConfigError, match="lie on a map"):
+        join_on_grid(tf.zeros([2, 5]), (2, 2), (8, 8))

