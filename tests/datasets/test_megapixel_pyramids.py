@@ -5,12 +5,12 @@ import pytest
 import pyvips
 import tensorflow as tf
 
+from tests.images.tiff.test_sparse import assert_is_index_of
 from tfvs.data.dataset import read_records
 from tfvs.data.example import from_example
 from tfvs.datasets.megapixel_mnist import MegapixelConfig, make_canvas
 from tfvs.datasets.megapixel_pyramids import record_files, write
 from tfvs.errors import ConfigError, DataError
-from tfvs.images.tiff.tile_index import read_index
 
 pytest.importorskip("sklearn")
 CONFIG = MegapixelConfig(height=300, width=300, num_noise=8)
@@ -28,7 +28,7 @@ def test_pyramids_and_records_are_those_of_the_canvases(tmp_path):
             canvas = make_canvas(CONFIG, split, index)
             path = tmp_path / "pyramids" / record.pyramid_uri
             np.testing.assert_array_equal(pyvips.Image.new_from_file(str(path)).numpy(), canvas.image)
-            assert read_index(path) == record.index
+            assert_is_index_of(record.index, path)
             assert (record.label, record.image_id) == (canvas.label, f"{split}-{index:06d}")
             proxy = tf.io.decode_png(record.proxy).numpy()[..., 0]
             expected = pyvips.Image.new_from_array(canvas.image).thumbnail_image(36, height=36).numpy()

@@ -1,6 +1,7 @@
 """Sparse pyramids, held to what libvips writes of the same image and reads of the file."""
 
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -26,6 +27,17 @@ def make(height, width, tile_size, seed=0):
     return SparseImage.from_patches(height, width, tile_size, patches, corners), canvas
 
 
+def assert_is_index_of(index, path):
+    """Equal to what the file says, but for blank tiles, which are all one there and none here."""
+    found = read_index(path)
+    present = np.array(index.tile_bytes) > 0
+    places = zip(found.tile_offsets, found.tile_bytes, strict=True)
+    blank = {place for place, there in zip(places, present, strict=True) if not there}
+    assert len(blank) <= 1
+    offsets = np.where(present, found.tile_offsets, 0).tolist()
+    assert replace(found, tile_offsets=offsets, tile_bytes=(present * found.tile_bytes).tolist()) == index
+
+
 @pytest.mark.parametrize(("height", "width", "tile_size"), [(300, 301, 32), (299, 217, 48), (96, 64, 16)])
 @pytest.mark.parametrize("compression", ["none", "deflate"])
 def test_levels_are_those_of_libvips(tmp_path, height, width, tile_size, compression):
@@ -33,10 +45,10 @@ def test_levels_are_those_of_libvips(tmp_path, height, width, tile_size, compres
     np.testing.assert_array_equal(image.dense(), canvas)
     index = write_sparse_pyramid(image, tmp_path / "sparse.tif", compression=compression)
     write_pyramid(pyvips.Image.new_from_array(canvas), tmp_path / "whole.tif", tile_size=tile_size, compression="none")
-    assert read_index(tmp_path / "sparse.tif") == index
+    assert_is_index_of(index, tmp_path / "sparse.tif")
     for page in range(len(index.levels)):
         sparse, whole = (
-            pyvips.Image.new_from_file(str(tmp_path / name), page=page, fail_on="error").numpy()
+            pyvips.Image.new_from_file(str(tmp_path / name), page=page, fail_on="warning").numpy()
             for name in ("sparse.tif", "whole.tif")
         )
         np.testing.assert_array_equal(sparse, whole)
@@ -62,7 +74,7 @@ def test_blank_tiles_are_left_out_and_read_as_zeros(tmp_path):
 def test_image_of_nothing(tmp_path):
     blank = SparseImage(100, 100, 32, {})
     index = write_sparse_pyramid(blank, tmp_path / "b.tif")
-    assert read_index(tmp_path / "b.tif") == index
+    assert_is_index_of(index, tmp_path / "b.tif")
     assert not any(index.tile_bytes)
 
 

@@ -1,7 +1,8 @@
 """Pyramids of images that are blank almost everywhere, written from the few tiles that hold something.
 
-Work, memory and disk grow with what an image shows, not with its size: blank tiles are left out of the file, as sparse
-TIFFs leave them out, and libvips, tifffile and the reader in the graph give zeros there. Files are framed as those of
+Work, memory and disk grow with what an image shows, not with its size: all blank tiles of a file are one, to which its
+directories point, so that any reader of TIFF reads it. The tile index leaves blank tiles out, and the reader in the
+graph gives zeros there without reading. Files are framed as those of
 :func:`tfvs.images.tiff.pyramid.write_pyramid` are; see docs/pyramids.md.
 """
 
@@ -21,7 +22,7 @@ import numpy as np
 from tfvs.data.records import TileIndex
 from tfvs.errors import InputError
 from tfvs.images.tiff.framing import MAX_GAP_BYTES
-from tfvs.images.tiff.tile_index import HEADER_BYTES, frame_header, masked_crc
+from tfvs.images.tiff.tile_index import FOOTER_BYTES, HEADER_BYTES, frame_header, masked_crc
 
 COMPRESSIONS = {"none": 1, "deflate": 8}
 _SHORT, _LONG, _LONG8 = (3, "H"), (4, "I"), (16, "Q")
@@ -117,7 +118,7 @@ def write_sparse_pyramid(
     compression: str = "none",
     levels: list[SparseImage] | None = None,
 ) -> TileIndex:
-    """Writes an image as a framed pyramid TIFF without its blank tiles.
+    """Writes an image as a framed pyramid TIFF whose blank tiles are one.
 
     Args:
       image: Level 0; its tiles' side is a multiple of 16.
@@ -126,7 +127,8 @@ def write_sparse_pyramid(
       levels: Those of :meth:`SparseImage.levels`, where they are at hand.
 
     Returns:
-      The pyramid's tile index, as :func:`tfvs.images.tiff.tile_index.read_index` reads it.
+      The pyramid's tile index: as :func:`tfvs.images.tiff.tile_index.read_index` reads it, but that the blank tiles
+      have no bytes, which saves reading them.
 
     Raises:
       InputError: An unknown compression, or tiles of a size that TIFF does not have.
@@ -143,16 +145,15 @@ def write_sparse_pyramid(
     for data in encoded[0]:
         check = google_crc32c.extend(check, data)
     out = bytearray(struct.pack("<2sHHHQ", b"II", 43, 8, 0, 0) + bytes(check % MAX_GAP_BYTES))
+    blank = _compress(bytes(image.tile_size**2), compression)
+    blank_start = _append_record(out, blank)
     fields: list[tuple[int, int, int, int, int]] = []
     starts: list[int] = []
     lengths: list[int] = []
     for level, tiles in zip(levels, encoded, strict=True):
         fields.append((level.width, level.height, level.tile_size, level.tile_size, len(starts)))
-        for data in tiles:
-            starts.append(len(out) + HEADER_BYTES if data else 0)
-            lengths.append(len(data))
-            if data:
-                out += frame_header(len(data)) + data + struct.pack("<I", masked_crc(data))
+        starts += [_append_record(out, data) if data else 0 for data in tiles]
+        lengths += [len(data) for data in tiles]
     link = 8  # where the place of the next directory goes
     for number, (width, height, side, _, first) in enumerate(fields):
         tiles_here = slice(first, first + len(encoded[number]))
@@ -167,8 +168,8 @@ def write_sparse_pyramid(
             284: (_SHORT, [1]),
             322: (_LONG, [side]),
             323: (_LONG, [side]),
-            324: (_LONG8, starts[tiles_here]),
-            325: (_LONG8, lengths[tiles_here]),
+            324: (_LONG8, [start or blank_start for start in starts[tiles_here]]),
+            325: (_LONG8, [length or len(blank) for length in lengths[tiles_here]]),
             339: (_SHORT, [1]),
         }
         struct.pack_into("<Q", out, link, _append_directory(out, tags))
@@ -194,9 +195,18 @@ def _encode(level: SparseImage, compression: str) -> list[bytes]:
     rows, columns = level.grid
     found = [b""] * (rows * columns)
     for (row, column), tile in level.tiles.items():
-        data = tile.tobytes()
-        found[row * columns + column] = zlib.compress(data, 1) if compression == "deflate" else data
+        found[row * columns + column] = _compress(tile.tobytes(), compression)
     return found
+
+
+def _compress(data: bytes, compression: str) -> bytes:
+    return zlib.compress(data, 1) if compression == "deflate" else data
+
+
+def _append_record(out: bytearray, data: bytes) -> int:
+    """Writes a tile in its frame; returns where the tile begins."""
+    out += frame_header(len(data)) + data + struct.pack("<I", masked_crc(data))
+    return len(out) - len(data) - FOOTER_BYTES
 
 
 def _append_directory(out: bytearray, tags: Mapping[int, tuple[tuple[int, str], list[int]]]) -> int:
