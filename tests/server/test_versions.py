@@ -91,7 +91,7 @@ def test_a_version_whose_warm_up_fails_does_not_serve(serve, stub, tmp_path):
     base = tmp_path / "toy"
     write_toy(base / "1", 1.0)
     server = serve(base, file_system_poll_wait_seconds=0.1)
-    write_toy(base / "2", 2.0, warm_up=[[1.0, 2.0]])  # rows of two where three are wanted
+    write_toy(base / "2", 2.0, warm_up=[1.0, 2.0, 3.0])  # no batch of rows
     wait_until(lambda: 2 in status(server) and status(server)[2][0] == 50)
     assert "Warm-up" in status(server)[2][1]
     assert factor(stub(server)) == 1.0

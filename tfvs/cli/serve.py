@@ -29,6 +29,8 @@ BOOLEAN: dict[str, Any] = {"type": click.BOOL, "is_flag": False, "flag_value": "
 @click.option("--tensorflow_inter_op_parallelism", default=0, help="Threads that operations run on; 0: one a core.")
 @click.option("--max_queued_requests", default=128, help="Waiting for a thread; above it RESOURCE_EXHAUSTED.")
 @click.option("--max_message_bytes", default=64 * 2**20, help="Of one request.")
+@click.option("--enable_signature_method_name_check", **BOOLEAN, help="Want Classify's or Regress' method name.")
+@click.option("--enable_serialization_as_tensor_content", **BOOLEAN, help="Pack answers of Predict.")
 @click.option("--shutdown_grace_seconds", default=30.0, help="For requests in flight, after SIGTERM.")
 @click.option("--image_root", "image_roots", multiple=True, help="Narrow the folders images are read from; repeatable.")
 def serve(**options: object) -> None:

@@ -209,6 +209,8 @@ def _rows(servable: Servable, signature_name: str, inputs: Arrays) -> int | None
     for info in servable.signatures[signature_name].inputs.values():
         if info.tensor_shape.unknown_rank or not info.tensor_shape.dim or info.tensor_shape.dim[0].size != -1:
             return None
+    if not all(value.ndim for value in inputs.values()):
+        return None
     counts = {value.shape[0] for value in inputs.values()}
     if len(counts) > 1:
         raise invalid("Batching Run() input tensors must have equal 0th-dimension size")

@@ -38,12 +38,14 @@ class ModelConfig(Config):
       base_path: Folder with a numbered folder for each version.
       latest: How many of the newest versions serve; 0: all.
       specific: These versions only; empty: as ``latest`` says.
+      labels: Label and version, for requests that name a version by its label.
     """
 
     name: str
     base_path: str
     latest: int = 1
     specific: tuple[int, ...] = ()
+    labels: tuple[tuple[str, int], ...] = ()
 
     def __post_init__(self) -> None:
         require(bool(self.name), "A model has no name", expected="a name", received=self.name)
@@ -123,6 +125,11 @@ class ModelManager:
         if version is None:
             return servables[max(servables)] if servables else None
         return servables.get(version)
+
+    def labelled(self, name: str, label: str) -> int | None:
+        """The version that a label of the model stands for; None: there is no such label."""
+        model = self._models.get(name)
+        return dict(model.config.labels).get(label) if model else None
 
     def statuses(self, name: str) -> dict[int, VersionStatus]:
         """Version → status of all versions seen, newest first; empty for an unknown model."""

@@ -53,7 +53,12 @@ class ModelServer:
         self.manager = ModelManager(
             models, poll_seconds=options.file_system_poll_wait_seconds, on_change=self._set_health
         )
-        self._predictor = Predictor(self.manager, self._runner, PathGuard(options.image_roots))
+        self._predictor = Predictor(
+            self.manager,
+            self._runner,
+            PathGuard(options.image_roots),
+            options.enable_signature_method_name_check,
+        )
         self._server = self._grpc_server()
         self.port = self._bind(credentials)
         self._rest: RestServer | None = None
@@ -125,8 +130,9 @@ class ModelServer:
             ],
             maximum_concurrent_rpcs=threads + options.max_queued_requests,
         )
-        prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(PredictionService(self._predictor), server)
-        model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(self.manager), server)
+        service = PredictionService(self._predictor, as_content=options.enable_serialization_as_tensor_content)
+        prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(service, server)
+        model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(self._predictor), server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         add_reflection(server)
         return server

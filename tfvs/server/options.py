@@ -36,6 +36,10 @@ class ServerOptions(Config):
       tensorflow_inter_op_parallelism: Threads that operations of all requests run on; 0: as many as cores.
       max_queued_requests: Requests waiting for a thread; above it they are answered RESOURCE_EXHAUSTED.
       max_message_bytes: Of a request, gRPC or REST; larger ones are answered RESOURCE_EXHAUSTED or 413.
+      enable_signature_method_name_check: Whether a signature's method name must be that of the call; exports of
+        TensorFlow 2 have none of Classify and Regress.
+      enable_serialization_as_tensor_content: Whether answers of Predict are packed into ``tensor_content``, not into
+        the field of their type.
       shutdown_grace_seconds: How long requests in flight may take after SIGTERM.
       image_roots: Narrows the folders images may be read from; empty: those of the export.
     """
@@ -55,6 +59,8 @@ class ServerOptions(Config):
     tensorflow_inter_op_parallelism: int = 0
     max_queued_requests: int = 128
     max_message_bytes: int = 64 * MIB
+    enable_signature_method_name_check: bool = False
+    enable_serialization_as_tensor_content: bool = False
     shutdown_grace_seconds: float = 30.0
     image_roots: tuple[str, ...] = ()
 

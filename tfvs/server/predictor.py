@@ -23,6 +23,8 @@ from tfvs.server.servable import (
 )
 from tfvs.server.status import RequestError, invalid
 
+METHODS = tuple(f"tensorflow/serving/{kind}" for kind in ("predict", "classify", "regress"))
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -32,6 +34,11 @@ class Answer:
     signature_name: str
     outputs: Arrays
 
+    def describe(self, spec: model_pb2.ModelSpec) -> None:
+        """Writes which model, version and signature answered."""
+        spec.name, spec.signature_name = self.servable.name, self.signature_name
+        spec.version.value = self.servable.version
+
 
 class Predictor:
     """Finds the servable, checks the inputs, guards the paths and runs.
@@ -40,10 +47,14 @@ class Predictor:
       manager: Holds the servables.
       runner: Runs a checked request, alone or in a batch.
       guard: Refuses image paths outside the allowed roots.
+      check_method_names: Whether a signature's method name must be that of the call.
     """
 
-    def __init__(self, manager: ModelManager, runner: Runner, guard: PathGuard) -> None:
+    def __init__(
+        self, manager: ModelManager, runner: Runner, guard: PathGuard, check_method_names: bool = False
+    ) -> None:
         self.manager, self._runner, self._guard = manager, runner, guard
+        self.check_method_names = check_method_names
 
     def servable(self, spec: model_pb2.ModelSpec) -> Servable:
         """The servable a ModelSpec means.
@@ -53,14 +64,25 @@ class Predictor:
         """
         if not spec.name:
             raise invalid("Missing ModelSpec" if not spec.ByteSize() else "ModelSpec has no name specified.")
-        if spec.WhichOneof("version_choice") == "version_label":
-            raise invalid(f"Unrecognized servable version label: {spec.version_label}")
-        version = spec.version.value if spec.HasField("version") else None
+        version = self.version(spec)
         found = self.manager.find(spec.name, version)
         if found is None:
             wanted = f"Latest({spec.name})" if version is None else f"Specific({spec.name}, {version})"
             raise RequestError(grpc.StatusCode.NOT_FOUND, f"Servable not found for request: {wanted}")
         return found
+
+    def version(self, spec: model_pb2.ModelSpec) -> int | None:
+        """The version that a ModelSpec asks for, by number or by label; None: the newest.
+
+        Raises:
+          RequestError: INVALID_ARGUMENT, the model has no such label.
+        """
+        if spec.WhichOneof("version_choice") != "version_label":
+            return spec.version.value if spec.HasField("version") else None
+        version = self.manager.labelled(spec.name, spec.version_label)
+        if version is None:
+            raise invalid(f"Unrecognized servable version label: {spec.version_label}")
+        return version
 
     def predict_protos(
         self,
@@ -77,8 +99,15 @@ class Predictor:
         servable = self.servable(spec)
         name = spec.signature_name or DEFAULT_SIGNATURE
         signature = servable.signature(name)
+        if self.check_method_names and signature.method_name not in METHODS:
+            expected = ", ".join(METHODS)
+            what = (
+                f"Expected prediction signature method_name to be one of {{{expected}}}. Was: {signature.method_name}"
+            )
+            raise RequestError(grpc.StatusCode.INTERNAL, what)
         check_outputs(signature, list(output_filter))
-        arrays = arrays_from_protos(servable.inputs[name], inputs)
+        missing = {key: value for key, value in signature.defaults.items() if key not in inputs}
+        arrays = arrays_from_protos(servable, name, {**missing, **inputs})
         return self._run(servable, name, arrays, output_filter, is_active)
 
     def predict_arrays(self, servable: Servable, signature_name: str, inputs: Arrays) -> Answer:
@@ -90,8 +119,9 @@ class Predictor:
         servable.signature(signature_name)
         wanted = servable.inputs[signature_name]
         check_names(wanted, inputs)
-        for key, value in inputs.items():
-            check_shape(key, list(value.shape), wanted[key])
+        if servable.checks_shapes:
+            for key, value in inputs.items():
+                check_shape(key, list(value.shape), wanted[key])
         return self._run(servable, signature_name, inputs, (), lambda: True)
 
     def _run(

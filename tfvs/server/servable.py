@@ -20,6 +20,7 @@ from tfvs.server.tensors import shape_of, to_array
 
 DEFAULT_SIGNATURE = "serving_default"
 SAVED_MODEL_FILE = "saved_model.pb"
+IMAGE_ROOTS_FILE = "image_roots.txt"  # an asset that every export of tfvs has
 _NOT_FOR_SERVING = ("__saved_model_init_op", "__saved_model_train_op")
 WARMUP_FILE = os.path.join("assets.extra", "tf_serving_warmup_requests")
 MAX_WARMUP_RECORDS = 1000
@@ -62,8 +63,11 @@ class Servable:
       path: Folder of the SavedModel.
 
     Attributes:
-      signatures: Signature name → SignatureDef, those meant for serving.
+      definitions: Signature name → SignatureDef, all there are.
+      signatures: Those of them that are meant for serving.
       inputs: Signature name → input name → what is wanted of it.
+      checks_shapes: Whether inputs must have the shapes of the signature. So it is for the exports of tfvs. Of another
+        model the operations say what they take, as in TensorFlow Serving.
 
     Raises:
       DataError: The folder holds no SavedModel that can be loaded.
@@ -73,9 +77,9 @@ class Servable:
         self.name, self.version, self.path = name, version, path
         try:
             self._session, definition = _load(path)
-            self.signatures: dict[str, meta_graph_pb2.SignatureDef] = {
-                key: value for key, value in definition.signature_def.items() if key not in _NOT_FOR_SERVING
-            }
+            self.definitions: dict[str, meta_graph_pb2.SignatureDef] = dict(definition.signature_def)
+            self.signatures = {key: value for key, value in self.definitions.items() if key not in _NOT_FOR_SERVING}
+            self.checks_shapes = any(asset.filename == IMAGE_ROOTS_FILE for asset in definition.asset_file_def)
         except Exception as error:
             first_line = (str(error).splitlines() or [""])[0]
             raise DataError(f"Cannot load {path}", received=f"{type(error).__name__}: {first_line}") from error
@@ -132,7 +136,7 @@ class Servable:
                 request = log.predict_log.request
                 name = request.model_spec.signature_name or DEFAULT_SIGNATURE
                 self.signature(name)
-                self.run(name, arrays_from_protos(self.inputs[name], request.inputs))
+                self.run(name, arrays_from_protos(self, name, request.inputs))
                 count += 1
         except Exception as error:
             raise DataError(f"Warm-up request {count} of {path} fails", received=error) from error
@@ -162,22 +166,27 @@ def _load(path: str) -> tuple[tf.compat.v1.Session, meta_graph_pb2.MetaGraphDef]
         logger.setLevel(level)
 
 
-def arrays_from_protos(wanted: Mapping[str, InputSpec], inputs: Mapping[str, tensor_pb2.TensorProto]) -> Arrays:
+def arrays_from_protos(servable: Servable, signature_name: str, inputs: Mapping[str, tensor_pb2.TensorProto]) -> Arrays:
     """Decodes and checks a request's tensors.
 
     Args:
-      wanted: Input name → what is wanted.
+      servable: Has the signature.
+      signature_name: Which one.
       inputs: Input name → TensorProto.
 
     Raises:
       RequestError: INVALID_ARGUMENT for missing or extra inputs, another dtype, rank or shape, or a torn tensor.
     """
+    wanted = servable.inputs[signature_name]
     check_names(wanted, inputs)
     arrays = {}
     for key, proto in inputs.items():
         spec, shape = wanted[key], shape_of(proto)
         _check_dtype(key, proto.dtype, spec)
-        check_shape(key, shape, spec)
+        if servable.checks_shapes:
+            check_shape(key, shape, spec)
+        if min(shape, default=0) < 0:
+            raise invalid(f"tensor parsing error: {key}: shape {shape} has a negative size.")
         if proto.tensor_shape.unknown_rank or math.prod(shape) * spec.item_bytes > MAX_TENSOR_BYTES:
             raise invalid(f"tensor parsing error: {key}: shape {shape} is too large or unknown.")
         try:
@@ -236,5 +245,5 @@ def check_shape(key: str, shape: list[int], wanted: InputSpec) -> None:
     fits = expected is None or (
         len(shape) == len(expected) and shape == [s if e < 0 else e for s, e in zip(shape, expected, strict=True)]
     )
-    if not fits or min(shape, default=0) < 0:
+    if not fits:
         raise invalid(f"Expects arg[{key}] to have shape {expected} (-1: any) but shape {shape} is provided")

@@ -34,6 +34,11 @@ def invalid(message: str) -> RequestError:
     return RequestError(grpc.StatusCode.INVALID_ARGUMENT, message)
 
 
+def unimplemented(message: str) -> RequestError:
+    """UNIMPLEMENTED: what the protocol has and this server has not."""
+    return RequestError(grpc.StatusCode.UNIMPLEMENTED, message)
+
+
 def as_request_error(error: Exception) -> RequestError:
     """The status an exception of any kind is reported as; what nobody foresaw is INTERNAL and goes to the log."""
     if isinstance(error, RequestError):

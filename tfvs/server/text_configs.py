@@ -52,13 +52,12 @@ def models_from_proto(proto: Any) -> list[ModelConfig]:
             raise ConfigError(
                 f"Model {config.name} has another platform", expected="tensorflow", received=config.model_platform
             )
-        if config.version_labels:
-            raise ConfigError(f"Model {config.name} has version_labels", mend="Ask for versions by number")
         policy = config.model_version_policy
         choice = policy.WhichOneof("policy_choice")
         latest = 0 if choice == "all" else max(policy.latest.num_versions, 1)
         specific = tuple(policy.specific.versions) if choice == "specific" else ()
-        models.append(ModelConfig(config.name, config.base_path, latest, specific))
+        labels = tuple(sorted(config.version_labels.items()))
+        models.append(ModelConfig(config.name, config.base_path, latest, specific, labels))
     names = [model.name for model in models]
     if len(set(names)) < len(names):
         raise ConfigError("Two models have one name", received=sorted(names))

@@ -13,6 +13,7 @@ from tensorflow_serving.apis import (
 
 from tfvs.errors import TfvsError
 from tfvs.server.manager import ModelManager
+from tfvs.server.predictor import Predictor
 from tfvs.server.status import RequestError, answered, invalid
 from tfvs.server.text_configs import models_from_proto
 
@@ -20,8 +21,8 @@ from tfvs.server.text_configs import models_from_proto
 class ModelService(model_service_pb2_grpc.ModelServiceServicer):
     """Tells which versions serve, and changes which models do."""
 
-    def __init__(self, manager: ModelManager) -> None:
-        self._manager = manager
+    def __init__(self, predictor: Predictor) -> None:
+        self._predictor = predictor
 
     @answered
     def GetModelStatus(self, request: get_model_status_pb2.GetModelStatusRequest, context: grpc.ServicerContext) -> Any:
@@ -30,9 +31,7 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
         spec = request.model_spec
         if not spec.name:
             raise invalid("Missing ModelSpec")
-        if spec.WhichOneof("version_choice") == "version_label":
-            raise invalid(f"Unrecognized servable version label: {spec.version_label}")
-        return model_status(self._manager, spec.name, spec.version.value if spec.HasField("version") else None)
+        return model_status(self._predictor.manager, spec.name, self._predictor.version(spec))
 
     @answered
     def HandleReloadConfigRequest(
@@ -41,7 +40,7 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
         """Serves the models named, and only those, from now on."""
         del context
         try:
-            self._manager.reconfigure(models_from_proto(request.config))
+            self._predictor.manager.reconfigure(models_from_proto(request.config))
         except TfvsError as error:
             raise invalid(str(error)) from error
         response = model_management_pb2.ReloadConfigResponse()

@@ -1,4 +1,4 @@
-"""PredictionService of TensorFlow Serving: Predict, Classify, Regress, GetModelMetadata."""
+"""PredictionService of TensorFlow Serving: Predict, Classify, Regress, MultiInference, GetModelMetadata."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from google.protobuf import any_pb2
 from tensorflow_serving.apis import (
     classification_pb2,
     get_model_metadata_pb2,
-    model_pb2,
+    inference_pb2,
     predict_pb2,
     prediction_service_pb2_grpc,
     regression_pb2,
 )
 
 from tfvs.server import classification
-from tfvs.server.predictor import Answer, Predictor
-from tfvs.server.servable import Arrays, Servable
+from tfvs.server.predictor import Predictor
+from tfvs.server.servable import Servable
 from tfvs.server.status import answered, invalid
 from tfvs.server.tensors import fill_proto
 
@@ -25,10 +25,15 @@ SIGNATURE_DEF = "signature_def"
 
 
 class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
-    """Answers as TensorFlow Serving does, codes and words included."""
+    """Answers as TensorFlow Serving does, codes and words included.
 
-    def __init__(self, predictor: Predictor) -> None:
-        self._predictor = predictor
+    Args:
+      predictor: Shared with REST.
+      as_content: Whether answers are packed, see :func:`tfvs.server.tensors.fill_proto`.
+    """
+
+    def __init__(self, predictor: Predictor, *, as_content: bool = False) -> None:
+        self._predictor, self._as_content = predictor, as_content
 
     @answered
     def Predict(self, request: predict_pb2.PredictRequest, context: grpc.ServicerContext) -> Any:
@@ -37,26 +42,31 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
             request.model_spec, request.inputs, request.output_filter, context.is_active
         )
         response = predict_pb2.PredictResponse()
-        _describe(response.model_spec, answer)
+        answer.describe(response.model_spec)
         for key, value in answer.outputs.items():
-            fill_proto(response.outputs[key], value)
+            fill_proto(response.outputs[key], value, as_content=self._as_content)
         return response
 
     @answered
     def Classify(self, request: classification_pb2.ClassificationRequest, context: grpc.ServicerContext) -> Any:
-        """Runs a signature whose method is ``tensorflow/serving/classify``."""
-        response = classification_pb2.ClassificationResponse()
-        outputs = self._run_examples(request, context, classification.CLASSIFY, response.model_spec)
-        classification.fill_classifications(response.result, outputs)
+        """Labels and scores of tf.Examples."""
+        answer, result = classification.classify(self._predictor, request.model_spec, request.input, context.is_active)
+        response = classification_pb2.ClassificationResponse(result=result)
+        answer.describe(response.model_spec)
         return response
 
     @answered
     def Regress(self, request: regression_pb2.RegressionRequest, context: grpc.ServicerContext) -> Any:
-        """Runs a signature whose method is ``tensorflow/serving/regress``."""
-        response = regression_pb2.RegressionResponse()
-        outputs = self._run_examples(request, context, classification.REGRESS, response.model_spec)
-        classification.fill_regressions(response.result, outputs)
+        """One value per tf.Example."""
+        answer, result = classification.regress(self._predictor, request.model_spec, request.input, context.is_active)
+        response = regression_pb2.RegressionResponse(result=result)
+        answer.describe(response.model_spec)
         return response
+
+    @answered
+    def MultiInference(self, request: inference_pb2.MultiInferenceRequest, context: grpc.ServicerContext) -> Any:
+        """Several signatures over the same tf.Examples."""
+        return classification.infer_all(self._predictor, request, context.is_active)
 
     @answered
     def GetModelMetadata(
@@ -71,17 +81,6 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
                 raise invalid(f"Metadata field {name} is not supported")
         return metadata(self._predictor.servable(request.model_spec))
 
-    def _run_examples(
-        self,
-        request: classification_pb2.ClassificationRequest | regression_pb2.RegressionRequest,
-        context: grpc.ServicerContext,
-        method: str,
-        described: model_pb2.ModelSpec,
-    ) -> Arrays:
-        answer = classification.run(self._predictor, request.model_spec, request.input, method, context.is_active)
-        _describe(described, answer)
-        return answer.outputs
-
 
 def metadata(servable: Servable) -> get_model_metadata_pb2.GetModelMetadataResponse:
     """The signatures of a servable, as GetModelMetadata answers."""
@@ -89,14 +88,9 @@ def metadata(servable: Servable) -> get_model_metadata_pb2.GetModelMetadataRespo
     response.model_spec.name = servable.name
     response.model_spec.version.value = servable.version
     definitions = get_model_metadata_pb2.SignatureDefMap()
-    for key, value in servable.signatures.items():
+    for key, value in servable.definitions.items():
         definitions.signature_def[key].CopyFrom(value)
     packed = any_pb2.Any()
     packed.Pack(definitions)
     response.metadata[SIGNATURE_DEF].CopyFrom(packed)
     return response
-
-
-def _describe(spec: model_pb2.ModelSpec, answer: Answer) -> None:
-    spec.name, spec.signature_name = answer.servable.name, answer.signature_name
-    spec.version.value = answer.servable.version

@@ -7,9 +7,11 @@ from typing import Any
 from google.protobuf import json_format
 from tensorflow_serving.apis import get_model_metadata_pb2, model_pb2
 
+from tfvs.server import classification
 from tfvs.server.grpc.model_service import model_status
 from tfvs.server.grpc.prediction_service import SIGNATURE_DEF, metadata
 from tfvs.server.predictor import Predictor
+from tfvs.server.rest.json_examples import examples_from_json, json_from_classifications, json_from_regressions
 from tfvs.server.rest.json_format import parse_object, signature_name, to_bytes
 from tfvs.server.rest.json_inputs import arrays_from_json
 from tfvs.server.rest.json_outputs import json_from_arrays
@@ -31,13 +33,36 @@ def predict(predictor: Predictor, spec: model_pb2.ModelSpec, body: bytes) -> byt
     return json_from_arrays(predictor.predict_arrays(servable, name, arrays).outputs, by_row)
 
 
+def classify(predictor: Predictor, spec: model_pb2.ModelSpec, body: bytes) -> bytes:
+    """Answers ``:classify``.
+
+    Raises:
+      RequestError: With TensorFlow Serving's code.
+    """
+    request = parse_object(body)
+    spec.signature_name = signature_name(request)
+    examples = examples_from_json(request)
+    return json_from_classifications(classification.classify(predictor, spec, examples, lambda: True)[1])
+
+
+def regress(predictor: Predictor, spec: model_pb2.ModelSpec, body: bytes) -> bytes:
+    """Answers ``:regress``.
+
+    Raises:
+      RequestError: With TensorFlow Serving's code.
+    """
+    request = parse_object(body)
+    spec.signature_name = signature_name(request)
+    examples = examples_from_json(request)
+    return json_from_regressions(classification.regress(predictor, spec, examples, lambda: True)[1])
+
+
 def status(predictor: Predictor, spec: model_pb2.ModelSpec, body: bytes = b"") -> bytes:
     """Answers GET of a model: the state of its versions, or of the one that the address names."""
     del body
     if not spec.name:
         raise invalid("Missing model name in request.")
-    version = spec.version.value if spec.HasField("version") else None
-    return to_bytes(_plain(model_status(predictor.manager, spec.name, version)))
+    return to_bytes(_plain(model_status(predictor.manager, spec.name, predictor.version(spec))))
 
 
 def describe(predictor: Predictor, spec: model_pb2.ModelSpec, body: bytes = b"") -> bytes:

@@ -39,6 +39,27 @@ def json_from_arrays(outputs: Arrays, by_row: bool) -> bytes:
     return to_bytes({"predictions" if by_row else "outputs": answer})
 
 
+def shortest_decimals(array: np.ndarray) -> np.ndarray:
+    """float32 → the float64 that is written with the digits TensorFlow Serving writes: 0.2 stays 0.2.
+
+    Args:
+      array: float32, any shape.
+
+    Returns:
+      float64 of the same shape: 6 significant digits where these give the float32 back, else 9.
+    """
+    with np.errstate(invalid="ignore"):
+        values = array.astype(np.float64)
+    sizes = np.abs(values)
+    usual = (sizes > 1e-13) & (sizes < 1e22)
+    exponents = np.floor(np.log10(sizes, where=usual, out=np.zeros_like(sizes))).astype(np.int64)
+    six, nine = (_rounded(values, usual, digits - 1 - exponents) for digits in (6, 9))
+    decimals = np.where(six.astype(np.float32) == array, six, nine).reshape(array.shape)
+    unusual = ~usual
+    decimals[unusual] = [float(str(value)) for value in array[unusual]]
+    return decimals
+
+
 def _check_rows(outputs: Arrays) -> None:
     rows = -1
     for key, value in outputs.items():
@@ -54,26 +75,12 @@ def _plain(key: str, array: np.ndarray) -> Any:
     if array.dtype not in _WRITABLE:
         raise invalid(f"Failed to write JSON value for tensor type: {array.dtype.name}; {key} can be had by gRPC")
     if array.dtype == np.float32:
-        return _shortest(array).tolist()
+        return shortest_decimals(array).tolist()
     if array.dtype != object:
         return array.tolist()
     if key.endswith("_bytes"):
         return _map(array.tolist(), lambda item: {"b64": base64.b64encode(item).decode()})
     return _map(array.tolist(), lambda item: item.decode("utf-8", "surrogateescape"))
-
-
-def _shortest(array: np.ndarray) -> np.ndarray:
-    """float32 → float64 whose decimal has 6 digits where these give the float32 back, else 9: 0.2 stays 0.2."""
-    with np.errstate(invalid="ignore"):
-        values = array.astype(np.float64)
-    sizes = np.abs(values)
-    usual = (sizes > 1e-13) & (sizes < 1e22)
-    exponents = np.floor(np.log10(sizes, where=usual, out=np.zeros_like(sizes))).astype(np.int64)
-    six, nine = (_rounded(values, usual, digits - 1 - exponents) for digits in (6, 9))
-    decimals = np.where(six.astype(np.float32) == array, six, nine).reshape(array.shape)
-    unusual = ~usual
-    decimals[unusual] = [float(str(value)) for value in array[unusual]]
-    return decimals
 
 
 def _rounded(values: np.ndarray, usual: np.ndarray, places: np.ndarray) -> np.ndarray:
