@@ -65,10 +65,11 @@ def time_job(folder: Path, output: Path, beam_args: list[str], decoder: str) -> 
     from components.job import Job, run_job
     from components.options import PrepareOptions
     from components.readers import make_reader
+    from tfvs.images.proxy import ProxyRecipe
 
     job = Job(
         make_reader("folder", str(folder)),
-        PrepareOptions(proxy_channels=3, decoder=decoder),
+        PrepareOptions(proxy=ProxyRecipe(channels=3), decoder=decoder),
         records_root=str(output / "records"),
         pyramid_root=str(output / "pyramids"),
     )
@@ -113,9 +114,11 @@ def time_decoders(folder: Path, output: Path) -> dict[str, float]:
     from components.decode import Task, decode, limit_libvips
     from components.decoder import Decoder
     from components.options import PrepareOptions
+    from tfvs.images.proxy import ProxyRecipe
 
     limit_libvips()
-    decoder, options, spent = Decoder(), PrepareOptions(proxy_channels=3), {"direct": 0.0, "subprocess": 0.0}
+    decoder, options = Decoder(), PrepareOptions(proxy=ProxyRecipe(channels=3))
+    spent = {"direct": 0.0, "subprocess": 0.0}
     paths = sorted(folder.rglob("*.jpg"))
     times = []
     for number in range(2):  # the second call tells what the first one's start was

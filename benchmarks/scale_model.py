@@ -18,6 +18,7 @@ from benchmarks.scale_index import PROXY, stored_features
 from benchmarks.scale_reading import CROP, STEPS, percentiles, timed
 from tfvs.data import example as contract
 from tfvs.export.saving import export_saved_model
+from tfvs.images.proxy import ProxyRecipe
 from tfvs.models.saccader import VariationalSaccader
 from tfvs.server.servable import Servable
 
@@ -41,9 +42,8 @@ def export(model: Path, root: Path, crop: int) -> None:
     )
     saccader.build({"proxy": (None, *PROXY), "image": (None, None, None, 3)})
     names = [f"class {number}" for number in range(CLASSES)]
-    export_saved_model(
-        saccader, model, class_names=names, proxy_size=PROXY[:2], proxy_channels=PROXY[2], image_roots=[root]
-    )
+    proxy = ProxyRecipe(height=PROXY[0], width=PROXY[1], channels=PROXY[2])
+    export_saved_model(saccader, model, class_names=names, proxy=proxy, image_roots=[root])
     click.echo(json.dumps({"crop_px": crop}))
 
 

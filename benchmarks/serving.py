@@ -26,18 +26,19 @@ import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from benchmarks.machine import describe_machine
-from tfvs.client.proxy import proxy_from_pyramid
 from tfvs.client.transport import predict_request
+from tfvs.export.description import DESCRIPTION_OUTPUT, ModelDescription
 from tfvs.export.pyramid_inputs import pyramid_inputs, without_unused_levels
 from tfvs.export.saving import export_saved_model
 from tfvs.images.crops.vips_reader import VipsReader
+from tfvs.images.proxy import ProxyRecipe, proxy_from_pyramid
 from tfvs.images.tiff.pyramid import write_pyramid
 from tfvs.images.tiff.tile_index import read_index
 from tfvs.models.saccader import VariationalSaccader
 from tfvs.server.options import ServerOptions
 from tfvs.server.servable import Arrays, Servable
 
-PROXY_SHAPE = (64, 64, 3)
+RECIPE = ProxyRecipe(height=64, width=64, channels=3)
 CLASSES = 10
 WARM_UP_CALLS, TURN_CALLS = 5, 25
 Call = Callable[[], object]
@@ -46,11 +47,9 @@ Call = Callable[[], object]
 def make_model(folder: Path, images: Path) -> Path:
     """Exports a saccader of the default size with random weights."""
     model = VariationalSaccader(num_classes=CLASSES)
-    model.build({"proxy": (None, *PROXY_SHAPE), "image": (None, None, None, 3)})
+    model.build({"proxy": (None, *RECIPE.shape), "image": (None, None, None, 3)})
     names = [f"class {i}" for i in range(CLASSES)]
-    path = export_saved_model(
-        model, folder / "1", class_names=names, proxy_size=PROXY_SHAPE[:2], proxy_channels=3, image_roots=[images]
-    )
+    path = export_saved_model(model, folder / "1", class_names=names, proxy=RECIPE, image_roots=[images])
     return Path(path)
 
 
@@ -175,14 +174,11 @@ class ServerProcess:
 def what_the_client_sends(servable: Servable, path: Path) -> Arrays:
     """Inputs of ``predict_pyramids`` as :class:`tfvs.client.client.SaccadeClient` makes them."""
     index = read_index(path)
-    proxy = proxy_from_pyramid(path, index, PROXY_SHAPE)[np.newaxis]
+    proxy = proxy_from_pyramid(path, index, RECIPE)[np.newaxis] / np.float32(255)
     located = servable.run("locate", {"proxy": proxy, "image_size": np.array([[index.height, index.width]], np.int32)})
-    short = without_unused_levels(index, float(located["min_scale"][0]), _crop_size(servable))
+    description = ModelDescription.from_json(located[DESCRIPTION_OUTPUT][0].decode())
+    short = without_unused_levels(index, description.min_scale, description.crop_size)
     return {"proxy": proxy, **pyramid_inputs(path.name, short)}
-
-
-def _crop_size(servable: Servable) -> int:
-    return int(servable.signatures["classify_crops"].inputs["crops"].tensor_shape.dim[2].size)
 
 
 def wire_bytes(servable: Servable, path: Path, inputs: Arrays) -> dict[str, Any]:
@@ -190,8 +186,10 @@ def wire_bytes(servable: Servable, path: Path, inputs: Arrays) -> dict[str, Any]
     index = read_index(path)
     file_bytes = path.stat().st_size
     located = {"proxy": inputs["proxy"], "image_size": np.array([[index.height, index.width]], np.int32)}
-    boxes = servable.run("locate", located)["boxes"][0]
-    crops = VipsReader(_crop_size(servable)).read_crops(path, boxes)[np.newaxis]
+    answer = servable.run("locate", located)
+    description = ModelDescription.from_json(answer[DESCRIPTION_OUTPUT][0].decode())
+    reader = VipsReader(description.crop_size, margin_px=description.margin_px)
+    crops = reader.read_crops(path, answer["boxes"][0])[np.newaxis]
     by_crops = sum(_exchange(servable, "locate", located)) + sum(
         _exchange(servable, "classify_crops", {**located, "crops": crops})
     )

@@ -13,10 +13,9 @@ from components import raw
 from components.damage import check_streams, is_tiff
 from components.kept import check_pixels, levels_to_keep
 from components.options import PrepareOptions
-from components.proxies import make_proxy, open_for_proxy, proxy_from_pyramid
 from tfvs.data.records import TileIndex
 from tfvs.errors import ImageError, ResourceError
-from tfvs.images import reading
+from tfvs.images import proxy, reading
 from tfvs.images.tiff.framing import frame
 from tfvs.images.tiff.pyramid import write_pyramid
 from tfvs.images.tiff.tile_index import read_index
@@ -77,11 +76,18 @@ def decode(task: Task) -> Decoded | Refused:
     try:
         index = _find(task.pyramid) or _write(task.path, task.pyramid, task.options)
         stage = "proxy"
+        options = task.options
         if task.proxy_path is None:
-            return Decoded(index, proxy_from_pyramid(task.pyramid, index, task.options, task.sha256))
-        if is_tiff(task.proxy_path):
-            check_streams(task.proxy_path)
-        return Decoded(index, make_proxy(open_for_proxy(task.proxy_path, task.options), task.options, task.sha256))
+            pixels = proxy.proxy_from_pyramid(
+                task.pyramid, index, options.proxy, seed=task.sha256, max_pixels=options.max_pixels
+            )
+        else:
+            if is_tiff(task.proxy_path):
+                check_streams(task.proxy_path)
+            pixels = proxy.proxy_from_other_image(
+                task.proxy_path, options.proxy, seed=task.sha256, max_pixels=options.max_pixels
+            )
+        return Decoded(index, proxy.encode_png(pixels))
     except pyvips.Error as error:
         _blame_disk(task.pyramid, error)
         return Refused(stage, f"The image cannot be decoded: {reading.reason(error)}")

@@ -28,10 +28,10 @@ from components.options import PrepareOptions
 from components.readers import Reader
 from components.sources import PassedOver, Source
 from components.transforms import Layout, PrepareRecords
+from tfvs.data.records import MANIFEST
 from tfvs.errors import ConfigError, DataError, ResourceError, TfvsError, TooManyRejectedError
 from tfvs.version import __version__
 
-MANIFEST = "manifest.json"
 DEAD_LETTERS = "rejected.jsonl"
 ROOT_ID = "root-id"
 DEFAULT_SPLITS = {"train": 8, "eval": 1, "test": 1}
@@ -151,13 +151,20 @@ def make_manifest(summary: dict[str, Any], options: PrepareOptions) -> dict[str,
             {name: shard[name] for name in ("path", "count", "file_bytes", "sha256")} for shard in summary["shards"]
         ],
         # Where images are decoded changes no byte of what is written.
-        "options": {name: value for name, value in options.to_dict().items() if name != "decoder"},
+        "options": {name: value for name, value in options.to_dict().items() if name not in ("decoder", "proxy")},
+        "proxy": options.proxy.replace(source=_proxy_source(summary)).to_dict(),
+        "dtype": options.pyramid.dtype,
         "code": code_digest(__name__),
         "versions": {
             "tfvs": __version__,
             **{name: importlib.metadata.version(name) for name in ("apache-beam", "pyvips")},
         },
     }
+
+
+def _proxy_source(summary: dict[str, Any]) -> str:
+    """Whether any proxy came from another image than the one to classify."""
+    return "other_image" if any(shard["other_proxies"] for shard in summary["shards"]) else "image"
 
 
 def fingerprint(reader: Reader) -> str:

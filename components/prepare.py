@@ -21,12 +21,12 @@ from tqdm import tqdm
 from components import files
 from components.job import DEFAULT_SPLITS, Job, run_job
 from components.listing import Listing
-from components.options import DECODERS, KERNELS, PrepareOptions
+from components.options import NOT_FLAGS, PrepareOptions
 from components.readers import READERS, Reader, make_reader
 from components.sources import Rejected, Source
 from components.splits import split_named
 from tfvs.errors import ConfigError, TfvsError
-from tfvs.images.reading import MAX_PIXELS
+from tfvs.flags import flags_of, from_flags
 
 RECORDS = "records"
 PYRAMIDS = "pyramids"
@@ -46,22 +46,7 @@ PYRAMIDS = "pyramids"
 )
 @click.option("--num-shards", default=4, show_default=True, help="Record files per split.")
 @click.option("--max-rejected", default=0.01, show_default=True, help="Fraction; above it the exit code is 6.")
-@click.option("--proxy-height", default=32, show_default=True)
-@click.option("--proxy-width", default=32, show_default=True)
-@click.option("--proxy-channels", default=1, show_default=True, help="1 or 3.")
-@click.option("--proxy-kernel", type=click.Choice(KERNELS), default="lanczos3", show_default=True)
-@click.option("--proxy-keep", default=1.0, show_default=True, help="Fraction of the proxy's pixels that are kept.")
-@click.option("--proxy-noise", default=0.0, show_default=True, help="Standard deviation, grey levels.")
-@click.option("--bands", type=int, help="Of the pyramids: 1, 3 or 4.  [default: as they are]")
-@click.option("--dtype", type=click.Choice(["uint8", "uint16"]), help="Of the pyramids.")
-@click.option("--tile-size", default=256, show_default=True)
-@click.option("--compression", type=click.Choice(["jpeg", "deflate", "none"]), default="jpeg", show_default=True)
-@click.option("--quality", default=90, show_default=True, help="JPEG quality.")
-@click.option("--predictor", is_flag=True, help="Horizontal differencing before deflate.")
-@click.option("--keep-pyramids/--convert-pyramids", default=True, show_default=True, help="Copy those that are there.")
-@click.option("--max-side-px", type=int, help="Reduce larger images to this; the paper's FiveK: 2528.")
-@click.option("--max-pixels", default=MAX_PIXELS, show_default=True, help="Refuse images with more.")
-@click.option("--decoder", type=click.Choice(DECODERS), default="subprocess", show_default=True)
+@flags_of(PrepareOptions, skip=NOT_FLAGS)
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest to standard output.")
 @click.option("--dry-run", is_flag=True, help="List only; convert and write nothing.")
 @click.argument("beam_args", nargs=-1, type=click.UNPROCESSED)
@@ -82,7 +67,7 @@ def main(
     """Converts images to pyramids, proxies and sharded records."""
     logging.getLogger("apache_beam").setLevel(logging.ERROR)
     try:
-        options = PrepareOptions.from_dict(fields)
+        options = from_flags(PrepareOptions, fields)
         source = make_reader(reader, input_path, class_names.split(",") if class_names else None)
         if dry_run:
             manifest = list_only(source)

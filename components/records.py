@@ -25,6 +25,7 @@ class Entry:
       width: Pixels, for the manifest.
       height: Pixels, for the manifest.
       example: The serialized Example.
+      other_proxy: Whether the proxy was made from another image.
     """
 
     image_id: str
@@ -32,6 +33,7 @@ class Entry:
     width: int
     height: int
     example: bytes
+    other_proxy: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class Shard:
       sha256: Of the file.
       pixels: Sum of the images' pixels.
       largest: Width and height of the image with the most pixels.
+      other_proxies: Records whose proxies were made from other images.
     """
 
     split: str
@@ -57,6 +60,7 @@ class Shard:
     sha256: str
     pixels: int
     largest: tuple[int, int]
+    other_proxies: int
 
 
 def bucket_of(image_id: str, salt: str, buckets: int) -> int:
@@ -104,6 +108,7 @@ def write_shard(root: str, split: str, number: int, shards: int, entries: Iterab
         sha256=sink.sha256,
         pixels=sum(entry.width * entry.height for entry in ordered),
         largest=(largest.width, largest.height),
+        other_proxies=sum(entry.other_proxy for entry in ordered),
     )
 
 

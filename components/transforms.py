@@ -153,7 +153,8 @@ class Convert(beam.DoFn):
         else:
             self._written.inc()
             example = to_example(result).SerializeToString(deterministic=True)
-            entry = Entry(result.image_id, result.label, result.index.width, result.index.height, example)
+            index, other = result.index, source.proxy_uri is not None
+            entry = Entry(result.image_id, result.label, index.width, index.height, example, other)
             yield content_of(result), Converted(source.split, source.uri, entry)
         if self._progress is not None:
             count_one(self._progress)

@@ -6,15 +6,14 @@ tfx run create --engine local --pipeline pipelines/adobe5k.py     with TFVS_DATA
 from pipelines.config import PipelineConfig, load_config
 from pipelines.local_runner import run
 from tfvs.datasets.adobe5k import CLASS_NAMES, PAPER_SIDE_PX
+from tfvs.images.proxy import ProxyRecipe
 
 DEFAULT = PipelineConfig(
     name="adobe5k",
     data="runs/data/fivek",
     reader="fivek",
     class_names=CLASS_NAMES,
-    proxy_height=64,
-    proxy_width=64,
-    proxy_channels=3,
+    proxy=ProxyRecipe(height=64, width=64, channels=3),
     image_bands=3,
     tile_size=256,
     compression="jpeg",

@@ -11,6 +11,7 @@ from typing import Any
 
 from tfvs.config import Config, require
 from tfvs.errors import ConfigError
+from tfvs.images.proxy import ProxyRecipe
 
 CONFIG_FILE_VARIABLE = "TFVS_CONFIG"
 FIELD_VARIABLE_PREFIX = "TFVS_"
@@ -28,9 +29,7 @@ class PipelineConfig(Config):
       reader: ``"manifest"``, ``"folder"`` or ``"fivek"``; see docs/data.md.
       class_names: In the order of the labels.
       runs_root: Everything the pipeline writes lies under it: a folder, or on a fleet a bucket's URI.
-      proxy_height: Pixels.
-      proxy_width: Pixels.
-      proxy_channels: 1 or 3.
+      proxy: The proxies' recipe, see :class:`tfvs.images.proxy.ProxyRecipe`.
       image_bands: Channels of the pyramids, 1 or 3.
       tile_size: Of the pyramids, pixels.
       compression: Of the pyramids' tiles: ``"jpeg"``, ``"deflate"`` or ``"none"``.
@@ -53,9 +52,7 @@ class PipelineConfig(Config):
     reader: str
     class_names: tuple[str, ...]
     runs_root: str = "runs"
-    proxy_height: int = 32
-    proxy_width: int = 32
-    proxy_channels: int = 1
+    proxy: ProxyRecipe = dataclasses.field(default_factory=ProxyRecipe)
     image_bands: int = 1
     tile_size: int = 128
     compression: str = "deflate"
@@ -126,7 +123,7 @@ def load_config(default: PipelineConfig, environ: Mapping[str, str] = os.environ
     """The configuration of a run: the pipeline's own, then a JSON file, then single variables.
 
     ``TFVS_CONFIG`` names a JSON file with any fields; ``TFVS_<FIELD>`` holds one field, as JSON or plain text.
-    ``model`` and ``train`` are merged, not replaced.
+    ``proxy``, ``model`` and ``train`` are merged, not replaced.
 
     Raises:
       ConfigError: An unknown field, or a value that cannot work.
@@ -158,6 +155,8 @@ def _merge(config: PipelineConfig, changes: dict[str, Any]) -> PipelineConfig:
     merged = {}
     for name, value in changes.items():
         current = getattr(config, name, None)
+        if isinstance(current, Config):
+            current = current.to_dict()
         if isinstance(current, dict) and not isinstance(value, dict):
             raise ConfigError(f"{name} takes an object", expected="a JSON object", received=value)
         merged[name] = {**current, **value} if isinstance(current, dict) else value

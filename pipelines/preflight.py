@@ -86,9 +86,7 @@ def saccader_config(config: PipelineConfig) -> SaccaderConfig:
 def prepare_options(config: PipelineConfig) -> PrepareOptions:
     """The options of the ExampleGen."""
     return PrepareOptions(
-        proxy_height=config.proxy_height,
-        proxy_width=config.proxy_width,
-        proxy_channels=config.proxy_channels,
+        proxy=config.proxy,
         bands=config.image_bands,
         tile_size=config.tile_size,
         compression=config.compression,

@@ -76,7 +76,8 @@ class SaccadeExampleGen(base_beam_component.BaseBeamComponent):
         TFX's ExampleGens take it; the newest matching folder is read. Example:
         ``Input(splits=[Input.Split(name="all", pattern="span-{SPAN}/*")])``.
       range_config: ``range_config_pb2.RangeConfig``: which span to read.
-      **options: Fields of :class:`components.options.PrepareOptions`, for example ``proxy_height=32``.
+      **options: Fields of :class:`components.options.PrepareOptions`, for example
+        ``proxy={"height": 64, "width": 64}``.
 
     Raises:
       ConfigError: An option that is not known or cannot work.

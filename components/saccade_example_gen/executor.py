@@ -16,9 +16,10 @@ from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import proto_utils
 
 from components import files
-from components.job import DEAD_LETTERS, MANIFEST, Job, run_job
+from components.job import DEAD_LETTERS, Job, run_job
 from components.options import PrepareOptions
 from components.readers import Reader, make_reader
+from tfvs.data.records import MANIFEST
 
 # Protocol buffers' classes are made at import, where type checkers cannot see them.
 EXAMPLE_GEN: Any = example_gen_pb2

@@ -13,14 +13,15 @@ import numpy as np
 
 from pipelines.config import CHECKPOINTS, PYRAMIDS, PipelineConfig
 from tfvs.data.dataset import (
-    ProxySpec,
     balanced_class_weights,
     evaluation_dataset,
     find_files,
     read_labels,
+    read_manifest,
     training_dataset,
 )
 from tfvs.errors import ConfigError, DataError
+from tfvs.images.proxy import ProxyRecipe
 from tfvs.models.saccader import VariationalSaccader
 from tfvs.training.pictures import SaccadePictures
 from tfvs.training.strategy import make_strategy
@@ -90,7 +91,7 @@ def fit_saccader(
     train_files, eval_files = find_files(train_patterns), find_files(eval_patterns)
     labels = read_labels(train_files)
     _check_labels(labels, config, train_config.batch_size)
-    spec = ProxySpec(config.proxy_height, config.proxy_width, config.proxy_channels)
+    proxy = read_manifest(train_files).proxy
     class_weights = balanced_class_weights(labels, len(config.class_names)) if train_config.balance_classes else None
     steps_in_data = len(labels) // train_config.batch_size
     steps_per_epoch = train_config.steps_per_epoch or steps_in_data
@@ -99,12 +100,12 @@ def fit_saccader(
     strategy = make_strategy(train_config.num_devices)
     keras.utils.set_random_seed(train_config.seed)
     with strategy.scope():
-        model = build_model(config, spec, dtype="mixed_float16" if train_config.mixed_precision else None)
+        model = build_model(config, proxy, dtype="mixed_float16" if train_config.mixed_precision else None)
         history = train(
             model,
             lambda epoch: training_dataset(
                 train_files,
-                spec,
+                proxy,
                 batch_size=train_config.batch_size,
                 steps_per_epoch=steps_per_epoch,
                 epochs=math.ceil(train_config.epochs * steps_per_epoch / steps_in_data),  # passes over the data
@@ -114,21 +115,21 @@ def fit_saccader(
             ),
             train_config,
             steps_per_epoch=steps_per_epoch,
-            validation_data=evaluation_dataset(eval_files, spec, batch_size=train_config.batch_size),
+            validation_data=evaluation_dataset(eval_files, proxy, batch_size=train_config.batch_size),
             checkpoint_dir=os.path.join(folder, "checkpoints"),
             log_dir=logs,
-            callbacks=[SaccadePictures(logs, _pictured(eval_files, spec))],
+            callbacks=[SaccadePictures(logs, _pictured(eval_files, proxy))],
             write=write,
         )
     return model, history
 
 
-def build_model(config: PipelineConfig, spec: ProxySpec, *, dtype: str | None = None) -> VariationalSaccader:
+def build_model(config: PipelineConfig, proxy: ProxyRecipe, *, dtype: str | None = None) -> VariationalSaccader:
     """Builds the saccader of a pipeline and its weights.
 
     Args:
       config: The pipeline's configuration.
-      spec: The shape of the proxies.
+      proxy: The recipe of the proxies.
       dtype: Keras dtype policy; None for float32.
     """
     model = VariationalSaccader(
@@ -136,16 +137,16 @@ def build_model(config: PipelineConfig, spec: ProxySpec, *, dtype: str | None = 
     )
     model.build(
         {
-            "proxy": (None, spec.height, spec.width, spec.channels),
+            "proxy": (None, *proxy.shape),
             "image": (None, None, None, config.image_bands),
         }
     )
     return model
 
 
-def _pictured(files: Sequence[str], spec: ProxySpec) -> dict[str, Any]:
+def _pictured(files: Sequence[str], proxy: ProxyRecipe) -> dict[str, Any]:
     """Inputs of the first evaluation images, for the pictures in TensorBoard."""
-    inputs, _, weights = next(iter(evaluation_dataset(files, spec, batch_size=PICTURES, limit=PICTURES)))
+    inputs, _, weights = next(iter(evaluation_dataset(files, proxy, batch_size=PICTURES, limit=PICTURES)))
     return {name: value[weights > 0] for name, value in inputs.items()}
 
 

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from pipelines.config import PYRAMIDS, PipelineConfig
 from pipelines.modules.fitting import fit_saccader, folder_for, with_hyperparameters
+from tfvs.data.dataset import find_files, read_manifest
 from tfvs.export.saving import export_saved_model
 from tfvs.training.hosts import host_index
 
@@ -42,14 +43,15 @@ def _train_and_export(fn_args: Any) -> None:
     if host_index():
         return  # only the first host writes
     _copy_folder(os.path.join(folder, "logs"), fn_args.model_run_dir)
+    records = read_manifest(find_files(fn_args.train_files))
     model.compile()  # without the optimizer, so that the file can be loaded where tfvs.training is not imported
     model.save(os.path.join(fn_args.model_run_dir, MODEL_FILE))
     export_saved_model(
         model,
         fn_args.serving_model_dir,
         class_names=config.class_names,
-        proxy_size=(config.proxy_height, config.proxy_width),
-        proxy_channels=config.proxy_channels,
+        proxy=records.proxy,
+        dtype=records.dtype,
         image_roots=[config.location(PYRAMIDS)],
     )
 

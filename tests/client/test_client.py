@@ -93,10 +93,10 @@ def test_a_link_out_of_the_root_is_refused_by_the_embedded_server(server, root, 
 
 
 def _link_request(client, link, index):
-    from tfvs.client.proxy import proxy_from_pyramid
     from tfvs.export.pyramid_inputs import pyramid_inputs
+    from tfvs.images.proxy import proxy_from_pyramid
 
-    proxy = proxy_from_pyramid(link, index, client._proxy_shape())[np.newaxis]
+    proxy = proxy_from_pyramid(link, index, client.description.proxy)[np.newaxis] / np.float32(255)
     return {"proxy": proxy, **pyramid_inputs("link.tif", index)}
 
 

@@ -11,8 +11,9 @@ from components.damage import check_streams
 from components.decode import Decoded, Refused, Task, decode
 from components.options import PrepareOptions
 from tfvs.errors import ImageError
+from tfvs.images.proxy import ProxyRecipe
 
-OPTIONS = PrepareOptions(proxy_height=8, proxy_width=8, tile_size=32)
+OPTIONS = PrepareOptions(proxy=ProxyRecipe(height=8, width=8), tile_size=32)
 LAYOUTS = {
     "kept": {"tile": True, "pyramid": True, "tile_width": 64, "tile_height": 64},
     "tiles": {"tile": True, "tile_width": 64, "tile_height": 64},

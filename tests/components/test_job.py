@@ -15,8 +15,9 @@ from tests.components.images import write_folder, write_png
 from tfvs.data.dataset import find_files
 from tfvs.data.example import from_example
 from tfvs.errors import ConfigError, DataError, TooManyRejectedError
+from tfvs.images.proxy import ProxyRecipe
 
-OPTIONS = PrepareOptions(proxy_height=8, proxy_width=8, tile_size=32, compression="none", decoder="direct")
+OPTIONS = PrepareOptions(proxy=ProxyRecipe(height=8, width=8), tile_size=32, compression="none", decoder="direct")
 IN_CHILDREN = OPTIONS.replace(decoder="subprocess")
 
 

@@ -8,9 +8,10 @@ import pyvips
 
 from components.decode import Decoded, Refused, Task, decode
 from components.options import PrepareOptions
+from tfvs.images.proxy import ProxyRecipe
 from tfvs.images.tiff.tile_index import read_index
 
-OPTIONS = PrepareOptions(proxy_height=8, proxy_width=8, tile_size=32)
+OPTIONS = PrepareOptions(proxy=ProxyRecipe(height=8, width=8), tile_size=32)
 
 
 def write_tiff(path: Path, bands: int = 3, **options) -> Path:

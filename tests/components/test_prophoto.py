@@ -8,6 +8,7 @@ import pyvips
 
 from components.decode import Task, decode
 from components.options import PrepareOptions
+from tfvs.images.proxy import ProxyRecipe
 
 # Colorants of ROMM (ProPhoto) RGB in the D50 connection space, and its gamma.
 COLORANTS = {b"rXYZ": (0.79767, 0.28804, 0.0), b"gXYZ": (0.13519, 0.71187, 0.0), b"bXYZ": (0.03134, 0.00009, 0.8251)}
@@ -56,7 +57,7 @@ def test_prophoto_becomes_srgb(tmp_path, pyramid):
     image.set_type(pyvips.GValue.blob_type, "icc-profile-data", prophoto_profile())
     tiled = {"tile": True, "pyramid": True, "tile_width": 64, "tile_height": 64} if pyramid else {}
     image.tiffsave(str(tmp_path / "a.tif"), compression="deflate", **tiled)
-    options = PrepareOptions(compression="none", dtype="uint8", tile_size=64, proxy_channels=3)
+    options = PrepareOptions(proxy=ProxyRecipe(channels=3), compression="none", dtype="uint8", tile_size=64)
     target = tmp_path / "p.tif"
     decoded = decode(Task(str(tmp_path / "a.tif"), None, str(target), options, "00"))
     assert (decoded.index.dtype, decoded.index.compression) == ("uint8", "none")

@@ -14,6 +14,7 @@ from components.options import PrepareOptions
 from components.raw import open_raw
 from components.readers import make_reader
 from tfvs.errors import ImageError
+from tfvs.images.proxy import ProxyRecipe
 
 # Colour matrix of a camera whose primaries are sRGB's: XYZ → linear sRGB.
 XYZ_TO_CAMERA = (3.2404542, -1.5371385, -0.4985314, -0.969266, 1.8760108, 0.041556, 0.0556434, -0.2040259, 1.0572252)
@@ -82,7 +83,7 @@ def test_the_original_archive_is_prepared(tmp_path):
     (root / "categories.txt").write_text(f"{names[0]},outdoor,day,sun_sky,nature\n{names[1]},indoor,day,mixed,nature\n")
     (root / "filesAdobe.txt").write_text("\n".join(names))
     (root / "filesAdobeMIT.txt").write_text("")
-    options = PrepareOptions(proxy_height=8, proxy_width=8, proxy_channels=3, tile_size=32, max_side_px=64)
+    options = PrepareOptions(proxy=ProxyRecipe(height=8, width=8, channels=3), tile_size=32, max_side_px=64)
     job = Job(make_reader("fivek", str(tmp_path / "in")), options, f"{tmp_path}/r", f"{tmp_path}/p")
     manifest = run_job(job, beam.Pipeline)
     assert (manifest["written"], manifest["largest_width_height"]) == (2, [64, 48])

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # A package of tfvs may import those in the rows above its own, and what its row names besides.
 LAYERS = (
     {"errors", "version", "_environment", "paths"},
-    {"config"},
+    {"config", "flags"},
     {"ops", "data.example", "data.records"},
     {"images", "data", "datasets", "viz"},
     {"layers", "backbones"},

@@ -6,7 +6,6 @@ import tensorflow as tf
 from PIL import Image
 
 from tfvs.data.dataset import (
-    ProxySpec,
     balanced_class_weights,
     evaluation_dataset,
     find_files,
@@ -15,8 +14,9 @@ from tfvs.data.dataset import (
 )
 from tfvs.data.example import ImageRecord, TileIndex, to_example
 from tfvs.errors import DataError
+from tfvs.images.proxy import ProxyRecipe
 
-SPEC = ProxySpec(4, 6, 1)
+SPEC = ProxyRecipe(height=4, width=6, channels=1)
 
 
 @pytest.fixture

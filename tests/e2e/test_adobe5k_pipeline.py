@@ -11,8 +11,7 @@ from tfvs.datasets.adobe5k import CLASS_NAMES
 
 pytestmark = [pytest.mark.e2e, pytest.mark.tfx]
 SETTINGS = {
-    "proxy_height": 16,
-    "proxy_width": 16,
+    "proxy": {"height": 16, "width": 16},
     "tile_size": 128,
     "model": {"num_steps": 2, "crop_size": 16, "min_scale": 0.3, "max_scale": 0.9},
     "train": {"epochs": 3, "batch_size": 12, "zoom_from": 0.9, "zoom_to": 0.6, "num_devices": 2},

@@ -18,8 +18,7 @@ from tests.e2e.fivek import write_fivek
 
 pytestmark = [pytest.mark.e2e, pytest.mark.tfx]
 SETTINGS = {
-    "proxy_height": 16,
-    "proxy_width": 16,
+    "proxy": {"height": 16, "width": 16},
     "tile_size": 128,
     "model": {"num_steps": 1, "crop_size": 16, "min_scale": 0.3, "max_scale": 0.9},
     "train": {"epochs": 5, "batch_size": 12, "zoom_from": 0.9, "zoom_to": 0.6},

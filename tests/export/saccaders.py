@@ -9,16 +9,15 @@ import numpy as np
 import pyvips
 import tensorflow as tf
 
-from tfvs.client.proxy import proxy_from_pyramid
 from tfvs.export.pyramid_inputs import pyramid_inputs
 from tfvs.export.saving import ROOTS_FILE, export_saved_model
+from tfvs.images.proxy import ProxyRecipe, proxy_from_pyramid
 from tfvs.images.tiff.pyramid import write_pyramid
 from tfvs.images.tiff.tile_index import read_index
 from tfvs.models.saccader import VariationalSaccader
 
 CLASS_NAMES = ("cat", "dog", "wärze")
-PROXY_SIZE = (24, 32)
-PROXY_SHAPE = (*PROXY_SIZE, 3)
+RECIPE = ProxyRecipe(height=24, width=32, channels=3)
 CROP_SIZE = 16
 NUM_STEPS = 2
 MAX_IMAGE_PX = 1500 * 1500
@@ -45,7 +44,7 @@ def small_saccader(num_samples: int = 1) -> VariationalSaccader:
         crop_units=16,
         head_units=16,
     )
-    model.build({"proxy": (None, *PROXY_SIZE, 3), "image": (None, None, None, 3)})
+    model.build({"proxy": (None, *RECIPE.shape), "image": (None, None, None, 3)})
     return model
 
 
@@ -55,8 +54,7 @@ def export_small(base: Path, roots: list[Path], num_samples: int = 1) -> Path:
         small_saccader(num_samples),
         base / "1",
         class_names=CLASS_NAMES,
-        proxy_size=PROXY_SIZE,
-        proxy_channels=3,
+        proxy=RECIPE,
         image_roots=roots,
         max_image_px=MAX_IMAGE_PX,
     )
@@ -97,5 +95,5 @@ def write_picture_pyramid(path: Path, pixels: np.ndarray) -> Path:
 def pyramid_request(root: Path, name: str, path: str | None = None) -> dict[str, np.ndarray]:
     """Inputs of ``predict_pyramids`` for a pyramid under the root, under its own name or another path."""
     index = read_index(root / name)
-    proxy = proxy_from_pyramid(root / name, index, PROXY_SHAPE)[np.newaxis]
+    proxy = proxy_from_pyramid(root / name, index, RECIPE)[np.newaxis] / np.float32(255)
     return {"proxy": proxy, **pyramid_inputs(name if path is None else path, index)}

@@ -10,7 +10,7 @@ import pytest
 
 from tests.export.saccaders import (
     CROP_SIZE,
-    PROXY_SHAPE,
+    RECIPE,
     adapt,
     picture,
     pyramid_request,
@@ -18,6 +18,7 @@ from tests.export.saccaders import (
     write_picture_pyramid,
 )
 from tfvs.client.client import ClientOptions, connect
+from tfvs.export.description import DESCRIPTION_OUTPUT, ModelDescription
 from tfvs.export.pyramid_inputs import pyramid_inputs, without_unused_levels
 from tfvs.images.tiff.tile_index import read_index
 from tfvs.server.servable import Servable
@@ -46,11 +47,9 @@ def shortened(root: Path, name: str, short) -> dict[str, np.ndarray]:
 def test_the_levels_left_out_are_those_that_no_crop_needs(servable, root, height):
     name = f"{height}.tif"
     index = read_index(root / name)
-    scale = float(
-        servable.run(
-            "locate", {"proxy": np.zeros([1, *PROXY_SHAPE], np.float32), "image_size": np.ones([1, 2], np.int32)}
-        )["min_scale"][0]
-    )
+    inputs = {"proxy": np.zeros([1, *RECIPE.shape], np.float32), "image_size": np.ones([1, 2], np.int32)}
+    described = servable.run("locate", inputs)[DESCRIPTION_OUTPUT][0].decode()
+    scale = ModelDescription.from_json(described).min_scale
     assert scale == pytest.approx(small_saccader().config.min_scale)
     short = without_unused_levels(index, scale, CROP_SIZE)
     assert len(short.tile_bytes) < len(index.tile_bytes) / 2

@@ -16,8 +16,7 @@ from tests.export.saccaders import (
     CROP_SIZE,
     MAX_IMAGE_PX,
     NUM_STEPS,
-    PROXY_SHAPE,
-    PROXY_SIZE,
+    RECIPE,
     adapt,
     export_small,
     picture,
@@ -25,10 +24,10 @@ from tests.export.saccaders import (
     small_saccader,
     write_picture_pyramid,
 )
-from tfvs.client.proxy import proxy_from_pyramid
 from tfvs.data import example as contract
-from tfvs.errors import DataError, InputError
+from tfvs.errors import ConfigError, DataError, InputError
 from tfvs.export import saving as export
+from tfvs.images.proxy import encode_png, proxy_from_pyramid
 from tfvs.images.tiff.tile_index import read_index
 from tfvs.server.servable import Servable
 
@@ -64,8 +63,7 @@ def stack(requests: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
 
 def example(root: Path, name: str, uri: str | None = None, proxy: bytes | None = None) -> bytes:
     index = read_index(root / name)
-    pixels = proxy_from_pyramid(root / name, index, PROXY_SHAPE)
-    encoded = tf.io.encode_png(tf.cast(tf.round(pixels * 255), tf.uint8)).numpy()
+    encoded = encode_png(proxy_from_pyramid(root / name, index, RECIPE))
     record = contract.ImageRecord(name, 0, "", proxy or encoded, uri or name, index)
     return contract.to_example(record).SerializeToString()
 
@@ -221,7 +219,7 @@ def test_one_bad_image_fails_alone(servable):
         assert reason in answers["reason"][row], name
     rows = list(cases)
     np.testing.assert_allclose(
-        answers["probabilities"][rows.index("png")], answers["probabilities"][rows.index("16 bits")], atol=1e-5
+        answers["probabilities"][rows.index("png")], answers["probabilities"][rows.index("16 bits")], atol=1e-3
     )
     alone = servable.run("predict_images", {"image_bytes": np.array([jpeg], object)})
     np.testing.assert_allclose(alone["probabilities"][0], answers["probabilities"][0], atol=1e-6)
@@ -263,7 +261,7 @@ def test_an_older_export_is_replaced_and_anything_else_is_kept(tmp_path):
     other.mkdir()
     (other / "thesis.txt").write_text("all of it")
     with pytest.raises(DataError, match="holds something else"):
-        export._make_room(str(other))
+        export._check_target(str(other))
     assert (other / "thesis.txt").exists()
 
 
@@ -280,7 +278,7 @@ def test_next_version_counts_up(tmp_path):
         ({"class_names": ["a", "b"]}, "class names do not fit"),
         ({"class_names": ["a", "b", "b"]}, "class names do not fit"),
         ({"class_names": ["a", "b", "c\n"]}, "line break"),
-        ({"proxy_channels": 2}, "proxy_channels"),
+        ({"proxy": RECIPE.replace(channels=1)}, "other proxies"),
         ({"image_roots": []}, "image roots"),
         ({"max_image_px": 0}, "max_image_px"),
     ],
@@ -288,10 +286,9 @@ def test_next_version_counts_up(tmp_path):
 def test_arguments_are_checked(tmp_path, changes, message):
     arguments = {
         "class_names": CLASS_NAMES,
-        "proxy_size": PROXY_SIZE,
-        "proxy_channels": 3,
+        "proxy": RECIPE,
         "image_roots": [tmp_path],
         **changes,
     }
-    with pytest.raises(InputError, match=message):
+    with pytest.raises((InputError, ConfigError), match=message):
         export.export_saved_model(small_saccader(), tmp_path / "1", **arguments)

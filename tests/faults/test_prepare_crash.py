@@ -15,8 +15,9 @@ from components.options import PrepareOptions
 from components.readers import make_reader
 from tests.components.images import write_folder
 from tfvs.errors import ResourceError
+from tfvs.images.proxy import ProxyRecipe
 
-OPTIONS = PrepareOptions(proxy_height=8, proxy_width=8, tile_size=32, compression="none")
+OPTIONS = PrepareOptions(proxy=ProxyRecipe(height=8, width=8), tile_size=32, compression="none")
 
 # What the decoder finds in place of LibRaw: a true segmentation fault, a death that happens once, or an image.
 RAWPY = """

@@ -27,11 +27,12 @@ import apache_beam as beam
 from components import transforms
 from components.job import Job, run_job
 from components.options import PrepareOptions
+from tfvs.images.proxy import ProxyRecipe
 from components.readers import make_reader
 import tfvs.data.example
 
 data, output = sys.argv[1:3]
-options = PrepareOptions(proxy_height=8, proxy_width=8, tile_size=32, compression="deflate")
+options = PrepareOptions(proxy=ProxyRecipe(height=8, width=8), tile_size=32, compression="deflate")
 for line in sys.stdin:
     child = os.fork()
     if child == 0:

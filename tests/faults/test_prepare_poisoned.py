@@ -16,6 +16,7 @@ from components.options import PrepareOptions
 from components.readers import make_reader
 from tests.components.images import write_png
 from tfvs.datasets.writing import encode_png
+from tfvs.images.proxy import ProxyRecipe
 
 
 def _bomb(side: int) -> bytes:
@@ -69,7 +70,7 @@ def test_nine_hundred_records_and_a_hundred_reasons(tmp_path):
     (tmp_path / "in" / "manifest.jsonl").write_text("\n".join(map(json.dumps, rows)))
     job = Job(
         make_reader("manifest", str(tmp_path / "in")),
-        PrepareOptions(proxy_height=4, proxy_width=4, tile_size=16, compression="none"),
+        PrepareOptions(proxy=ProxyRecipe(height=4, width=4), tile_size=16, compression="none"),
         records_root=str(tmp_path / "r"),
         pyramid_root=str(tmp_path / "p"),
         max_rejected=0.1,

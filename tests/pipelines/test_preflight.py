@@ -110,7 +110,7 @@ def test_too_few_images(config, tmp_path) -> None:
         ({"model": {"min_scale": 0.9, "max_scale": 0.3}}, "range of scales is empty"),
         ({"model": {"num_classes": 4}}, "num_classes"),
         ({"tile_size": 100}, "tile size"),
-        ({"proxy_channels": 2}, "channels"),
+        ({"proxy": {"channels": 2}}, "channels"),
         ({"reader": "fivek"}, "FiveK has a fixed list of classes"),
         ({"name": "unheard_of"}, "no curated schema"),
     ],

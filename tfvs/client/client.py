@@ -18,15 +18,16 @@ import pyvips
 from tqdm import tqdm
 
 from tfvs.client.prediction import Prediction
-from tfvs.client.proxy import make_proxy, proxy_from_pyramid
 from tfvs.client.transport import ConnectionOptions, GrpcTransport, LocalTransport, Transport
 from tfvs.config import Config, require
 from tfvs.data.example import TileIndex
 from tfvs.errors import ImageError, InputError, TfvsError
+from tfvs.export.description import DESCRIPTION_OUTPUT, ModelDescription
 from tfvs.export.pyramid_inputs import pyramid_inputs, without_unused_levels
 from tfvs.images import reading
 from tfvs.images.crops.local import PlainLevels, cut_crops
 from tfvs.images.crops.vips_reader import VipsReader
+from tfvs.images.proxy import ProxyRecipe, make_proxy, proxy_from_other_image, proxy_from_pyramid
 from tfvs.images.tiff.tile_index import read_index
 
 WAYS = ("auto", "pyramids", "crops", "images")
@@ -102,7 +103,7 @@ class SaccadeClient:
     def __init__(self, transport: Transport, *, way: str = "auto", pyramid_root: str = "") -> None:
         self._transport, self._way = transport, way
         self._pyramid_root = Path(pyramid_root).resolve() if pyramid_root else None
-        self._min_scale: float | None = None  # asked of the model once, for the first pyramid
+        self._description: ModelDescription | None = None  # the model is asked once
 
     def __enter__(self) -> SaccadeClient:
         return self
@@ -110,33 +111,64 @@ class SaccadeClient:
     def __exit__(self, *_: object) -> None:
         self._transport.close()
 
-    def predict(self, image: str | os.PathLike[str] | np.ndarray) -> Prediction:
+    @property
+    def description(self) -> ModelDescription:
+        """What the model says of itself: its proxies' recipe, its crops, its classes.
+
+        Raises:
+          InputError: The model is no exported saccader.
+        """
+        if self._description is None:
+            shapes = self._transport.input_shapes()
+            if "proxy" not in shapes.get("locate", {}):
+                raise InputError(
+                    "The model is no exported saccader", expected="signature locate", received=sorted(shapes)
+                )
+            proxy = np.zeros([1, *shapes["locate"]["proxy"][1:]], np.float32)
+            located = self._transport.call("locate", {"proxy": proxy, "image_size": np.ones([1, 2], np.int32)})
+            if DESCRIPTION_OUTPUT not in located:
+                raise InputError(
+                    "The model does not describe itself", expected=DESCRIPTION_OUTPUT, mend="Export it with this tfvs"
+                )
+            self._description = ModelDescription.from_json(located[DESCRIPTION_OUTPUT][0].decode())
+        return self._description
+
+    def predict(
+        self,
+        image: str | os.PathLike[str] | np.ndarray,
+        *,
+        proxy: str | os.PathLike[str] | np.ndarray | None = None,
+    ) -> Prediction:
         """Predicts one image.
 
         Args:
           image: Path, or ``[H, W]`` or ``[H, W, C]`` uint8 or uint16.
+          proxy: Where the model's proxies are not made from the image itself: the path of the other image, or the
+            finished proxy, ``[h, w, c]`` uint8. None: the proxy is made by the model's recipe.
 
         Raises:
           ImageError: It cannot be read here.
-          InputError: The model is no exported saccader, or refuses.
+          InputError: The model is no exported saccader, or refuses; or its proxies cannot be made from the image.
           ResourceError: The server does not answer.
         """
         if isinstance(image, np.ndarray):
-            return self._predict_opened(_from_array(image), None)
+            return self._predict_opened(_from_array(image), None, proxy)
         path = Path(image)
         index = _index(path)
         if self._way == "pyramids" or (self._way == "auto" and index is not None and self._reaches(path)):
             if index is None:
                 raise ImageError("The image is no pyramid with a tile index", received=path, mend="Use another way")
-            return self.predict_pyramid(path, index)
+            return self.predict_pyramid(path, index, proxy=proxy)
         if index is not None and self._way != "images":
-            reader = VipsReader(self._shape("classify_crops", "crops")[2])
-            proxy = proxy_from_pyramid(path, index, self._proxy_shape())
-            size = (index.height, index.width)
-            return self.predict_crops(proxy, size, lambda boxes: reader.read_crops(path, boxes))
-        return self._predict_opened(reading.open_image(path, random_access=True), path)
+            found = self.description
+            reader = VipsReader(found.crop_size, margin_px=found.margin_px)
+            pixels = self._proxy(lambda recipe: proxy_from_pyramid(path, index, recipe), proxy)
+            return self.predict_crops(pixels, (index.height, index.width), lambda boxes: reader.read_crops(path, boxes))
+        return self._predict_opened(reading.open_image(path, random_access=True), path, proxy)
 
-    def predict_pyramid(self, path: Path, index: TileIndex) -> Prediction:
+    def predict_pyramid(
+        self, path: Path, index: TileIndex, *, proxy: str | os.PathLike[str] | np.ndarray | None = None
+    ) -> Prediction:
         """Sends proxy, path and tile index, less the levels that the model never looks at; the server reads the tiles.
 
         Should the model have changed to one that looks closer, the answer is not valid, and the whole index is sent.
@@ -144,10 +176,10 @@ class SaccadeClient:
         sent = path.resolve()
         if self._pyramid_root is not None:
             sent = Path(os.path.relpath(sent, self._pyramid_root))
-        proxy = proxy_from_pyramid(path, index, self._proxy_shape())[np.newaxis]
-        short = without_unused_levels(index, self._smallest_scale(), self._shape("classify_crops", "crops")[2])
+        pixels = self._proxy(lambda recipe: proxy_from_pyramid(path, index, recipe), proxy)[np.newaxis]
+        short = without_unused_levels(index, self.description.min_scale, self.description.crop_size)
         for part in (short, index):
-            inputs = {"proxy": proxy, **pyramid_inputs(str(sent), part)}
+            inputs = {"proxy": pixels, **pyramid_inputs(str(sent), part)}
             answer = Prediction.from_outputs(self._transport.call("predict_pyramids", inputs), 0, "pyramids")
             if answer.valid or part is index:
                 break
@@ -174,41 +206,48 @@ class SaccadeClient:
         outputs = self._transport.call("predict_images", {"image_bytes": np.array([encoded], object)})
         return Prediction.from_outputs(outputs, 0, "images")
 
-    def _predict_opened(self, image: pyvips.Image, path: Path | None) -> Prediction:
+    def _predict_opened(
+        self, image: pyvips.Image, path: Path | None, proxy: str | os.PathLike[str] | np.ndarray | None
+    ) -> Prediction:
         small = image.width * image.height <= SENDABLE_PX
-        if self._way == "images" or (self._way == "auto" and small):
+        given = proxy is not None
+        if self._way == "images" or (self._way == "auto" and small and not given):
+            if given:
+                raise InputError("A whole image is sent without a proxy", mend="Use the way crops, or pyramids")
             encoded = _encoded(image, path)
             if self._way == "images" or len(encoded) <= SENDABLE_BYTES:
                 return self.predict_encoded(encoded)
-        crop_size, _, bands = self._shape("classify_crops", "crops")[2:]
-        levels = PlainLevels(reading.normalize(image, bands=bands))
+        found = self.description
+        upright = reading.normalize(image, bands=found.bands, dtype=found.dtype)
+        levels = PlainLevels(upright)
         height, width = levels.sizes[0].tolist()
-        proxy = make_proxy(image, self._proxy_shape())
-        return self.predict_crops(proxy, (height, width), lambda boxes: cut_crops(levels, boxes, crop_size))
+        pixels = self._proxy(lambda recipe: make_proxy(upright, recipe), proxy)
+        return self.predict_crops(pixels, (height, width), lambda boxes: cut_crops(levels, boxes, found.crop_size))
+
+    def _proxy(
+        self, make: Callable[[ProxyRecipe], np.ndarray], given: str | os.PathLike[str] | np.ndarray | None
+    ) -> np.ndarray:
+        """The proxy ``[h, w, c]`` float32 in [0, 1]: the one that is given, or the one the recipe makes."""
+        recipe = self.description.proxy
+        if given is None:
+            if obstacle := recipe.obstacle():
+                raise InputError("The model's proxies cannot be made from this image alone", received=obstacle)
+            pixels = make(recipe)
+        elif isinstance(given, np.ndarray):
+            pixels = given
+        else:
+            pixels = proxy_from_other_image(given, recipe)
+        if pixels.dtype != np.uint8 or pixels.shape != recipe.shape:
+            raise InputError(
+                "The proxy is not as the model takes it",
+                expected=f"uint8 {recipe.shape}",
+                received=f"{pixels.dtype} {pixels.shape}",
+            )
+        return pixels.astype(np.float32) / 255.0
 
     def _reaches(self, path: Path) -> bool:
         """Whether the server has this file under its first image root."""
         return self._pyramid_root is not None and path.resolve().is_relative_to(self._pyramid_root)
-
-    def _shape(self, signature: str, name: str) -> list[int]:
-        signatures = self._transport.input_shapes()
-        if signature not in signatures or name not in signatures[signature]:
-            raise InputError(
-                "The model is no exported saccader", expected=f"signature {signature}", received=sorted(signatures)
-            )
-        return signatures[signature][name]
-
-    def _smallest_scale(self) -> float:
-        """Smallest side of a crop as a fraction of the image's shorter side, as ``locate`` tells it."""
-        if self._min_scale is None:
-            proxy = np.zeros([1, *self._proxy_shape()], np.float32)
-            located = self._transport.call("locate", {"proxy": proxy, "image_size": np.ones([1, 2], np.int32)})
-            self._min_scale = float(located["min_scale"][0])
-        return self._min_scale
-
-    def _proxy_shape(self) -> tuple[int, int, int]:
-        _, height, width, channels = self._shape("locate", "proxy")
-        return height, width, channels
 
 
 def predict_paths(

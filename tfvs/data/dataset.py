@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,25 +11,25 @@ import numpy as np
 import tensorflow as tf
 
 from tfvs.data import example as contract
-from tfvs.errors import DataError
+from tfvs.data.records import MANIFEST
+from tfvs.errors import ConfigError, DataError
+from tfvs.images.proxy import ProxyRecipe
 from tfvs.paths import match_in_folder
 
 Inputs = dict[str, tf.Tensor]
 
 
 @dataclass(frozen=True)
-class ProxySpec:
-    """Shape of the proxies in a data set.
+class Manifest:
+    """What records say of themselves, and a model made from them must know.
 
     Attributes:
-      height: Pixels.
-      width: Pixels.
-      channels: 1 or 3.
+      proxy: How the proxies were made.
+      dtype: Depth that the images were brought to; None: they kept their own.
     """
 
-    height: int
-    width: int
-    channels: int
+    proxy: ProxyRecipe
+    dtype: str | None
 
 
 def find_files(patterns: str | Sequence[str]) -> list[str]:
@@ -51,6 +53,29 @@ def find_files(patterns: str | Sequence[str]) -> list[str]:
     return files
 
 
+def read_manifest(files: Sequence[str]) -> Manifest:
+    """The manifest of record files, which lies beside the folders of their splits.
+
+    Args:
+      files: Of one set of records, see :func:`find_files`.
+
+    Raises:
+      DataError: There is none, or it says too little.
+    """
+    path = os.path.join(os.path.dirname(os.path.dirname(files[0])), MANIFEST)
+    try:
+        with tf.io.gfile.GFile(path) as file:
+            values = json.loads(file.read())
+        return Manifest(ProxyRecipe.from_dict(values["proxy"]), values["dtype"])
+    except (tf.errors.OpError, ValueError, KeyError, ConfigError) as error:
+        raise DataError(
+            "The records do not say how their proxies were made",
+            expected="proxy and dtype in the manifest",
+            received=f"{path}: {error}",
+            mend="Write them with components.prepare or SaccadeExampleGen of this version",
+        ) from error
+
+
 def read_records(files: Sequence[str]) -> tf.data.Dataset:
     """Serialized Examples, in file order; gzip by the file's name, as TFX and Beam name them."""
     compression = "GZIP" if files[0].endswith(".gz") else ""
@@ -68,27 +93,27 @@ def read_labels(files: Sequence[str]) -> np.ndarray:
     return np.concatenate(batches) if batches else np.zeros([0], np.int64)
 
 
-def decode_proxies(encoded: tf.Tensor, spec: ProxySpec) -> tf.Tensor:
+def decode_proxies(encoded: tf.Tensor, proxy: ProxyRecipe) -> tf.Tensor:
     """PNG proxies as float32 in [0, 1], ``[B, h, w, c]``."""
 
     def decode(png: tf.Tensor) -> tf.Tensor:
-        return tf.ensure_shape(tf.io.decode_png(png, spec.channels), (spec.height, spec.width, spec.channels))
+        return tf.ensure_shape(tf.io.decode_png(png, proxy.channels), proxy.shape)
 
     pixels = tf.map_fn(decode, encoded, fn_output_signature=tf.uint8)
     return tf.cast(pixels, tf.float32) / 255.0
 
 
-def to_inputs(serialized: tf.Tensor, spec: ProxySpec) -> tuple[Inputs, tf.Tensor]:
+def to_inputs(serialized: tf.Tensor, proxy: ProxyRecipe) -> tuple[Inputs, tf.Tensor]:
     """A batch of serialized Examples → the model's inputs and the labels ``[B]`` int64."""
     parsed = contract.parse_examples(serialized)
     inputs = {name: parsed[name] for name in contract.PYRAMID_FEATURES}
-    inputs["proxy"] = decode_proxies(parsed[contract.PROXY], spec)
+    inputs["proxy"] = decode_proxies(parsed[contract.PROXY], proxy)
     return inputs, parsed[contract.LABEL]
 
 
 def training_dataset(
     files: Sequence[str],
-    spec: ProxySpec,
+    proxy: ProxyRecipe,
     *,
     batch_size: int,
     steps_per_epoch: int,
@@ -104,7 +129,7 @@ def training_dataset(
 
     Args:
       files: Record files.
-      spec: Shape of the proxies.
+      proxy: Recipe of the proxies.
       batch_size: Global batch; the remainder of an epoch is left out of it.
       steps_per_epoch: Whole batches in the files.
       epochs: Where training ends.
@@ -116,7 +141,7 @@ def training_dataset(
     weights = None if class_weights is None else tf.constant(class_weights, tf.float32)
 
     def parse(serialized: tf.Tensor) -> tuple[Inputs, tf.Tensor, tf.Tensor]:
-        inputs, label = to_inputs(serialized, spec)
+        inputs, label = to_inputs(serialized, proxy)
         return inputs, label, tf.ones([batch_size]) if weights is None else tf.gather(weights, label)
 
     def all_epochs(_: tf.Tensor) -> tf.data.Dataset:
@@ -130,7 +155,7 @@ def training_dataset(
 
 
 def evaluation_dataset(
-    files: Sequence[str], spec: ProxySpec, *, batch_size: int, limit: int | None = None
+    files: Sequence[str], proxy: ProxyRecipe, *, batch_size: int, limit: int | None = None
 ) -> tf.data.Dataset:
     """All records, once, in whole batches of ``(inputs, label, weight)``; padding has weight 0.
 
@@ -143,7 +168,7 @@ def evaluation_dataset(
     padding = read_records(files).take(1).map(lambda record: (record, 0.0)).repeat(batches * batch_size - count)
 
     def parse(serialized: tf.Tensor, weight: tf.Tensor) -> tuple[Inputs, tf.Tensor, tf.Tensor]:
-        inputs, label = to_inputs(serialized, spec)
+        inputs, label = to_inputs(serialized, proxy)
         return inputs, label, weight
 
     dataset = records.concatenate(padding).batch(batch_size, drop_remainder=True)

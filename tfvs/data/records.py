@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+MANIFEST = "manifest.json"  # beside the folders of the splits
+
 
 @dataclass(frozen=True)
 class TileIndex:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
 import tensorflow as tf
 
 from tfvs.errors import DataError, InputError
-from tfvs.export.signatures import SaccaderSignatures, ServingSpec
+from tfvs.export.description import DESCRIPTION_FILE, MAX_IMAGE_PX, ModelDescription
+from tfvs.export.signatures import ROOTS_FILE, SaccaderSignatures
 from tfvs.export.warmup import write_warmup
+from tfvs.images.proxy import ProxyRecipe
 from tfvs.models.saccader import VariationalSaccader
 
-MAX_IMAGE_PX = 4096 * 4096
-MAX_BATCH = 4096
-MAX_IMAGES = 128
-ROOTS_FILE = "image_roots.txt"
 NAMES_FILE = "class_names.txt"
 
 
@@ -26,24 +26,26 @@ def export_saved_model(
     path: str | os.PathLike[str],
     *,
     class_names: Sequence[str],
-    proxy_size: tuple[int, int],
-    proxy_channels: int,
+    proxy: ProxyRecipe,
     image_roots: Sequence[str | os.PathLike[str]],
+    dtype: str | None = None,
     max_image_px: int = MAX_IMAGE_PX,
 ) -> str:
-    """Writes the model with its signatures, warm-up requests, class names and image roots.
+    """Writes the model with its signatures, warm-up requests, description, class names and image roots.
 
     The roots lie in ``assets/image_roots.txt``, one folder a line; the graph reads that file at every request, so a
-    model that moves to another machine is adapted by editing it.
+    model that moves to another machine is adapted by editing it. ``assets/model.json`` is the
+    :class:`tfvs.export.description.ModelDescription`.
 
     Args:
       model: Built and trained.
       path: Folder of the SavedModel; for a server ``base/N``, see :func:`next_version`. An older export there is
-        replaced.
-      class_names: One a class, in the order of the logits.
-      proxy_size: Height and width, pixels.
-      proxy_channels: 1 or 3.
+        replaced once the new one is complete.
+      class_names: One per class, in the order of the logits.
+      proxy: How the proxies of the training set were made; :func:`tfvs.data.dataset.read_manifest` gives it.
       image_roots: Folders pyramids may be read from; the first completes relative paths.
+      dtype: Depth that the images of the training set were brought to, ``"uint8"`` or ``"uint16"``; None: they kept
+        their own.
       max_image_px: Largest width times height that ``predict_images`` decodes.
 
     Returns:
@@ -51,32 +53,61 @@ def export_saved_model(
 
     Raises:
       InputError: The model is not built, or the arguments do not fit it.
+      ConfigError: A value that no model can have.
       DataError: The path holds something else.
     """
     target = os.fspath(path)
-    _check(model, class_names, proxy_channels, image_roots, max_image_px)
-    spec = ServingSpec(
-        proxy_height=proxy_size[0],
-        proxy_width=proxy_size[1],
-        proxy_channels=proxy_channels,
+    _check(model, class_names, proxy, image_roots)
+    config = model.config
+    description = ModelDescription(
+        proxy=proxy,
+        class_names=tuple(class_names),
+        num_steps=config.num_steps,
+        num_samples=config.num_samples,
+        crop_size=config.crop_size,
+        margin_px=config.margin_px,
+        min_scale=config.min_scale,
         bands=model.channels,
+        dtype=dtype,
         max_image_px=max_image_px,
-        max_batch=MAX_BATCH,
-        max_images=MAX_IMAGES,
     )
-    _make_room(target)
-    with tempfile.TemporaryDirectory() as folder:
-        roots_file, names_file = Path(folder, ROOTS_FILE), Path(folder, NAMES_FILE)
-        roots_file.write_text("\n".join(map(_absolute, image_roots)) + "\n")
-        names_file.write_text("\n".join(class_names) + "\n")
-        module = SaccaderSignatures(model, spec, list(class_names), str(roots_file), str(names_file))
-        partial = f"{target.rstrip('/')}.partial"
-        if tf.io.gfile.exists(partial):
-            tf.io.gfile.rmtree(partial)
-        tf.saved_model.save(module, partial, signatures=module.signatures())
-    write_warmup(partial, spec, model.config)
-    tf.io.gfile.rename(partial, target)
+    _check_target(target)
+    unique = uuid.uuid4().hex
+    partial, old = (f"{target.rstrip('/')}.{unique}.{state}" for state in ("partial", "old"))
+    try:
+        _save(model, description, partial, image_roots)
+        write_warmup(partial, description)
+        if tf.io.gfile.exists(target):
+            tf.io.gfile.rename(target, old)
+        try:
+            tf.io.gfile.rename(partial, target)
+        except BaseException:
+            if tf.io.gfile.exists(old):
+                tf.io.gfile.rename(old, target)
+            raise
+    finally:
+        for leftover in (partial, old):
+            if tf.io.gfile.exists(leftover):
+                tf.io.gfile.rmtree(leftover)
     return target
+
+
+def _save(
+    model: VariationalSaccader,
+    description: ModelDescription,
+    path: str,
+    image_roots: Sequence[str | os.PathLike[str]],
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        files = {
+            ROOTS_FILE: "".join(f"{_absolute(root)}\n" for root in image_roots),
+            NAMES_FILE: "".join(f"{name}\n" for name in description.class_names),
+            DESCRIPTION_FILE: json.dumps(description.to_dict(), indent=2) + "\n",
+        }
+        for name, text in files.items():
+            Path(folder, name).write_text(text)
+        module = SaccaderSignatures(model, description, {name: str(Path(folder, name)) for name in files})
+        tf.saved_model.save(module, path, signatures=module.signatures())
 
 
 def next_version(base_path: str | os.PathLike[str]) -> str:
@@ -90,23 +121,18 @@ def next_version(base_path: str | os.PathLike[str]) -> str:
 def _check(
     model: VariationalSaccader,
     class_names: Sequence[str],
-    proxy_channels: int,
+    proxy: ProxyRecipe,
     image_roots: Sequence[str | os.PathLike[str]],
-    max_image_px: int,
 ) -> None:
     if not model.built:
         raise InputError("The model has no variables yet", mend="Call it once, or model.build, before the export")
     classes = model.config.num_classes
-    if len(class_names) != classes or len(set(class_names)) != classes:
+    if len(class_names) != classes:
         raise InputError("The class names do not fit", expected=f"{classes} different names", received=class_names)
-    if any("\n" in name or not name for name in class_names):
-        raise InputError("A class name is empty or has a line break", received=class_names)
-    if proxy_channels not in (1, 3):
-        raise InputError("proxy_channels cannot be used", expected="1 or 3", received=proxy_channels)
+    if tuple(model.proxy_shape) != proxy.shape:
+        raise InputError("The model was built for other proxies", expected=model.proxy_shape, received=proxy.shape)
     if not image_roots:
         raise InputError("There are no image roots", expected="the folders pyramids may be read from")
-    if max_image_px < 1:
-        raise InputError("max_image_px is too small", expected="1 or more", received=max_image_px)
 
 
 def _absolute(root: str | os.PathLike[str]) -> str:
@@ -114,12 +140,12 @@ def _absolute(root: str | os.PathLike[str]) -> str:
     return text if "://" in text else os.path.abspath(text)
 
 
-def _make_room(target: str) -> None:
-    """Removes an older export; creates the folder above."""
-    if tf.io.gfile.exists(target):
-        if tf.io.gfile.listdir(target) and not tf.io.gfile.exists(os.path.join(target, "saved_model.pb")):
-            raise DataError(
-                "The folder holds something else", expected="a new folder or an older export", received=target
-            )
-        tf.io.gfile.rmtree(target)
+def _check_target(target: str) -> None:
+    """Refuses a folder that holds anything but an older export; creates the folder above."""
+    if (
+        tf.io.gfile.exists(target)
+        and tf.io.gfile.listdir(target)
+        and not tf.io.gfile.exists(os.path.join(target, "saved_model.pb"))
+    ):
+        raise DataError("The folder holds something else", expected="a new folder or an older export", received=target)
     tf.io.gfile.makedirs(os.path.dirname(os.path.abspath(target)) if "://" not in target else os.path.dirname(target))

@@ -9,15 +9,18 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from tfvs.data import example as contract
+from tfvs.export.description import DESCRIPTION_OUTPUT, ModelDescription
 from tfvs.export.guarded import OTHER, decode_pixels, guarded_map, image_header
 from tfvs.images.crops.dense import read_dense_crops
 from tfvs.images.crops.reader import read_crops
+from tfvs.images.proxy import make_proxy_in_graph
 from tfvs.models.saccader import VariationalSaccader
 from tfvs.ops import boxes as box_ops
 
 Outputs = dict[str, tf.Tensor]
 
 READ_PIXELS_AT_ONCE = 2**19  # larger images are decoded a second time rather than kept while the batch is located
+ROOTS_FILE = "image_roots.txt"  # read at every request
 NOT_AN_EXAMPLE = "the record is no tf.Example with a PNG proxy of the model's size"
 NO_PYRAMID = "the pyramid cannot be read: outside the image roots, missing, damaged, or not as its index says"
 NO_IMAGE = "the image is no JPEG or PNG that can be decoded"
@@ -28,29 +31,6 @@ NOT_FINITE_CROPS = "the crops have values that are not finite"
 NOT_FINITE_ANSWER = "the model's answer is not finite"
 
 
-@dataclass(frozen=True)
-class ServingSpec:
-    """What the graphs are made for.
-
-    Attributes:
-      proxy_height: Pixels.
-      proxy_width: Pixels.
-      proxy_channels: 1 or 3.
-      bands: Of the crops.
-      max_image_px: Largest width times height that ``predict_images`` decodes.
-      max_batch: Largest batch of any signature.
-      max_images: Largest batch of ``predict_images``.
-    """
-
-    proxy_height: int
-    proxy_width: int
-    proxy_channels: int
-    bands: int
-    max_image_px: int
-    max_batch: int
-    max_images: int
-
-
 class SaccaderSignatures(tf.Module):
     """Holds the model's variables, its assets, and the five signatures.
 
@@ -59,34 +39,24 @@ class SaccaderSignatures(tf.Module):
 
     Args:
       model: Built and trained.
-      spec: Sizes.
-      class_names: One a class.
-      roots_file: Text file with one allowed folder a line; it becomes an asset and is read at every request.
-      names_file: Text file with one class name a line; it becomes an asset, for clients.
+      description: Of the model.
+      files: Name → path of the files that become assets; ``image_roots.txt``, one allowed folder per line, is read at
+        every request.
     """
 
-    def __init__(
-        self,
-        model: VariationalSaccader,
-        spec: ServingSpec,
-        class_names: list[str],
-        roots_file: str,
-        names_file: str,
-    ) -> None:
+    def __init__(self, model: VariationalSaccader, description: ModelDescription, files: dict[str, str]) -> None:
         super().__init__()
-        self._spec, self._config = spec, model.config
+        self._spec, self._config = description, model.config
         # Traced once, called by every signature.
         self._locate = tf.function(_locate(model), reduce_retracing=True)
         self._classify = tf.function(model.classify_crops, reduce_retracing=True)
-        self._class_names = list(class_names)
         self.model_variables = [variable.value for variable in model.variables]
-        self.image_roots = tf.saved_model.Asset(roots_file)
-        self.class_names_file = tf.saved_model.Asset(names_file)
+        self.files = {name: tf.saved_model.Asset(path) for name, path in files.items()}
 
     def signatures(self) -> dict[str, tf.types.experimental.GenericFunction]:
         """Signature name → function with its input signature."""
         spec, config = self._spec, self._config
-        proxy = tf.TensorSpec([None, spec.proxy_height, spec.proxy_width, spec.proxy_channels], tf.float32, "proxy")
+        proxy = tf.TensorSpec([None, *spec.proxy.shape], tf.float32, "proxy")
         size = tf.TensorSpec([None, 2], tf.int32, "image_size")
         crop_shape = [None, config.num_steps, config.crop_size, config.crop_size, spec.bands]
         scalars = {"width": tf.int64, "height": tf.int64, "bands": tf.int64, "file_bytes": tf.int64}
@@ -114,12 +84,11 @@ class SaccaderSignatures(tf.Module):
     def serving_default(self, examples: tf.Tensor) -> Outputs:
         """Serialized Examples of :mod:`tfvs.data.example`; tiles are read under the image roots."""
         self._check_batch(examples, self._spec.max_batch)
-        spec = self._spec
-        shape = (spec.proxy_height, spec.proxy_width, spec.proxy_channels)
+        shape = self._spec.proxy.shape
 
         def parse_one(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             parsed = contract.parse_examples(serialized[tf.newaxis], with_label=False)
-            pixels = tf.ensure_shape(tf.io.decode_png(parsed[contract.PROXY][0], spec.proxy_channels), shape)
+            pixels = tf.ensure_shape(tf.io.decode_png(parsed[contract.PROXY][0], shape[-1]), shape)
             return serialized, tf.cast(pixels, tf.float32) / 255.0
 
         (records, proxy), parsed = guarded_map(parse_one, (examples,), (tf.constant(b""), tf.zeros(shape)))
@@ -164,9 +133,9 @@ class SaccaderSignatures(tf.Module):
 
     def predict_images(self, image_bytes: tf.Tensor) -> Outputs:
         """Whole JPEG or PNG files, small enough to send."""
-        self._check_batch(image_bytes, self._spec.max_images)
-        spec = self._spec
-        proxy_shape = [spec.proxy_height, spec.proxy_width, spec.proxy_channels]
+        spec, obstacle = self._spec, self._spec.proxy.obstacle()
+        self._check_batch(image_bytes, spec.max_images)
+        proxy_shape = spec.proxy.shape
 
         def refused(why: str, size: tf.Tensor) -> tuple[tf.Tensor, ...]:
             return tf.constant(why), size, tf.zeros(proxy_shape), tf.constant(b"")
@@ -179,8 +148,12 @@ class SaccaderSignatures(tf.Module):
                 image = decode_pixels(encoded, kind, deep, spec.bands)
                 keep = pixels <= READ_PIXELS_AT_ONCE
                 kept = tf.cond(keep, lambda: tf.io.serialize_tensor(image), lambda: tf.constant(b""))
-                return tf.constant(""), size, self._proxy(image), kept
+                levels = tf.where(deep, 65535, 255)
+                proxy = make_proxy_in_graph(image, spec.proxy, levels=levels)
+                return tf.constant(""), size, proxy, kept
 
+            if obstacle:
+                return refused(obstacle, size)
             cases = [
                 (tf.equal(kind, OTHER), lambda: refused(NO_IMAGE, size)),
                 ((pixels > spec.max_image_px) | (pixels < 1), lambda: refused(TOO_LARGE, size)),
@@ -236,7 +209,7 @@ class SaccaderSignatures(tf.Module):
             "boxes": boxes,
             "boxes_px": box_ops.boxes_to_pixels(boxes, size[:, tf.newaxis]),
             "kl": tf.where(mask, look.kl, 0.0),
-            "min_scale": tf.fill(tf.shape(valid), self._config.min_scale),
+            DESCRIPTION_OUTPUT: tf.fill(tf.shape(valid), self._spec.to_json()),
             "valid": valid,
             "reason": reason,
         }
@@ -282,7 +255,7 @@ class SaccaderSignatures(tf.Module):
         crops = tf.reshape(crops, [-1, self._config.num_steps, side, side, self._spec.bands])  # [B·N, T, S, S, C]
         logits = self._classify(crops, look.hidden_states)
         probabilities = tf.nn.softmax(tf.cast(logits, tf.float32))
-        classes = len(self._class_names)
+        classes = len(self._spec.class_names)
         probabilities = tf.reduce_mean(tf.reshape(probabilities, [-1, look.samples, classes]), axis=1)  # [B, K]
         valid = tf.equal(reason, "") & _finite(probabilities) & _finite(look.boxes) & _finite(look.kl)
         mask = valid[:, tf.newaxis]
@@ -292,7 +265,7 @@ class SaccaderSignatures(tf.Module):
         return {
             "probabilities": probabilities,
             "classes": tf.where(valid, predicted, -1),
-            "labels": tf.where(valid, tf.gather(tf.constant(self._class_names), predicted), ""),
+            "labels": tf.where(valid, tf.gather(tf.constant(self._spec.class_names), predicted), ""),
             "boxes": boxes,
             "boxes_px": box_ops.boxes_to_pixels(boxes, size[:, tf.newaxis]),
             "kl": tf.where(mask, look.kl, 0.0),
@@ -302,27 +275,8 @@ class SaccaderSignatures(tf.Module):
         }
 
     def _roots(self) -> tf.Tensor:
-        lines = tf.strings.split(tf.io.read_file(self.image_roots.asset_path), "\n")
+        lines = tf.strings.split(tf.io.read_file(self.files[ROOTS_FILE].asset_path), "\n")
         return tf.boolean_mask(lines, tf.not_equal(lines, ""))
-
-    def _proxy(self, image: tf.Tensor) -> tf.Tensor:
-        """The whole image as its records' proxies are made: 2 x 2 means, then Lanczos, rounded to 8 bits."""
-        spec = self._spec
-        level = image[tf.newaxis, ..., : min(spec.bands, 3)]
-        smallest = tf.constant([4 * spec.proxy_height, 4 * spec.proxy_width])
-        (level,) = tf.while_loop(
-            lambda pixels: tf.reduce_all(tf.shape(pixels)[1:3] >= smallest),
-            lambda pixels: (tf.nn.avg_pool2d(pixels, 2, 2, "VALID"),),
-            [level],
-            shape_invariants=[tf.TensorShape([1, None, None, min(spec.bands, 3)])],
-        )
-        if spec.proxy_channels == 1 and spec.bands >= 3:
-            level = _luminance(level)
-        elif spec.proxy_channels == 3 and spec.bands == 1:
-            level = tf.image.grayscale_to_rgb(level)
-        size = [spec.proxy_height, spec.proxy_width]
-        small = tf.image.resize(level[0], size, method="lanczos3", antialias=True)
-        return tf.round(tf.clip_by_value(small, 0.0, 1.0) * 255.0) / 255.0
 
     def _coarsest_level(self) -> int:
         """The pyramid level the widest crop of the largest image may need."""
@@ -346,13 +300,6 @@ def _locate(model: VariationalSaccader) -> Callable[..., tuple[tf.Tensor, tf.Ten
         return trajectory.boxes, trajectory.kl, trajectory.hidden_states
 
     return locate
-
-
-def _luminance(rgb: tf.Tensor) -> tf.Tensor:
-    """sRGB → grey by linear light (Rec. 709), as libvips does, which makes the records' proxies."""
-    linear = tf.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
-    light = tf.reduce_sum(linear * tf.constant([0.2126, 0.7152, 0.0722]), axis=-1, keepdims=True)
-    return tf.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1.0 / 2.4) - 0.055)
 
 
 def _checked(proxy: tf.Tensor, image_size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:

@@ -131,7 +131,7 @@ class VariationalSaccader(ImageClassifier):
         shapes = {key: tuple(shape) for key, shape in input_shape.items()}
         self.channels = pixels.check_shapes(shapes, cfg)
         proxy_shape = shapes[PROXY]
-        height, width, bands = (known(size, "the proxy") for size in proxy_shape[1:])
+        height, width, bands = self.proxy_shape = tuple(known(size, "the proxy") for size in proxy_shape[1:])
         parameters = bands * likelihoods.parameters_per_channel(cfg.likelihood)
         self.decoder = ConvDecoder(
             (height, width, parameters), cfg.decoder_filters, name="decoder", dtype=self.dtype_policy

@@ -19,7 +19,7 @@ from tfvs.errors import ConfigError, TooManyRejectedError
 
 pytestmark = pytest.mark.tfx
 
-OPTIONS = {"proxy_height": 8, "proxy_width": 8, "tile_size": 32, "compression": "none", "decoder": "direct"}
+OPTIONS = {"proxy": {"height": 8, "width": 8}, "tile_size": 32, "compression": "none", "decoder": "direct"}
 
 
 def _properties(component):

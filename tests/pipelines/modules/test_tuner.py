@@ -21,6 +21,7 @@ from pipelines.preflight import SCHEMAS, prepare_options
 from pipelines.reporting.run_record import read_run
 from tests.components.images import write_png
 from tfvs.errors import ConfigError
+from tfvs.images.proxy import ProxyRecipe
 
 pytestmark = pytest.mark.tfx
 DEFAULT = PipelineConfig(
@@ -28,8 +29,7 @@ DEFAULT = PipelineConfig(
     data="data",
     reader="folder",
     class_names=("a", "b", "c"),
-    proxy_height=8,
-    proxy_width=8,
+    proxy=ProxyRecipe(height=8, width=8),
     tile_size=64,
     model={"num_steps": 1, "crop_size": 8, "min_scale": 0.5, "max_scale": 0.9},
     train={"epochs": 1, "steps_per_epoch": 5, "batch_size": 4, "seed": 5},  # two steps are a pass over the data

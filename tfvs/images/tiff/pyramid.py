@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pyvips
 
-from tfvs.config import Config, require
+from tfvs.config import Config, option, require
 from tfvs.data.records import TileIndex
 from tfvs.errors import ImageError
 from tfvs.images import reading
@@ -20,40 +20,34 @@ from tfvs.images.tiff.tile_index import MAX_TILE_SIDE
 
 @dataclass(frozen=True)
 class PyramidOptions(Config):
-    """How pyramids are written.
+    """How pyramids are written."""
 
-    Attributes:
-      tile_size: Side of a tile, pixels; a multiple of 16.
-      compression: ``"jpeg"`` (8 bits, 1 or 3 bands), ``"deflate"`` or ``"none"``.
-      quality: JPEG quality, 1 to 100; 90 and above stores RGB without chroma subsampling.
-      predictor: Horizontal differencing before deflate: smaller for photographs, slower to read.
-      subifd: Levels as SubIFDs of page 0 rather than as pages.
-      bands: 1 to 4 to convert to; None keeps grey or colour as it is.
-      dtype: ``"uint8"`` or ``"uint16"`` to convert to; None keeps it.
-    """
-
-    tile_size: int = 256
-    compression: str = "jpeg"
-    quality: int = 90
-    predictor: bool = False
-    subifd: bool = False
-    bands: int | None = None
-    dtype: str | None = None
+    tile_size: int = option(
+        256, f"Side of a tile, pixels: a multiple of 16 up to {MAX_TILE_SIDE}.", at_least=16, at_most=MAX_TILE_SIDE
+    )
+    compression: str = option(
+        "jpeg", "Of the tiles; JPEG holds 8 bits and 1 or 3 bands.", choices=("jpeg", "deflate", "none")
+    )
+    quality: int = option(
+        90, "JPEG quality; 90 and above stores RGB without chroma subsampling.", at_least=1, at_most=100
+    )
+    predictor: bool = option(False, "Horizontal differencing before deflate: smaller for photographs, slower to read.")
+    subifd: bool = option(False, "Levels as SubIFDs of page 0 rather than as pages.")
+    bands: int | None = option(
+        None, "Bands of the pyramids, 1 to 4; without it grey and colour stay as they are.", choices=(1, 2, 3, 4)
+    )
+    dtype: str | None = option(
+        None, "Dtype of the pyramids' samples; without it they keep their depth.", choices=("uint8", "uint16")
+    )
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require(
-            self.tile_size % 16 == 0 and 16 <= self.tile_size <= MAX_TILE_SIDE,
+            self.tile_size % 16 == 0,
             "The tile size cannot be used",
             expected=f"a multiple of 16 from 16 to {MAX_TILE_SIDE}",
             received=self.tile_size,
         )
-        require(
-            self.compression in ("jpeg", "deflate", "none"),
-            "The compression is not known",
-            expected="'jpeg', 'deflate' or 'none'",
-            received=self.compression,
-        )
-        require(1 <= self.quality <= 100, "The quality is out of range", expected="1 to 100", received=self.quality)
 
 
 def write_pyramid(

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from tfvs.config import Config, option
+from tfvs.errors import ConfigError
+from tfvs.flags import flags_of, from_flags
+
+
+@dataclass(frozen=True)
+class Lens(Config):
+    """A lens."""
+
+    focus_mm: float = option(50.0, "Focal length, millimetres.", above=0)
+    mount: str = option("bayonet", "How it is fixed.", choices=("bayonet", "thread"))
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    height, width = text.split("x")
+    return int(height), int(width)
+
+
+@dataclass(frozen=True)
+class Camera(Config):
+    """A camera.
+
+    Attributes:
+      lens: Its lens.
+    """
+
+    lens: Lens = field(default_factory=Lens)
+    shots: int = option(1, "Pictures that are taken.", at_least=1, at_most=9)
+    flash: bool = option(False, "Whether it flashes.")
+    title: str | None = option(None, "Of the pictures.")
+    sizes: tuple[tuple[int, int], ...] = option(((2, 3),), "HEIGHTxWIDTH; repeatable.", parse=parse_size, flag="size")
+    tags: tuple[str, ...] = option((), "Words; repeatable.")
+
+
+def run(*arguments: str, **settings: object) -> tuple[click.testing.Result, list[Camera]]:
+    made: list[Camera] = []
+
+    @click.command()
+    @flags_of(Camera, **settings)
+    def command(**values: object) -> None:
+        made.append(from_flags(Camera, values))
+
+    return CliRunner().invoke(command, list(arguments)), made
+
+
+def test_an_option_is_declared_once_for_checks_json_help_and_flags():
+    result, made = run()
+    assert made == [Camera()], result.output
+    flags = (
+        "--lens-focus-mm",
+        "7.5",
+        "--lens-mount",
+        "thread",
+        "--shots",
+        "3",
+        "--flash",
+        "--size",
+        "4x5",
+        "--tags",
+        "a",
+    )
+    result, made = run(*flags, "--title", "x", "--tags", "b", "--size", "1x2")
+    sizes = ((4, 5), (1, 2))
+    camera = Camera(Lens(7.5, "thread"), shots=3, flash=True, title="x", sizes=sizes, tags=("a", "b"))
+    assert made == [camera], result.output
+    assert Camera.from_json(camera.to_json()) == camera
+    help_text = " ".join(run("--help")[0].output.split())
+    assert "Focal length, millimetres. [default: 50.0]" in help_text
+    assert "[bayonet|thread]" in help_text
+    assert "      shots: Pictures that are taken." in (Camera.__doc__ or "")
+    assert (Camera.__doc__ or "").count("Attributes:") == 1
+
+
+def test_flags_may_have_underscores_and_boolean_values():
+    assert run("--flash=false", separator="_")[1] == [Camera()]
+    assert run("--flash=true", "--lens_focus_mm", "9", separator="_")[1] == [Camera(Lens(9.0), flash=True)]
+    assert "No such option" in run("--lens_focus_mm", "9", separator="_", skip=("lens_focus_mm",))[0].output
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"shots": 0}, "shots is out of range. Expected: at least 1, at most 9. Received: 0"),
+        ({"shots": "3"}, "shots is of another type. Expected: int. Received: '3'"),
+        ({"shots": True}, "shots is of another type"),
+        ({"title": 3}, "title is of another type. Expected: str or None"),
+        ({"lens": {"focus_mm": 0}}, "focus_mm is out of range. Expected: above 0"),
+        ({"lens": {"focus_mm": float("nan")}}, "focus_mm is out of range"),
+        ({"lens": {"mount": "glue"}}, r"mount has no such value. Expected: \('bayonet', 'thread'\)"),
+        ({"lens": {"weight": 3}}, "Lens has no field weight"),
+    ],
+)
+def test_what_cannot_work_is_named(changes, message):
+    with pytest.raises(ConfigError, match=message):
+        Camera.from_dict(changes)
+
+
+def test_a_flag_that_cannot_be_read_is_a_usage_error():
+    for arguments in (["--shots", "x"], ["--size", "4"], ["--lens-mount", "glue"], ["--flash=maybe"]):
+        assert run(*arguments)[0].exit_code == 2, arguments
+
+
+def test_a_change_may_reach_into_a_configuration_within():
+    camera = Camera(Lens(7.5, "thread"))
+    assert camera.replace(lens={"focus_mm": 8}) == Camera(Lens(8, "thread"))
+
+
+def test_type_hints_are_public():
+    assert (Path(__import__("tfvs").__file__).parent / "py.typed").is_file()

@@ -1,0 +1,53 @@
+"""What an exported model is: its proxies' recipe, its crops, its classes and its limits, as JSON beside the graph.
+
+The asset ``model.json`` holds it, and the signature ``locate`` answers it, so that a client makes proxies and cuts
+crops as the model's training set had them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tfvs.config import Config, option, require
+from tfvs.images.proxy import ProxyRecipe
+
+DESCRIPTION_FILE = "model.json"
+MAX_IMAGE_PX = 4096 * 4096
+DESCRIPTION_OUTPUT = "description"  # of the signature locate, [B] string
+
+
+@dataclass(frozen=True)
+class ModelDescription(Config):
+    """What a client or a server must know of an exported saccader.
+
+    Attributes:
+      proxy: The recipe of the proxies.
+    """
+
+    proxy: ProxyRecipe
+    class_names: tuple[str, ...] = option(help="One per class, in the order of the logits.")
+    num_steps: int = option(help="T, crops per trajectory.", at_least=1)
+    num_samples: int = option(help="N, trajectories that are averaged.", at_least=1)
+    crop_size: int = option(help="S, side of a crop, pixels.", at_least=1)
+    margin_px: int = option(help="Pixels read around a crop.", at_least=0)
+    min_scale: float = option(help="Smallest side of a crop as a fraction of the image's shorter side.", above=0)
+    bands: int = option(help="Bands of the crops, and of the image before its proxy is made.", choices=(1, 2, 3, 4))
+    dtype: str | None = option(
+        None, "Depth that images were brought to; null: they kept their own.", choices=("uint8", "uint16")
+    )
+    max_image_px: int = option(MAX_IMAGE_PX, "Largest width times height of predict_images.", at_least=1)
+    max_batch: int = option(4096, "Largest batch of any signature.", at_least=1)
+    max_images: int = option(128, "Largest batch of predict_images.", at_least=1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        names = self.class_names
+        require(
+            len(set(names)) == len(names) >= 2, "The class names do not fit", expected="different names", received=names
+        )
+        require(
+            all(name and "\n" not in name for name in names),
+            "A class name is empty or has a line break",
+            expected="one line each",
+            received=names,
+        )

@@ -1,0 +1,328 @@
+"""The proxy: the tiny image that says where to look. One recipe, for records, clients and the graph alike.
+
+    image, upright and of the pyramid's colours and depth (:func:`tfvs.images.reading.normalize`)
+      → laid over white where it has alpha
+      → means over 2 × 2 pixels, rounded, as a pyramid's levels are, while both sides are at least 4 times the proxy's
+      → means over whole numbers of pixels along each side that is still at least 4 times the proxy's
+      → grey or colour → the kernel, in floating point, widened to the step it takes → 8 bits
+
+Means and kernel are stated once, for NumPy and for TensorFlow; libvips makes the means of large images, streaming.
+The kernel's arithmetic is Pillow's: https://github.com/python-pillow/Pillow, src/libImaging/Resample.c, without its
+fixed point. Decoders use this module without TensorFlow, so only the graph's function imports it.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+from dataclasses import dataclass
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyvips
+
+from tfvs.config import Config, option
+from tfvs.data.records import TileIndex
+from tfvs.errors import ImageError, InputError
+from tfvs.images import reading
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+# Name → half its width, in pixels of the coarser of the two images.
+KERNELS = {"box": 0.5, "linear": 1.0, "cubic": 2.0, "lanczos3": 3.0}
+GREYS = ("linear_light", "luma")
+SOURCES = ("image", "other_image")
+_REC_709 = (0.2126, 0.7152, 0.0722)
+_REC_601 = (0.299, 0.587, 0.114)
+
+
+@dataclass(frozen=True)
+class ProxyRecipe(Config):
+    """How an image becomes its proxy; records and exported models carry it."""
+
+    height: int = option(32, "Height of the proxy, pixels.", at_least=1, at_most=4096)
+    width: int = option(32, "Width of the proxy, pixels.", at_least=1, at_most=4096)
+    channels: int = option(1, "Channels of the proxy: 1 (grey) or 3 (colour).", choices=(1, 3))
+    kernel: str = option(
+        "lanczos3", "Reduces the last level to the proxy, widened so that nothing aliases.", choices=tuple(KERNELS)
+    )
+    grey: str = option(
+        "linear_light",
+        "How colour becomes grey: luminance of linear light (Rec. 709), or luma of the coded values (Rec. 601).",
+        choices=GREYS,
+    )
+    noise: float = option(0.0, "Standard deviation of Gaussian noise on the proxy, grey levels of 255.", at_least=0)
+    keep: float = option(
+        1.0, "Fraction of the proxy's pixels that are kept; the others become black.", above=0, at_most=1
+    )
+    source: str = option(
+        "image", "What proxies are made from: the image itself, or another image given beside it.", choices=SOURCES
+    )
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels."""
+        return self.height, self.width, self.channels
+
+    def obstacle(self) -> str:
+        """Why a proxy cannot be made from an image alone as the records' were; empty where it can."""
+        if self.source != "image":
+            return "the model's proxies are made from other images than its pixels: send the proxy as well"
+        if self.noise > 0 or self.keep < 1:
+            return "the model's proxies have random noise or dropped pixels, as the records alone hold them"
+        return ""
+
+
+def make_proxy(image: pyvips.Image, recipe: ProxyRecipe, *, seed: str = "") -> np.ndarray:
+    """The proxy of an image. The whole image fills the whole proxy: proportions are not kept.
+
+    Args:
+      image: Upright, in the colours and depth of its pyramid (:func:`tfvs.images.reading.normalize`), or a level of it.
+      recipe: Of the proxy.
+      seed: Hexadecimal digits from which noise and dropped pixels are drawn, the same for the same image.
+
+    Returns:
+      ``[h, w, c]`` uint8.
+
+    Raises:
+      ImageError: The image cannot be decoded, or has bands that are no colour.
+    """
+    try:
+        reduced = _reduce(_opaque(image), recipe)
+        pixels = reduced.numpy().reshape(reduced.height, reduced.width, reduced.bands)
+    except pyvips.Error as error:
+        raise ImageError("The image cannot be decoded", received=reading.reason(error)) from error
+    if pixels.dtype not in (np.uint8, np.uint16) or pixels.shape[-1] not in (1, 3):
+        raise ImageError(
+            "A proxy cannot be made of this image",
+            expected="8 or 16 bits, grey or colour",
+            received=f"{pixels.dtype}, {pixels.shape[-1]} bands",
+        )
+    small = _resample(pixels / np.float64(np.iinfo(pixels.dtype).max), recipe, np)
+    return _disturb(np.rint(small).astype(np.uint8), recipe, seed)
+
+
+def proxy_from_pyramid(
+    path: str | os.PathLike[str],
+    index: TileIndex,
+    recipe: ProxyRecipe,
+    *,
+    seed: str = "",
+    max_pixels: int = reading.MAX_PIXELS,
+) -> np.ndarray:
+    """The proxy of a pyramid, from its coarsest level that is large enough, so that few pixels are decoded.
+
+    Args:
+      path: Of the pyramid, on this machine.
+      index: Its tile index.
+      recipe: Of the proxy.
+      seed: See :func:`make_proxy`.
+      max_pixels: Largest width times height that is opened.
+
+    Returns:
+      ``[h, w, c]`` uint8.
+
+    Raises:
+      ImageError: The level cannot be opened or decoded.
+    """
+    level = 0
+    for number, (width, height, *_) in enumerate(index.levels):
+        if width >= 2 * recipe.width and height >= 2 * recipe.height:
+            level = number
+    return make_proxy(reading.normalize(_open_level(path, index, level, max_pixels)), recipe, seed=seed)
+
+
+def proxy_from_other_image(
+    path: str | os.PathLike[str], recipe: ProxyRecipe, *, seed: str = "", max_pixels: int = reading.MAX_PIXELS
+) -> np.ndarray:
+    """The proxy from another image than the one to classify; of a JPEG no more is decoded than the proxy takes.
+
+    Args:
+      path: Of the other image.
+      recipe: Of the proxy.
+      seed: See :func:`make_proxy`.
+      max_pixels: Largest width times height that is opened.
+
+    Returns:
+      ``[h, w, c]`` uint8.
+
+    Raises:
+      ImageError: It cannot be opened or decoded.
+    """
+    image = reading.open_image(path, max_pixels=max_pixels)
+    spare = min(image.width // (4 * recipe.width), image.height // (4 * recipe.height))
+    shrink = max(step for step in reading.JPEG_SHRINKS if step <= max(1, spare))
+    if shrink > 1:
+        image = reading.open_image(path, max_pixels=max_pixels, shrink=shrink)
+    return make_proxy(reading.normalize(image), recipe, seed=seed)
+
+
+def make_proxy_in_graph(image: tf.Tensor, recipe: ProxyRecipe, *, levels: int | tf.Tensor) -> tf.Tensor:
+    """As :func:`make_proxy`, in TensorFlow.
+
+    Args:
+      image: ``[H, W, C]`` float32 in [0, 1], of sides that are not known beforehand.
+      recipe: Of the proxy; noise and dropped pixels are left out.
+      levels: Greatest value of the image's samples before they were divided by it: 255, or 65535 for 16 bits.
+
+    Returns:
+      ``[h, w, c]`` float32: grey levels over 255.
+    """
+    import tensorflow as tf
+
+    top = tf.cast(levels, tf.float32)
+    if image.shape[-1] in (2, 4):
+        image = image[..., :-1] * image[..., -1:] + (1.0 - image[..., -1:])
+    bands = image.shape[-1]
+    pixels = tf.round(image * top)[tf.newaxis]
+    (pixels,) = tf.while_loop(
+        lambda level: tf.reduce_all(tf.shape(level)[1:3] >= [4 * recipe.height, 4 * recipe.width]),
+        lambda level: (tf.floor(tf.nn.avg_pool2d(level, 2, 2, "VALID") + 0.5),),
+        [pixels],
+        shape_invariants=[tf.TensorShape([1, None, None, bands])],
+    )
+    pixels = pixels[0]
+    for axis, target in enumerate((recipe.height, recipe.width)):
+        factor = tf.maximum(1, tf.shape(pixels)[axis] // (2 * target))
+        count = tf.shape(pixels)[axis] // factor
+        moved = pixels if axis == 0 else tf.transpose(pixels, [1, 0, 2])
+        groups = tf.reshape(moved[: count * factor], [count, factor, tf.shape(moved)[1], bands])
+        means = tf.floor(tf.reduce_mean(groups, axis=1) + 0.5)
+        pixels = means if axis == 0 else tf.transpose(means, [1, 0, 2])
+    small = tf.round(_resample(pixels / top, recipe, tf))
+    return tf.ensure_shape(small, recipe.shape) / 255.0
+
+
+def encode_png(pixels: np.ndarray) -> bytes:
+    """``[h, w, c]`` uint8 → PNG, as records hold proxies."""
+    from PIL import Image  # faster than libvips on so few pixels
+
+    buffer = io.BytesIO()
+    Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def halve(image: pyvips.Image) -> pyvips.Image:
+    """The next level of a pyramid: means over 2 × 2 pixels, halves rounded up, an odd last row or column left out."""
+    wide = {"uchar": "ushort", "ushort": "uint"}.get(image.format)
+    if wide is None:
+        raise ImageError("Samples of this kind have no levels", expected="8 or 16 bits", received=image.format)
+    even = image.crop(0, 0, image.width // 2 * 2, image.height // 2 * 2)
+    sums = (even.cast(wide) << 2).shrink(2, 2)  # times 4, so that libvips has nothing to round
+    return sums.linear(0.25, 0.5).cast(image.format)
+
+
+def _opaque(image: pyvips.Image) -> pyvips.Image:
+    """Laid over white where it has alpha."""
+    if image.bands not in (2, 4):
+        return image
+    top = 65535 if image.format == "ushort" else 255
+    return image.flatten(background=[top] * (image.bands - 1), max_alpha=top).cast(image.format)
+
+
+def _reduce(image: pyvips.Image, recipe: ProxyRecipe) -> pyvips.Image:
+    """All means; each side is then less than 4 times the proxy's."""
+    while image.width >= 4 * recipe.width and image.height >= 4 * recipe.height:
+        image = halve(image)
+    across, down = max(1, image.width // (2 * recipe.width)), max(1, image.height // (2 * recipe.height))
+    if across > 1 or down > 1:
+        image = image.crop(0, 0, image.width // across * across, image.height // down * down).shrink(across, down)
+    return image
+
+
+def _open_level(path: str | os.PathLike[str], index: TileIndex, level: int, max_pixels: int) -> pyvips.Image:
+    """A level by its size: others keep levels as SubIFDs, and pages of thumbnails and labels between them."""
+    base = reading.open_image(path, max_pixels=max_pixels)
+    if level == 0:
+        return base
+    size = index.levels[level][:2]
+    if base.get_typeof("n-subifds") and base.get("n-subifds"):
+        places = [{"subifd": i} for i in range(base.get("n-subifds"))]
+    else:
+        pages = range(1, base.get("n-pages"))
+        places = [{"page": i} for i in sorted(pages, key=lambda page: page != level)]
+    try:
+        for place in places:
+            source = pyvips.Source.new_from_file(os.fspath(path))
+            image = pyvips.Image.tiffload_source(source, fail_on="warning", access="sequential", **place)
+            if (image.width, image.height) == tuple(size):
+                return image
+    except pyvips.Error as error:
+        raise ImageError("A level cannot be opened", received=f"{path}: {reading.reason(error)}") from error
+    raise ImageError("libvips does not find a level", expected=f"{size[0]} x {size[1]}", received=str(path))
+
+
+def _resample(pixels: Any, recipe: ProxyRecipe, lib: ModuleType) -> Any:
+    """Pixels ``[H, W, C]`` in [0, 1] → ``[h, w, c]`` in [0, 255], not rounded; NumPy or TensorFlow."""
+    coloured = _to_channels(pixels, recipe, lib)
+    shape = coloured.shape if lib is np else lib.shape(coloured)
+    rows = _weights(shape[0], recipe.height, recipe.kernel, lib)
+    columns = _weights(shape[1], recipe.width, recipe.kernel, lib)
+    small = lib.einsum("ij,jkc,lk->ilc", rows, coloured, columns)
+    return lib.minimum(lib.maximum(small, 0.0), 1.0) * 255.0
+
+
+def _to_channels(pixels: Any, recipe: ProxyRecipe, lib: ModuleType) -> Any:
+    """Grey or colour, in [0, 1]."""
+    bands = pixels.shape[-1]
+    if bands == recipe.channels:
+        return pixels
+    if bands == 1:
+        return lib.repeat(pixels, 3, axis=-1)
+    if bands != 3:
+        raise InputError("A proxy is made of grey or colour", expected="1 or 3 bands", received=bands)
+    red, green, blue = (pixels[..., i : i + 1] for i in range(3))
+    if recipe.grey == "luma":
+        return _REC_601[0] * red + _REC_601[1] * green + _REC_601[2] * blue
+    red, green, blue = (
+        lib.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4) for c in (red, green, blue)
+    )  # sRGB, IEC 61966-2-1
+    light = _REC_709[0] * red + _REC_709[1] * green + _REC_709[2] * blue
+    return lib.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1.0 / 2.4) - 0.055)
+
+
+def _weights(size: Any, count: int, kernel: str, lib: ModuleType) -> Any:
+    """``[count, size]``: what each of ``size`` pixels gives to each of ``count``; every row sums to 1."""
+    new, old = _range(count, lib)[:, None], _range(size, lib)[None]
+    # Distance of centres in pixels of the coarser image, from whole numbers so that both libraries get the same.
+    twice = (2 * old + 1) * count - (2 * new + 1) * size
+    if lib is np:
+        x = twice / (2.0 * max(size, count))
+    else:
+        x = lib.cast(twice, lib.float32) / lib.cast(2 * lib.maximum(size, count), lib.float32)
+    values = _kernel(x, kernel, lib)
+    return values / lib.sum(values, axis=1, keepdims=True) if lib is np else values / lib.reduce_sum(values, 1, True)
+
+
+def _range(count: Any, lib: ModuleType) -> Any:
+    return np.arange(count, dtype=np.int64) if lib is np else lib.range(count)
+
+
+def _kernel(x: Any, name: str, lib: ModuleType) -> Any:
+    if name == "box":
+        return lib.where((x > -0.5) & (x <= 0.5), lib.ones_like(x), lib.zeros_like(x))
+    x = abs(x)
+    if name == "linear":
+        return lib.maximum(1.0 - x, 0.0)
+    if name == "cubic":  # Keys, a = -1/2
+        near, far = (1.5 * x - 2.5) * x * x + 1.0, ((-0.5 * x + 2.5) * x - 4.0) * x + 2.0
+        values = lib.where(x < 1.0, near, far)
+    else:
+        safe = math.pi * lib.maximum(x, 1e-6)
+        values = 3.0 * lib.sin(safe) * lib.sin(safe / 3.0) / (safe * safe)
+    return lib.where(x < KERNELS[name], values, lib.zeros_like(x))
+
+
+def _disturb(pixels: np.ndarray, recipe: ProxyRecipe, seed: str) -> np.ndarray:
+    """Adds noise, then keeps some pixels and blackens the others; ``[h, w, c]`` uint8."""
+    if recipe.noise == 0 and recipe.keep == 1:
+        return pixels
+    random = np.random.default_rng(int(seed[:16] or "0", 16))
+    noisy = pixels + random.normal(0.0, 1.0, pixels.shape) * recipe.noise
+    count = recipe.height * recipe.width
+    order = random.permutation(count).reshape(recipe.height, recipe.width, 1)
+    kept = max(1, round(recipe.keep * count))
+    return np.where(order < kept, np.clip(np.rint(noisy), 0, 255), 0).astype(np.uint8)
