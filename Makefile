@@ -51,6 +51,11 @@ e2e: $(STAMP) ## whole pipelines through the command line
 test-core: ## the library's own tests without TFX or Beam: make test-core PYTHON=python3.12
 	@bash tools/test_core.sh "$(or $(PYTHON),python3.12)"
 
+.PHONY: docs
+docs: $(STAMP) ## the documentation as a site, into build/site; a warning is an error
+	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps -r requirements/docs.txt
+	DISABLE_MKDOCS_2_WARNING=true $(BIN)/mkdocs build -q --strict
+
 .PHONY: lock
 lock: $(STAMP) ## resolve requirements/lock.txt again (keeps what it can)
 	@$(BIN)/uv pip compile setup.py --extra tfx --extra serving --extra test --extra raw --extra imagenet -c requirements/constraints.txt \

@@ -61,7 +61,7 @@ TEST = [
     "scikit-learn>=1.3",
     "types-protobuf",
 ]
-DOCS = ["mkdocs>=1.6", "mkdocs-material>=9.5"]
+DOCS = ["mkdocs>=1.6", "mkdocs-click>=0.8", "mkdocs-material>=9.5", "mkdocstrings[python]>=0.25"]
 
 setup(
     name="tfvs",
