@@ -79,9 +79,10 @@ def show(pipeline: str, environ: Mapping[str, str], write: Write) -> None:
         from pipelines.report import write_config_report
 
         report = write_config_report(config)  # while the server loads the model
-        sheet, correct, asked = _ask(config, _address(server, log), write)
+        sheet, page, correct, asked = _ask(config, _address(server, log), write)
     write(f"{correct} of {asked} right")
     write(f"saccade sheet   {sheet}")
+    write(f"viewer          {page}")
     write(f"run report      {report}")
     write(f"pushed model    {config.serving_root}")
     write(f"pyramids        {config.pyramid_root}")
@@ -111,7 +112,7 @@ def _not_pushed(config: PipelineConfig) -> DataError:
     )
 
 
-def _ask(config: PipelineConfig, server: str, write: Write) -> tuple[Path, int, int]:
+def _ask(config: PipelineConfig, server: str, write: Write) -> tuple[Path, Path, int, int]:
     import tensorflow as tf
 
     from pipelines.report import split_files
@@ -121,6 +122,7 @@ def _ask(config: PipelineConfig, server: str, write: Write) -> tuple[Path, int, 
     from tfvs.data.dataset import read_records
     from tfvs.data.example import from_example
     from tfvs.viz.saccade_sheet import write_saccade_sheet
+    from tfvs.viz.viewer import write_viewer
 
     examples = read_run(config.metadata_path, config.name).artifact("Examples")
     if examples is None:
@@ -134,7 +136,10 @@ def _ask(config: PipelineConfig, server: str, write: Write) -> tuple[Path, int, 
             answer = client.predict(config.pyramid_root / record.pyramid_uri)
             write(f"  {record.image_id}: {answer}; it is {config.class_names[record.label]}")
             if answer.probabilities is not None:
-                answers.append(Answer(record, answer.probabilities, answer.boxes, answer.kl, answer.entropy))
+                fields = (answer.boxes, answer.kl, answer.entropy, answer.evidence, answer.posterior_map)
+                answers.append(Answer(record, answer.probabilities, *fields))
     saccades = to_saccades(answers, config.pyramid_root, config.class_names)
     sheet = write_saccade_sheet(config.root / "saccades.png", saccades, heading=config.name)
-    return sheet, sum(answer.right for answer in answers), len(answers)
+    first = config.pyramid_root / answers[0].record.pyramid_uri
+    page = write_viewer(config.root / "viewer.html", first, saccades[0])
+    return sheet, page, sum(answer.right for answer in answers), len(answers)

@@ -13,12 +13,11 @@ import tensorflow as tf
 from tfvs.data.dataset import read_records
 from tfvs.data.example import ImageRecord, from_example
 from tfvs.errors import DataError, ImageError
-from tfvs.images.reading import normalize, open_image
+from tfvs.images.reading import open_image
+from tfvs.viz.from_image import saccade_from_image
 from tfvs.viz.saccade import Saccade
 
 BATCH = 16
-OVERVIEW_PX = 900
-CROP_PX = 160
 MAX_STEPS = 16
 
 
@@ -122,7 +121,7 @@ def to_saccades(
 ) -> list[Saccade]:
     """Reads the pictures of some answers; an image that cannot be read any more is left out.
 
-    Crops are cut from the image's finest level for the eye, so they may be sharper than what the model read.
+    Crops are cut from the image's finest level for display, so they may be sharper than what the model read.
 
     Args:
       answers: With boxes.
@@ -139,37 +138,20 @@ def to_saccades(
 
 
 def _saccade(answer: Answer, pyramid_root: str | os.PathLike[str], class_names: Sequence[str]) -> Saccade:
-    record, boxes = answer.record, answer.boxes
-    if boxes is None:
+    record = answer.record
+    if answer.boxes is None:
         raise ImageError("The model did not say where it looked", received=record.image_id)
-    boxes = boxes[:MAX_STEPS]
-    image = open_image(record.pyramid_uri, root=pyramid_root, random_access=True)
-    image = normalize(image, dtype="uint8", bands=1 if image.bands < 3 else 3)
-    return Saccade(
-        overview=image.thumbnail_image(OVERVIEW_PX, height=OVERVIEW_PX, size="down").numpy(),
+    return saccade_from_image(
+        open_image(record.pyramid_uri, root=pyramid_root, random_access=True),
+        answer.boxes,
+        answer.probabilities,
+        class_names,
         proxy=tf.io.decode_png(record.proxy).numpy(),
-        boxes=boxes,
-        crops=np.stack([_crop(image, box) for box in boxes]),
-        probabilities=np.clip(answer.probabilities, 0.0, 1.0),
-        class_names=class_names,
         true=record.label,
-        kl=None if answer.kl is None else answer.kl[:MAX_STEPS],
+        kl=answer.kl,
         entropy=answer.entropy,
         title=record.image_id,
-        image_size=(image.height, image.width),
-        evidence=None if answer.evidence is None else answer.evidence[:MAX_STEPS],
+        evidence=answer.evidence,
         posterior_map=answer.posterior_map,
+        max_steps=MAX_STEPS,
     )
-
-
-def _crop(image: pyvips.Image, box: np.ndarray) -> np.ndarray:
-    """``[CROP_PX, CROP_PX, c]`` uint8."""
-    y0, x0, y1, x1 = np.clip(box, 0.0, 1.0) * [image.height, image.width, image.height, image.width]
-    left, top = min(int(x0), image.width - 1), min(int(y0), image.height - 1)
-    width = min(max(round(x1 - left), 1), image.width - left)
-    height = min(max(round(y1 - top), 1), image.height - top)
-    crop = image.crop(left, top, width, height)
-    kernel = "linear" if width > CROP_PX else "nearest"
-    pixels = crop.resize(CROP_PX / width, vscale=CROP_PX / height, kernel=kernel).numpy()
-    pixels = pixels if pixels.ndim == 3 else pixels[..., np.newaxis]
-    return pixels[:CROP_PX, :CROP_PX]

@@ -9,6 +9,7 @@ import click
 
 from tfvs.cli.predict import predict
 from tfvs.cli.serve import serve
+from tfvs.cli.view import view
 from tfvs.errors import TfvsError
 from tfvs.version import __version__
 
@@ -23,6 +24,7 @@ def cli(debug: bool) -> None:
 
 cli.add_command(predict)
 cli.add_command(serve)
+cli.add_command(view)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -24,6 +24,9 @@ class Prediction:
       boxes_px: The same in pixels of the image.
       kl: ``[T]`` float32, nats.
       entropy: Of the probabilities, nats.
+      evidence: ``[T, K]`` float32, nats that each look gives for each class; None where the model does not add them up.
+      posterior_map: ``[rows, columns]`` float32, the probability of each cell of the proxy's map to be looked at; None
+        where the posterior over places is not categorical.
       way: ``"pyramids"``, ``"crops"`` or ``"images"``: what was sent.
     """
 
@@ -36,6 +39,8 @@ class Prediction:
     boxes_px: np.ndarray | None = None
     kl: np.ndarray | None = None
     entropy: float = 0.0
+    evidence: np.ndarray | None = None
+    posterior_map: np.ndarray | None = None
     way: str = ""
 
     @classmethod
@@ -51,14 +56,16 @@ class Prediction:
             boxes_px=outputs["boxes_px"][row],
             kl=outputs["kl"][row],
             entropy=float(outputs["entropy"][row]),
+            evidence=outputs["evidence"][row] if "evidence" in outputs else None,
+            posterior_map=outputs["posterior_map"][row] if "posterior_map" in outputs else None,
             way=way,
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
+        """Plain values for JSON, without what the model does not give."""
         if not self.valid:
             return {"valid": False, "reason": self.reason}
-        values = {key: getattr(self, key) for key in self.__dataclass_fields__}
+        values = {key: value for key in self.__dataclass_fields__ if (value := getattr(self, key)) is not None}
         return {
             key: value.astype(float).round(6).tolist() if isinstance(value, np.ndarray) else value
             for key, value in values.items()

@@ -1,5 +1,6 @@
 """Pictures of where a model looked: saccade sheets (PNG), annotations (GeoJSON) and a deep-zoom viewer (HTML)."""
 
+from tfvs.viz.from_image import saccade_from_image
 from tfvs.viz.geojson import boxes_to_geojson, write_geojson
 from tfvs.viz.heat import heat_of_places
 from tfvs.viz.saccade import Saccade
@@ -10,6 +11,7 @@ __all__ = [
     "Saccade",
     "boxes_to_geojson",
     "heat_of_places",
+    "saccade_from_image",
     "write_geojson",
     "write_saccade_sheet",
     "write_viewer",
