@@ -118,7 +118,8 @@ def _ask(config: PipelineConfig, server: str, write: Write) -> tuple[Path, Path,
     from pipelines.report import split_files
     from pipelines.reporting.answers import Answer, to_saccades
     from pipelines.reporting.run_record import read_run
-    from tfvs.client.client import ClientOptions, connect
+    from tfvs.client.client import connect
+    from tfvs.client.options import ClientOptions
     from tfvs.data.dataset import read_records
     from tfvs.data.example import from_example
     from tfvs.viz.saccade_sheet import write_saccade_sheet

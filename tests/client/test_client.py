@@ -10,8 +10,8 @@ from click.testing import CliRunner
 
 from tests.export.saccaders import CLASS_NAMES, adapt, picture, write_image, write_picture_pyramid
 from tfvs.cli.main import cli
-from tfvs.client.client import ClientOptions, connect, predict_paths
-from tfvs.client.transport import ConnectionOptions
+from tfvs.client.client import connect, predict_paths
+from tfvs.client.options import ClientOptions
 from tfvs.errors import ConfigError, ImageError, InputError, ResourceError
 from tfvs.server.model_server import ModelServer
 from tfvs.server.options import ServerOptions
@@ -135,9 +135,9 @@ def test_options_are_checked():
     with pytest.raises(ConfigError, match="either --server or --model"):
         ClientOptions()
     with pytest.raises(ConfigError, match="HOST:PORT"):
-        ConnectionOptions(server="here")
+        ClientOptions(server="here")
     with pytest.raises(ConfigError, match="key=value"):
-        ConnectionOptions(server="here:1", metadata=("token",))
+        ClientOptions(server="here:1", metadata=("token",))
 
 
 def test_predict_command_writes_json_lines(server, root):

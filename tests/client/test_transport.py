@@ -13,8 +13,9 @@ import pytest
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from tests.server.test_tls import certificate
-from tfvs.client.client import ClientOptions, connect
-from tfvs.client.transport import ConnectionOptions, GrpcTransport
+from tfvs.client.client import connect
+from tfvs.client.options import ClientOptions
+from tfvs.client.transport import GrpcTransport
 from tfvs.errors import InputError, ResourceError
 
 X = {"x": np.ones([1, 3], np.float32)}
@@ -59,7 +60,7 @@ def scripted():
 
 
 def transport(server: str, **options) -> GrpcTransport:
-    return GrpcTransport(ConnectionOptions(server=server, **options))
+    return GrpcTransport(ClientOptions(server=server, **options))
 
 
 def test_unavailable_is_tried_again_after_growing_random_pauses(scripted):

@@ -17,7 +17,8 @@ from tests.export.saccaders import (
     small_saccader,
     write_picture_pyramid,
 )
-from tfvs.client.client import ClientOptions, connect
+from tfvs.client.client import connect
+from tfvs.client.options import ClientOptions
 from tfvs.export.description import DESCRIPTION_OUTPUT, ModelDescription
 from tfvs.export.pyramid_inputs import pyramid_inputs, without_unused_levels
 from tfvs.images.tiff.tile_index import read_index

@@ -10,16 +10,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyvips
 from tqdm import tqdm
 
+from tfvs.client.options import ClientOptions
 from tfvs.client.prediction import Prediction
-from tfvs.client.transport import ConnectionOptions, GrpcTransport, LocalTransport, Transport
-from tfvs.config import Config, require
+from tfvs.client.transport import GrpcTransport, LocalTransport, Transport
 from tfvs.data.example import TileIndex
 from tfvs.errors import ImageError, InputError, TfvsError
 from tfvs.export.description import DESCRIPTION_OUTPUT, ModelDescription
@@ -30,62 +29,15 @@ from tfvs.images.crops.vips_reader import VipsReader
 from tfvs.images.proxy import ProxyRecipe, make_proxy, proxy_from_other_image, proxy_from_pyramid
 from tfvs.images.tiff.tile_index import read_index
 
-WAYS = ("auto", "pyramids", "crops", "images")
 SENDABLE_BYTES = 1_000_000
 SENDABLE_PX = 2048 * 2048
 CONCURRENT_REQUESTS = 4
 
 
-@dataclass(frozen=True)
-class ClientOptions(Config):
-    """Which model, and how to reach it.
-
-    Attributes:
-      server: ``host:port``; or empty, with ``model_dir``.
-      model_dir: Folder of a SavedModel, or of its versions, to run in this process.
-      model_name: What the server calls the model.
-      way: One of ``WAYS``; ``"auto"`` takes the cheapest that the image allows.
-      pyramid_root: Local folder that holds what the model's first image root holds; empty: pyramids are not sent as
-        paths.
-      timeout_s: Deadline of one request.
-      tls_ca: PEM file of the authority to trust; turns TLS on.
-      tls_key: PEM file of the client's key, where the server verifies clients.
-      tls_certificate: PEM file of the client's certificate.
-      metadata: ``key=value`` pairs sent with each request.
-    """
-
-    server: str = ""
-    model_dir: str = ""
-    model_name: str = "default"
-    way: str = "auto"
-    pyramid_root: str = ""
-    timeout_s: float = 30.0
-    tls_ca: str = ""
-    tls_key: str = ""
-    tls_certificate: str = ""
-    metadata: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        given = f"server={self.server!r}, model={self.model_dir!r}"
-        one = bool(self.server) != bool(self.model_dir)
-        require(one, "It is not clear what shall predict", expected="either --server or --model", received=given)
-        require(self.way in WAYS, "There is no such way to send an image", expected=WAYS, received=self.way)
-
-
 def connect(options: ClientOptions) -> SaccadeClient:
     """A client for a server, or for a model in this process."""
-    if options.model_dir:
-        return SaccadeClient(LocalTransport(options.model_dir), way=options.way, pyramid_root=options.pyramid_root)
-    connection = ConnectionOptions(
-        server=options.server,
-        model_name=options.model_name,
-        timeout_s=options.timeout_s,
-        tls_ca=options.tls_ca,
-        tls_key=options.tls_key,
-        tls_certificate=options.tls_certificate,
-        metadata=options.metadata,
-    )
-    return SaccadeClient(GrpcTransport(connection), way=options.way, pyramid_root=options.pyramid_root)
+    transport: Transport = LocalTransport(options.model_dir) if options.model_dir else GrpcTransport(options)
+    return SaccadeClient(transport, way=options.way, pyramid_root=options.pyramid_root)
 
 
 class SaccadeClient:
@@ -96,7 +48,7 @@ class SaccadeClient:
 
     Args:
       transport: Reaches the model.
-      way: One of ``WAYS``.
+      way: One of ``tfvs.client.options.WAYS``.
       pyramid_root: See :class:`ClientOptions`.
     """
 

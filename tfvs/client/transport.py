@@ -6,7 +6,6 @@ import os
 import random
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_serving.apis import get_model_metadata_pb2, predict_pb2, prediction_service_pb2_grpc
 
-from tfvs.config import Config, require
+from tfvs.client.options import ClientOptions
 from tfvs.errors import DataError, InputError, ResourceError
 
 FIRST_PAUSE_S = 0.1
@@ -23,41 +22,6 @@ MAX_PAUSE_S = 5.0
 Arrays = dict[str, np.ndarray]
 # Signature name → input name → shape; -1: any size.
 InputShapes = Mapping[str, Mapping[str, list[int]]]
-
-
-@dataclass(frozen=True)
-class ConnectionOptions(Config):
-    """How to reach a server.
-
-    Attributes:
-      server: ``host:port``.
-      model_name: What the server calls the model.
-      timeout_s: Deadline of one request, all its attempts together.
-      tls_ca: PEM file of the authority to trust; turns TLS on.
-      tls_key: PEM file of the client's key, where the server verifies clients.
-      tls_certificate: PEM file of the client's certificate.
-      metadata: ``key=value`` pairs sent with each request, for example a token.
-    """
-
-    server: str
-    model_name: str = "default"
-    timeout_s: float = 30.0
-    tls_ca: str = ""
-    tls_key: str = ""
-    tls_certificate: str = ""
-    metadata: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        require(":" in self.server, "The server has no port", expected="HOST:PORT", received=self.server)
-        require(self.timeout_s > 0, "timeout_s is not positive", expected="seconds above 0", received=self.timeout_s)
-        for pair in self.metadata:
-            require("=" in pair, "Metadata cannot be sent", expected="key=value", received=pair)
-        require(
-            bool(self.tls_key) == bool(self.tls_certificate) and (bool(self.tls_ca) or not self.tls_key),
-            "The client's certificate is not complete",
-            expected="tls_ca, tls_key and tls_certificate",
-            received=[self.tls_ca, self.tls_key, self.tls_certificate],
-        )
 
 
 class Transport(Protocol):
@@ -115,7 +79,7 @@ class GrpcTransport:
     until the deadline: any other status would be the same again.
     """
 
-    def __init__(self, options: ConnectionOptions) -> None:
+    def __init__(self, options: ClientOptions) -> None:
         self._options = options
         # TensorFlow Serving takes messages up to 2 GiB, and answers may be larger than gRPC's default of 4 MB.
         limits = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
@@ -179,7 +143,7 @@ def predict_request(model_name: str, signature: str, inputs: Arrays) -> predict_
     return request
 
 
-def _translated(error: grpc.RpcError, options: ConnectionOptions) -> Exception:
+def _translated(error: grpc.RpcError, options: ClientOptions) -> Exception:
     code, details = error.code(), f"{error.code().name}: {error.details()}"
     if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED):
         return ResourceError(
@@ -190,7 +154,7 @@ def _translated(error: grpc.RpcError, options: ConnectionOptions) -> Exception:
     return InputError(f"{options.server} refuses the request", received=details)
 
 
-def _credentials(options: ConnectionOptions) -> grpc.ChannelCredentials:
+def _credentials(options: ClientOptions) -> grpc.ChannelCredentials:
     def read(path: str) -> bytes | None:
         try:
             return Path(path).read_bytes() if path else None

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
 import numpy as np
 
+from tfvs.config import Config
 from tfvs.datasets.digits import SPLITS, digits_fingerprint
 from tfvs.datasets.writing import Sample, write_dataset
 from tfvs.errors import TfvsError
+from tfvs.flags import flags_of
 
 
 class Canvas(NamedTuple):
@@ -76,13 +78,17 @@ def write_canvases(
     )
 
 
-def dataset_command(train: int, evaluation: int, test: int) -> Callable[[Callable[..., Path]], click.Command]:
+def dataset_command(
+    config: type[Config], *, train: int, evaluation: int, test: int, skip: Sequence[str] = ()
+) -> Callable[[Callable[..., Path]], click.Command]:
     """Makes a command of a function ``(output, counts, overwrite, **fields) → manifest``; its errors are one sentence.
 
     Args:
+      config: The generator's configuration, whose options become flags.
       train: Default number of training images.
       evaluation: Of evaluation images.
       test: Of test images.
+      skip: Fields of the configuration that the function sets itself.
     """
 
     def decorate(function: Callable[..., Path]) -> click.Command:
@@ -99,15 +105,12 @@ def dataset_command(train: int, evaluation: int, test: int) -> Callable[[Callabl
             click.option("--train", default=train, show_default=True, help="Training images."),
             click.option("--eval", "evaluation", default=evaluation, show_default=True, help="Evaluation images."),
             click.option("--test", default=test, show_default=True, help="Test images."),
-            click.option(
-                "--digits", default="uci", show_default=True, help="uci, mnist (keras.datasets) or the path of an .npz."
-            ),
-            click.option("--seed", default=0, show_default=True),
+            flags_of(config, skip=skip),
             click.option("--overwrite", is_flag=True, help="Replace a data set of another configuration."),
         )
         command: Any = run
-        for option in reversed(options):
-            command = option(command)
+        for add in reversed(options):
+            command = add(command)
         return click.command()(command)
 
     return decorate

@@ -12,6 +12,7 @@ import numpy as np
 from tfvs.errors import ConfigError, DataError, ResourceError
 
 DIGIT_PX = 28
+SOURCES_HELP = "uci, mnist (keras.datasets) or the path of an .npz."
 SPLITS = ("train", "eval", "test")
 
 # Of MNIST's 60 000 training digits, the last 5 000 are kept for evaluation, as is usual.

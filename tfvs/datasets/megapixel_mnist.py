@@ -13,50 +13,37 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import click
 import numpy as np
 
-from tfvs.config import Config, require
+from tfvs.config import Config, option
 from tfvs.datasets.canvases import Canvas, dataset_command, random_of, write_canvases
-from tfvs.datasets.digits import DIGIT_PX, SPLITS, Digits, load_digits
+from tfvs.datasets.digits import DIGIT_PX, SOURCES_HELP, SPLITS, Digits, load_digits
+from tfvs.flags import from_flags
 
 NUM_DIGITS = 5
 NUM_OF_TARGET = 3
 CLASS_NAMES = tuple(str(digit) for digit in range(10))
 SCRIBBLES = ("lines", "quarters")
+SMALLEST_PX = 8 * DIGIT_PX  # below it five digits may find no room
 
 
 @dataclass(frozen=True)
 class MegapixelConfig(Config):
-    """What the canvases look like.
+    """What the canvases look like."""
 
-    Attributes:
-      height: Pixels.
-      width: Pixels.
-      num_noise: Scribbles on a canvas, and patterns that they are drawn from.
-      scribbles: ``"lines"``, or ``"quarters"``: each put together from quarters of four digits of different classes, so
-        that neither ink nor contrast tells it from a digit.
-      digits: Source, see :func:`tfvs.datasets.digits.load_digits`.
-      seed: Of everything drawn.
-    """
-
-    height: int = 1500
-    width: int = 1500
-    num_noise: int = 50
-    scribbles: str = "lines"
-    digits: str = "uci"
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        smallest = 8 * DIGIT_PX  # below it five digits may find no room
-        for name in ("height", "width"):
-            value = getattr(self, name)
-            require(value >= smallest, f"{name} is too small", expected=f">= {smallest} px", received=value)
-        require(self.num_noise >= 0, "num_noise is negative", expected=">= 0", received=self.num_noise)
-        require(self.scribbles in SCRIBBLES, "Unknown scribbles", expected=SCRIBBLES, received=repr(self.scribbles))
-        require(self.seed >= 0, "The seed is negative", expected=">= 0", received=self.seed)
+    height: int = option(1500, "Height of the canvases, pixels.", at_least=SMALLEST_PX)
+    width: int = option(1500, "Width of the canvases, pixels.", at_least=SMALLEST_PX)
+    num_noise: int = option(50, "Scribbles on a canvas, and patterns that they are drawn from.", at_least=0)
+    scribbles: str = option(
+        "lines",
+        "Straight lines, or quarters: each put together from quarters of four digits of different classes, so that "
+        "neither ink nor contrast tells it from a digit.",
+        choices=SCRIBBLES,
+    )
+    digits: str = option("uci", SOURCES_HELP)
+    seed: int = option(0, "Of everything drawn.", at_least=0)
 
 
 class Drawing(NamedTuple):
@@ -176,14 +163,10 @@ def write(output: str, config: MegapixelConfig, counts: dict[str, int], *, overw
     )
 
 
-@dataset_command(train=5000, evaluation=500, test=1000)
-@click.option("--height", default=1500, show_default=True, help="Pixels.")
-@click.option("--width", default=1500, show_default=True, help="Pixels.")
-@click.option("--num-noise", default=50, show_default=True, help="Scribbles on a canvas.")
-@click.option("--scribbles", type=click.Choice(SCRIBBLES), default=SCRIBBLES[0], show_default=True)
-def main(output: str, counts: dict[str, int], overwrite: bool, **fields: int | str) -> Path:
+@dataset_command(MegapixelConfig, train=5000, evaluation=500, test=1000)
+def main(output: str, counts: dict[str, int], overwrite: bool, **fields: Any) -> Path:
     """Writes Megapixel MNIST as PNG files with a manifest. Goes on where it was stopped."""
-    return write(output, MegapixelConfig.from_dict(fields), counts, overwrite=overwrite)
+    return write(output, from_flags(MegapixelConfig, fields), counts, overwrite=overwrite)
 
 
 if __name__ == "__main__":

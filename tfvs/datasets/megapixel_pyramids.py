@@ -9,7 +9,6 @@ without its blank tiles; ``DIR/records`` holds TFRecords of 100 Examples each: a
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 import sys
@@ -18,16 +17,18 @@ from pathlib import Path
 
 import click
 import numpy as np
+import pyvips
 import tensorflow as tf
-from PIL import Image
 from tqdm import tqdm
 
 from tfvs.data.example import to_example
-from tfvs.data.records import ImageRecord
+from tfvs.data.records import MANIFEST, ImageRecord
 from tfvs.datasets.canvases import dataset_command
 from tfvs.datasets.digits import digits_fingerprint
-from tfvs.datasets.megapixel_mnist import SCRIBBLES, MegapixelConfig, draw
+from tfvs.datasets.megapixel_mnist import MegapixelConfig, draw
 from tfvs.errors import ConfigError, DataError
+from tfvs.images import reading
+from tfvs.images.proxy import ProxyRecipe, encode_png, make_proxy
 from tfvs.images.tiff.sparse import COMPRESSIONS, SparseImage, write_sparse_pyramid
 
 DESCRIPTION = "dataset.json"
@@ -74,6 +75,8 @@ def write(
         "digits_sha256": digits_fingerprint(config.digits),
     }
     _check_folder(folder, description, overwrite)
+    manifest = {"proxy": _recipe(proxy_px).to_dict(), "dtype": "uint8"}
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n")
     with tqdm(total=sum(counts.values()), unit="image", desc=folder.name, file=sys.stderr, mininterval=5.0) as progress:
         for split, count in counts.items():
             (folder / PYRAMIDS / split).mkdir(parents=True, exist_ok=True)
@@ -173,19 +176,18 @@ def _make_record(
 
 
 def _make_proxy(levels: list[SparseImage], proxy_px: int) -> bytes:
-    """PNG, from the coarsest level that is at least twice as large, as components make theirs."""
+    """PNG, from the coarsest level that is at least twice as large: what the recipe makes of the whole image."""
     large = [level for level in levels if min(level.height, level.width) >= 2 * proxy_px] or levels[:1]
     pixels: np.ndarray = large[-1].dense()
-    small = Image.fromarray(pixels).resize((proxy_px, proxy_px), Image.Resampling.LANCZOS)
-    buffer = io.BytesIO()
-    small.save(buffer, format="PNG", compress_level=1)
-    return buffer.getvalue()
+    return encode_png(make_proxy(reading.normalize(pyvips.Image.new_from_array(pixels)), _recipe(proxy_px)))
 
 
-@dataset_command(train=5000, evaluation=0, test=1000)
+def _recipe(proxy_px: int) -> ProxyRecipe:
+    return ProxyRecipe(height=proxy_px, width=proxy_px)
+
+
+@dataset_command(MegapixelConfig, train=5000, evaluation=0, test=1000, skip=("height", "width"))
 @click.option("--side", default=1500, show_default=True, help="Of the canvases, pixels.")
-@click.option("--num-noise", default=50, show_default=True, help="Scribbles on a canvas.")
-@click.option("--scribbles", type=click.Choice(SCRIBBLES), default=SCRIBBLES[0], show_default=True)
 @click.option("--proxy-px", default=180, show_default=True, help="Side of the proxies, pixels.")
 @click.option("--tile-size", default=64, show_default=True, help="Of the pyramids, pixels.")
 @click.option("--compression", type=click.Choice(sorted(COMPRESSIONS)), default="deflate", show_default=True)

@@ -12,18 +12,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import click
 import numpy as np
 
-from tfvs.config import Config, require
+from tfvs.config import Config, option, require
 from tfvs.datasets.canvases import Canvas, dataset_command, random_of, write_canvases
-from tfvs.datasets.digits import DIGIT_PX, Digits, load_digits, resize
-from tfvs.errors import ConfigError
+from tfvs.datasets.digits import DIGIT_PX, SOURCES_HELP, Digits, load_digits, resize
+from tfvs.flags import from_flags
 
 TASKS = ("identify", "sum", "one")
 _PAIRS = tuple(itertools.combinations_with_replacement(range(10), 2))
 # Candidate placements drawn at once; the first without overlap is taken.
 _PLACEMENTS = 8
+
+
+def _parse_size(text: str) -> tuple[int, int]:
+    height, _, width = text.partition("x")
+    return int(height), int(width or height)
 
 
 @dataclass(frozen=True)
@@ -32,29 +36,34 @@ class TwoDigitConfig(Config):
 
     The paper's setting is the default. Its large images (a 100² canvas enlarged to 2 528²) are
     ``canvas_sizes=((2528, 2528),), digit_px=708``; the honest large canvas keeps ``digit_px=28``.
-
-    Attributes:
-      task: ``"identify"``: the unordered pair (55 classes); ``"sum"``: 0 to 18 (19 classes); ``"one"``: a single
-        digit on the canvas (10 classes).
-      canvas_sizes: ``(height, width)`` in pixels; with several, each image draws one of them.
-      digit_px: Side of a digit's square, pixels; 28 is native, others are scaled smoothly.
-      num_distractors: Pieces of other digits strewn over the canvas.
-      distractor_px: Side of such a piece, pixels of a 28-px digit: it scales with ``digit_px``. The paper's
-        generators use 8 and 9.
-      digits: Source, see :func:`tfvs.datasets.digits.load_digits`.
-      seed: Of everything drawn.
     """
 
-    task: str = "identify"
-    canvas_sizes: tuple[tuple[int, int], ...] = ((100, 100),)
-    digit_px: int = DIGIT_PX
-    num_distractors: int = 8
-    distractor_px: int = 8
-    digits: str = "uci"
-    seed: int = 0
+    task: str = option(
+        "identify",
+        "identify: the unordered pair (55 classes); sum: 0 to 18 (19 classes); one: a single digit (10 classes).",
+        choices=TASKS,
+    )
+    canvas_sizes: tuple[tuple[int, int], ...] = option(
+        ((100, 100),),
+        "HEIGHTxWIDTH, pixels; repeatable: each image draws one of them.",
+        parse=_parse_size,
+        flag="canvas",
+    )
+    digit_px: int = option(
+        DIGIT_PX, "Side of a digit's square, pixels; 28 is native, others are scaled smoothly.", at_least=4
+    )
+    num_distractors: int = option(8, "Pieces of other digits strewn over the canvas.", at_least=0)
+    distractor_px: int = option(
+        8,
+        "Side of such a piece, pixels of a 28-px digit: it scales with digit_px. The paper's generators use 8 and 9.",
+        at_least=1,
+        at_most=DIGIT_PX,
+    )
+    digits: str = option("uci", SOURCES_HELP)
+    seed: int = option(0, "Of everything drawn.", at_least=0)
 
     def __post_init__(self) -> None:
-        require(self.task in TASKS, "There is no such task", expected=TASKS, received=self.task)
+        super().__post_init__()
         sizes = tuple(tuple(int(side) for side in size) for size in self.canvas_sizes)
         object.__setattr__(self, "canvas_sizes", sizes)
         require(
@@ -63,7 +72,6 @@ class TwoDigitConfig(Config):
             expected="(height, width) pairs",
             received=self.canvas_sizes,
         )
-        require(self.digit_px >= 4, "Digits are too small", expected="digit_px >= 4", received=self.digit_px)
         longest = self.digit_px * self.num_digits
         for size in sizes:
             require(
@@ -73,16 +81,6 @@ class TwoDigitConfig(Config):
                 received=size,
                 mend="Enlarge canvas_sizes or reduce digit_px",
             )
-        require(
-            self.num_distractors >= 0, "No such number of distractors", expected=">= 0", received=self.num_distractors
-        )
-        require(
-            1 <= self.distractor_px <= DIGIT_PX,
-            "Distractors have no such size",
-            expected=f"1 to {DIGIT_PX}",
-            received=self.distractor_px,
-        )
-        require(self.seed >= 0, "The seed is negative", expected=">= 0", received=self.seed)
 
     @property
     def num_digits(self) -> int:
@@ -232,24 +230,10 @@ def write(output: str, config: TwoDigitConfig, counts: dict[str, int], *, overwr
     )
 
 
-def _parse_size(text: str) -> tuple[int, int]:
-    height, _, width = text.partition("x")
-    return int(height), int(width or height)
-
-
-@dataset_command(train=4000, evaluation=500, test=500)
-@click.option("--task", type=click.Choice(TASKS), default="identify", show_default=True)
-@click.option("--canvas", multiple=True, default=("100x100",), show_default=True, help="HEIGHTxWIDTH; may be repeated.")
-@click.option("--digit-px", default=DIGIT_PX, show_default=True, help="Side of a digit, pixels.")
-@click.option("--num-distractors", default=8, show_default=True)
-@click.option("--distractor-px", default=8, show_default=True, help="Side of a piece, pixels of a 28-px digit.")
-def main(output: str, counts: dict[str, int], canvas: tuple[str, ...], overwrite: bool, **fields: Any) -> Path:
+@dataset_command(TwoDigitConfig, train=4000, evaluation=500, test=500)
+def main(output: str, counts: dict[str, int], overwrite: bool, **fields: Any) -> Path:
     """Writes two-digit canvases as PNG files with a manifest. Goes on where it was stopped."""
-    try:
-        sizes = tuple(_parse_size(text) for text in canvas)
-    except ValueError as error:
-        raise ConfigError("A canvas size is wrong", expected="HEIGHTxWIDTH", received=canvas) from error
-    return write(output, TwoDigitConfig(canvas_sizes=sizes, **fields), counts, overwrite=overwrite)
+    return write(output, from_flags(TwoDigitConfig, fields), counts, overwrite=overwrite)
 
 
 if __name__ == "__main__":
