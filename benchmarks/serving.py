@@ -177,7 +177,7 @@ def what_the_client_sends(servable: Servable, path: Path) -> Arrays:
     proxy = proxy_from_pyramid(path, index, RECIPE)[np.newaxis] / np.float32(255)
     located = servable.run("locate", {"proxy": proxy, "image_size": np.array([[index.height, index.width]], np.int32)})
     description = ModelDescription.from_json(located[DESCRIPTION_OUTPUT][0].decode())
-    short = without_unused_levels(index, description.min_scale, description.crop_size)
+    short = without_unused_levels(index, description.min_scale, description.crop_size, description.max_level)
     return {"proxy": proxy, **pyramid_inputs(path.name, short)}
 
 
@@ -188,7 +188,7 @@ def wire_bytes(servable: Servable, path: Path, inputs: Arrays) -> dict[str, Any]
     located = {"proxy": inputs["proxy"], "image_size": np.array([[index.height, index.width]], np.int32)}
     answer = servable.run("locate", located)
     description = ModelDescription.from_json(answer[DESCRIPTION_OUTPUT][0].decode())
-    reader = VipsReader(description.crop_size, margin_px=description.margin_px)
+    reader = VipsReader(description.crop_size, margin_px=description.margin_px, max_level=description.max_level)
     crops = reader.read_crops(path, answer["boxes"][0])[np.newaxis]
     by_crops = sum(_exchange(servable, "locate", located)) + sum(
         _exchange(servable, "classify_crops", {**located, "crops": crops})

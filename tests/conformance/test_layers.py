@@ -66,7 +66,7 @@ CASES = [
     Case(public.GroupNorm, {"groups": 3, "epsilon": 0.1}, (images(4, 5, 5, 6),)),
     Case(
         public.LocalizedSpatialTransformer,
-        {"crop_size": 5, "margin_px": 0, "fill_value": 0.5},
+        {"crop_size": 5, "margin_px": 0, "fill_value": 0.5, "max_level": 1, "max_scale": 0.9},
         (images(4, 12, 10, 2), BOXES),
         trainable=False,
     ),
@@ -81,7 +81,7 @@ CASES = [
     Case(public.SpatialAttention, {}, (images(4, 5, 6, 3), images(4, 7))),
     Case(
         public.SpatialTransformer,
-        {"crop_size": 5, "fill_value": 0.5},
+        {"crop_size": 5, "fill_value": 0.5, "max_level": 1, "max_scale": 0.9},
         (images(4, 12, 10, 2), BOXES),
         trainable=False,
     ),

@@ -11,9 +11,9 @@ import pyvips
 import tensorflow as tf
 
 from tfvs.data.example import PYRAMID_LEVELS, ImageRecord, TileIndex, parse_examples, to_example
-from tfvs.images.crops.dense import read_dense_crops
+from tfvs.images.crops.dense import read_region_crops
 from tfvs.images.tiff.pyramid import write_pyramid
-from tfvs.ops.tiles import choose_level
+from tfvs.ops.crop_rule import choose_level
 
 CROP = 24  # side of the crops that the folder's shared reader cuts, pixels
 ROUNDING = 3e-5  # of float32 positions: under a hundredth of a grey level
@@ -75,9 +75,9 @@ def decode_level(path: Path, level: int, subifd: bool = False) -> np.ndarray:
 
 
 def crop_of_level(level: np.ndarray, box: tf.Tensor, crop_size: int, margin_px: int = 1) -> tf.Tensor:
-    """``[S, S, C]`` out of a decoded level, as the dense path samples it."""
+    """``[S, S, C]`` out of a decoded level, as the region path samples it."""
     image = tf.constant(level[np.newaxis])
-    return read_dense_crops(image, box[tf.newaxis, tf.newaxis], crop_size, margin_px=margin_px, max_level=0)[0, 0]
+    return read_region_crops(image, box[tf.newaxis, tf.newaxis], crop_size, margin_px=margin_px, max_level=0)[0, 0]
 
 
 def random_boxes(rng: np.random.Generator, sizes: list[tuple[int, int]], steps: int) -> tf.Tensor:

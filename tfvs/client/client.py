@@ -113,7 +113,7 @@ class SaccadeClient:
             return self.predict_pyramid(path, index, proxy=proxy)
         if index is not None and self._way != "images":
             found = self.description
-            reader = VipsReader(found.crop_size, margin_px=found.margin_px)
+            reader = VipsReader(found.crop_size, margin_px=found.margin_px, max_level=found.max_level)
             pixels = self._proxy(lambda recipe: proxy_from_pyramid(path, index, recipe), proxy)
             return self.predict_crops(pixels, (index.height, index.width), lambda boxes: reader.read_crops(path, boxes))
         return self._predict_opened(reading.open_image(path, random_access=True), path, proxy)
@@ -129,7 +129,8 @@ class SaccadeClient:
         if self._pyramid_root is not None:
             sent = Path(os.path.relpath(sent, self._pyramid_root))
         pixels = self._proxy(lambda recipe: proxy_from_pyramid(path, index, recipe), proxy)[np.newaxis]
-        short = without_unused_levels(index, self.description.min_scale, self.description.crop_size)
+        found = self.description
+        short = without_unused_levels(index, found.min_scale, found.crop_size, found.max_level)
         for part in (short, index):
             inputs = {"proxy": pixels, **pyramid_inputs(str(sent), part)}
             answer = Prediction.from_outputs(self._transport.call("predict_pyramids", inputs), 0, "pyramids")
@@ -174,7 +175,11 @@ class SaccadeClient:
         levels = PlainLevels(upright)
         height, width = levels.sizes[0].tolist()
         pixels = self._proxy(lambda recipe: make_proxy(upright, recipe), proxy)
-        return self.predict_crops(pixels, (height, width), lambda boxes: cut_crops(levels, boxes, found.crop_size))
+
+        def cut(boxes: np.ndarray) -> np.ndarray:
+            return cut_crops(levels, boxes, found.crop_size, margin_px=found.margin_px, max_level=found.max_level)
+
+        return self.predict_crops(pixels, (height, width), cut)
 
     def _proxy(
         self, make: Callable[[ProxyRecipe], np.ndarray], given: str | os.PathLike[str] | np.ndarray | None

@@ -29,11 +29,14 @@ class ModelDescription(Config):
     num_steps: int = option(help="T, crops per trajectory.", at_least=1)
     num_samples: int = option(help="N, trajectories that are averaged.", at_least=1)
     crop_size: int = option(help="S, side of a crop, pixels.", at_least=1)
-    margin_px: int = option(help="Pixels read around a crop.", at_least=0)
+    margin_px: int = option(help="Pixels around a box that its crop may read.", at_least=0)
     min_scale: float = option(help="Smallest side of a crop as a fraction of the image's shorter side.", above=0)
     bands: int = option(help="Bands of the crops, and of the image before its proxy is made.", choices=(1, 2, 3, 4))
     dtype: str | None = option(
         None, "Depth that images were brought to; null: they kept their own.", choices=("uint8", "uint16")
+    )
+    max_level: int | None = option(
+        None, "Coarsest pyramid level that crops are read from; null: the level of each crop's scale.", at_least=0
     )
     max_image_px: int = option(MAX_IMAGE_PX, "Largest width times height of predict_images.", at_least=1)
     max_batch: int = option(4096, "Largest batch of any signature.", at_least=1)

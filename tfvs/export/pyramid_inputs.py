@@ -36,7 +36,9 @@ def pyramid_inputs(path: str, index: TileIndex) -> dict[str, np.ndarray]:
     }
 
 
-def without_unused_levels(index: TileIndex, min_scale: float, crop_size: int) -> TileIndex:
+def without_unused_levels(
+    index: TileIndex, min_scale: float, crop_size: int, max_level: int | None = None
+) -> TileIndex:
     """The index less the levels finer than any crop needs: of a huge image nearly all of it.
 
     Crops are read from the coarsest level that has a pixel for every sample, so no level finer than the one that serves
@@ -46,7 +48,11 @@ def without_unused_levels(index: TileIndex, min_scale: float, crop_size: int) ->
       index: Of the whole pyramid.
       min_scale: Smallest side of a crop as a fraction of the image's shorter side.
       crop_size: Side of a crop, samples.
+      max_level: Coarsest level that crops are read from, counted from the finest, so that none may be left out; None:
+        any.
     """
+    if max_level is not None:
+        return index
     smallest = 0.99 * min_scale * min(index.width, index.height)  # rounding must not cost a level that is needed
     sides = [(smallest / index.width * width, smallest / index.height * height) for width, height, *_ in index.levels]
     first = max(sum(max(side) >= crop_size for side in sides) - 1, 0)

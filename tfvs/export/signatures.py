@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,8 +10,6 @@ import tensorflow as tf
 from tfvs.data import example as contract
 from tfvs.export.description import DESCRIPTION_OUTPUT, ModelDescription
 from tfvs.export.guarded import OTHER, decode_pixels, guarded_map, image_header
-from tfvs.images.crops.dense import read_dense_crops
-from tfvs.images.crops.reader import read_crops
 from tfvs.images.proxy import make_proxy_in_graph
 from tfvs.models.saccader import VariationalSaccader
 from tfvs.ops import boxes as box_ops
@@ -50,6 +47,11 @@ class SaccaderSignatures(tf.Module):
         # Traced once, called by every signature.
         self._locate = tf.function(_locate(model), reduce_retracing=True)
         self._classify = tf.function(model.classify_crops, reduce_retracing=True)
+        # The model's own layers cut the crops, whatever they have been replaced by.
+        self._crop_image = lambda image, boxes: model.dense_transformer(image, boxes)
+        self._crop_tiles = lambda features, boxes, roots: model.localized_spatial_transformer(
+            features, boxes, roots=roots, channels=description.bands
+        )
         self.model_variables = [variable.value for variable in model.variables]
         self.files = {name: tf.saved_model.Asset(path) for name, path in files.items()}
 
@@ -176,13 +178,8 @@ class SaccaderSignatures(tf.Module):
 
             def cut() -> tf.Tensor:
                 image = tf.cond(tf.equal(pixels, b""), again, lambda: tf.io.parse_tensor(pixels, tf.float32))
-                crops = read_dense_crops(
-                    tf.ensure_shape(image, [None, None, spec.bands])[tf.newaxis],
-                    boxes[tf.newaxis],
-                    self._config.crop_size,
-                    margin_px=self._config.margin_px,
-                    max_level=self._coarsest_level(),
-                )
+                dense = tf.ensure_shape(image, [None, None, spec.bands])[tf.newaxis]
+                crops = self._crop_image(dense, boxes[tf.newaxis])
                 return tf.ensure_shape(crops[0], crop_shape)
 
             return tf.cond(ok, cut, lambda: tf.zeros(crop_shape))
@@ -229,14 +226,7 @@ class SaccaderSignatures(tf.Module):
         reason = tf.where(tf.equal(reason, "") & ~finite, NOT_FINITE_PROXY, reason)
         size = _safe_size(size, tf.equal(reason, ""))
         look = self._look(proxy, size)
-        crops, readable, tiles_read = read_crops(
-            features,
-            look.boxes,
-            self._config.crop_size,
-            roots=self._roots(),
-            bands=self._spec.bands,
-            margin_px=self._config.margin_px,
-        )
+        crops, readable, tiles_read = self._crop_tiles(features, look.boxes, self._roots())
         reason = tf.where(tf.equal(reason, "") & ~readable, NO_PYRAMID, reason)
         return {**self._answer(look, crops, size, reason), "tiles_read": tiles_read}
 
@@ -277,10 +267,6 @@ class SaccaderSignatures(tf.Module):
     def _roots(self) -> tf.Tensor:
         lines = tf.strings.split(tf.io.read_file(self.files[ROOTS_FILE].asset_path), "\n")
         return tf.boolean_mask(lines, tf.not_equal(lines, ""))
-
-    def _coarsest_level(self) -> int:
-        """The pyramid level the widest crop of the largest image may need."""
-        return max(0, math.ceil(math.log2(math.sqrt(self._spec.max_image_px) / self._config.crop_size)))
 
     def _check_batch(self, batch: tf.Tensor, limit: int) -> None:
         tf.debugging.assert_less_equal(tf.shape(batch)[0], limit, f"The batch has more than {limit} images.")

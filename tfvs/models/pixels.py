@@ -1,16 +1,15 @@
-"""The seam between the saccader and the pixels: a dense image in memory, or a pyramid read by tiles."""
+"""Inputs of the saccader: checks of a dense image, of a pyramid's features and of the layers that read them."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
+import keras
 import tensorflow as tf
 
+from tfvs.config import require
 from tfvs.data import example
-from tfvs.errors import ConfigError, InputError
-from tfvs.images.crops.dense import read_dense_crops
-from tfvs.images.crops.reader import read_crops
+from tfvs.errors import InputError
 from tfvs.models.saccader_config import SaccaderConfig
 from tfvs.ops.strings import pack_strings, unpack_strings
 
@@ -24,8 +23,6 @@ STRING_FEATURES = (
 )
 # How far pixels may stray from [0, 1]: rounding, not overshoot.
 RANGE_TOLERANCE = 1e-3
-# Of dense images whose size is not known beforehand: crops of 32 pixels out of 1024 pixels.
-UNKNOWN_SIZE_LEVEL = 4
 
 Shape = tuple[int | None, ...]
 
@@ -128,48 +125,49 @@ def restore_feature(name: str, value: tf.Tensor) -> tf.Tensor:
     return tf.cast(value, tf.int64)
 
 
-def read_pixels(
-    inputs: Mapping[str, tf.Tensor], boxes: tf.Tensor, config: SaccaderConfig, channels: int
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """Crops, from wherever the pixels are.
-
-    Args:
-      inputs: Of the saccader; a dense image as float32.
-      boxes: ``[B, T, 4]`` float32.
-      config: Of the saccader.
-      channels: C, of the crops.
-
-    Returns:
-      Crops ``[B, T, S, S, C]`` float32 and ``[B]`` bool: whether all of an image's crops could be read.
+def check_transformer(layer: keras.layers.Layer, config: SaccaderConfig) -> keras.layers.Layer:
+    """A transformer that fits the configuration, which is what an export tells clients of the crops.
 
     Raises:
-      InputError: An image with other channels.
-      ConfigError: Pyramids without a root.
+      ConfigError: It cuts other crops than the configuration says.
     """
-    found = tf.reduce_all(tf.math.is_finite(boxes), axis=[1, 2])
-    if IMAGE not in inputs:
-        if not config.pyramid_roots:
-            raise ConfigError(
-                "Pyramids need a root", expected="pyramid_roots=(folder, …) in the configuration", received=()
-            )
-        features = {name: restore_feature(name, inputs[name]) for name in example.PYRAMID_FEATURES}
-        crops, valid, _ = read_crops(
-            features, boxes, config.crop_size, roots=config.pyramid_roots, bands=channels, margin_px=config.margin_px
+    rule = {name: getattr(config, name) for name in ("crop_size", "margin_px", "max_level")}
+    for name, expected in {**rule, "fill_value": 0.0}.items():
+        require(
+            getattr(layer, name, expected) == expected,
+            f"{name} of {type(layer).__name__} differs from the configuration",
+            expected=expected,
+            received=getattr(layer, name, expected),
         )
-        return crops, valid & found
-    image = inputs[IMAGE]
+    return layer
+
+
+def pyramid_features(inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """The features of a pyramid among the inputs, as ``parse_examples`` gave them."""
+    return {name: restore_feature(name, inputs[name]) for name in example.PYRAMID_FEATURES}
+
+
+def check_roots(config: SaccaderConfig) -> tuple[str, ...]:
+    """The folders that pyramids may lie in.
+
+    Raises:
+      ConfigError: There is none.
+    """
+    require(
+        bool(config.pyramid_roots),
+        "Pyramids need a root",
+        expected="pyramid_roots=(folder, …) in the configuration",
+        received=(),
+    )
+    return config.pyramid_roots
+
+
+def check_channels(image: tf.Tensor, channels: int) -> tf.Tensor:
+    """The image, if it has the channels that the model was built for.
+
+    Raises:
+      InputError: It has others.
+    """
     if image.shape[-1] != channels:
         raise InputError("The image's channels differ", expected=f"{channels} channels", received=image.shape)
-    crops = read_dense_crops(
-        image, boxes, config.crop_size, margin_px=config.margin_px, max_level=coarsest_level(image.shape, config)
-    )
-    return crops, found & tf.reduce_all(tf.math.is_finite(crops), axis=[1, 2, 3, 4])
-
-
-def coarsest_level(image_shape: tf.TensorShape, config: SaccaderConfig) -> int:
-    """The pyramid level that the widest crop of a dense image needs; 4 where its size is not known beforehand."""
-    sides = [side for side in image_shape[1:3] if side is not None]
-    if len(sides) < 2:
-        return UNKNOWN_SIZE_LEVEL
-    pitch = config.max_scale * min(sides) / config.crop_size
-    return max(0, math.floor(math.log2(pitch)))
+    return image

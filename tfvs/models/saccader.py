@@ -10,7 +10,15 @@ import tensorflow as tf
 
 from tfvs.config import require
 from tfvs.errors import ConfigError
-from tfvs.layers import ConvDecoder, ConvEncoder, CropClassifier, LocationHead, VRNNCell
+from tfvs.layers import (
+    ConvDecoder,
+    ConvEncoder,
+    CropClassifier,
+    LocalizedSpatialTransformer,
+    LocationHead,
+    SpatialTransformer,
+    VRNNCell,
+)
 from tfvs.layers.shapes import known
 from tfvs.layers.spatial_attention import spread_anchors
 from tfvs.losses import bound_terms, likelihoods
@@ -21,6 +29,8 @@ from tfvs.models.saccader_config import SaccaderConfig
 from tfvs.models.saccader_output import SaccaderOutput, SaccadeTrajectory
 from tfvs.ops import boxes as box_ops
 from tfvs.ops import gaussian
+
+TRANSFORMERS = ("spatial_transformer", "localized_spatial_transformer")
 
 
 @keras.saving.register_keras_serializable("tfvs")
@@ -41,7 +51,10 @@ class VariationalSaccader(ImageClassifier):
     Args:
       config: The configuration; or its fields as keyword arguments.
       name: Of the model.
-      dtype: Keras dtype policy; locations stay in float32 whatever it is.
+      dtype: Keras dtype policy; locations and crops stay in float32 whatever it is.
+      spatial_transformer: Cuts crops out of dense images; None makes the layer of the configuration.
+      localized_spatial_transformer: Reads crops of pyramids by tiles, likewise; where the configuration says
+        ``localized``, also crops of dense images.
       **fields: Fields of :class:`SaccaderConfig`.
 
     Raises:
@@ -49,7 +62,14 @@ class VariationalSaccader(ImageClassifier):
     """
 
     def __init__(
-        self, config: SaccaderConfig | None = None, *, name: str | None = None, dtype: Any = None, **fields: Any
+        self,
+        config: SaccaderConfig | None = None,
+        *,
+        name: str | None = None,
+        dtype: Any = None,
+        spatial_transformer: keras.layers.Layer | None = None,
+        localized_spatial_transformer: keras.layers.Layer | None = None,
+        **fields: Any,
     ) -> None:
         trainable = fields.pop("trainable", True)
         if config is not None and fields:
@@ -85,6 +105,21 @@ class VariationalSaccader(ImageClassifier):
             dtype=policy,
         )
         self.location = LocationHead(cfg.min_scale, name="location", dtype="float32")
+        rule: dict[str, Any] = {
+            "max_level": cfg.max_level,
+            "max_scale": cfg.max_scale * max(cfg.scales),
+            "dtype": "float32",
+        }
+        self.spatial_transformer = pixels.check_transformer(
+            spatial_transformer or SpatialTransformer(cfg.crop_size, name="spatial_transformer", **rule), cfg
+        )
+        self.localized_spatial_transformer = pixels.check_transformer(
+            localized_spatial_transformer
+            or LocalizedSpatialTransformer(
+                cfg.crop_size, margin_px=cfg.margin_px, name="localized_spatial_transformer", **rule
+            ),
+            cfg,
+        )
         self.classifier = CropClassifier(
             cfg.num_classes,
             filters=cfg.crop_filters,
@@ -248,12 +283,24 @@ class VariationalSaccader(ImageClassifier):
             **shown,
         )
 
+    @property
+    def dense_transformer(self) -> keras.layers.Layer:
+        """The layer that cuts crops out of dense images: the spatial transformer, or the localized one."""
+        return self.localized_spatial_transformer if self.config.localizes_dense_images else self.spatial_transformer
+
     def _read_crops(self, inputs: dict[str, tf.Tensor], boxes: tf.Tensor, count: int) -> tuple[tf.Tensor, tf.Tensor]:
         """Crops ``[B·N, T, S, S, C]`` of all N trajectories in one read, and ``[B]`` which images could be read."""
         cfg = self.config
         side_by_side = tf.reshape(boxes, [-1, count * cfg.num_steps, 4])
-        crops, valid = pixels.read_pixels(inputs, side_by_side, cfg, self.channels)
-        return tf.reshape(crops, [-1, cfg.num_steps, cfg.crop_size, cfg.crop_size, self.channels]), valid
+        if IMAGE in inputs:
+            crops = self.dense_transformer(pixels.check_channels(inputs[IMAGE], self.channels), side_by_side)
+            valid = tf.reduce_all(tf.math.is_finite(crops), axis=[1, 2, 3, 4])
+        else:
+            crops, valid, _ = self.localized_spatial_transformer(
+                pixels.pyramid_features(inputs), side_by_side, roots=pixels.check_roots(cfg), channels=self.channels
+            )
+        found = tf.reduce_all(tf.math.is_finite(side_by_side), axis=[1, 2])
+        return tf.reshape(crops, [-1, cfg.num_steps, cfg.crop_size, cfg.crop_size, self.channels]), valid & found
 
     def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """As :meth:`keras.Model.fit`; strings among the inputs may go to several devices."""
@@ -303,8 +350,10 @@ class VariationalSaccader(ImageClassifier):
         return terms.total(cfg.classification_weight, cfg.reconstruction_weight, cfg.kl_weight)
 
     def get_config(self) -> dict[str, Any]:
-        """Every field of the configuration."""
-        return {"name": self.name, "trainable": self.trainable, "dtype": self._dtype_config(), **self.config.to_dict()}
+        """Every field of the configuration, and the layers that cut crops."""
+        layers = {name: keras.saving.serialize_keras_object(getattr(self, name)) for name in TRANSFORMERS}
+        own = {"name": self.name, "trainable": self.trainable, "dtype": self._dtype_config()}
+        return {**own, **layers, **self.config.to_dict()}
 
     def _dtype_config(self) -> dict[str, Any]:
         return keras.dtype_policies.serialize(self.dtype_policy)
@@ -316,4 +365,9 @@ class VariationalSaccader(ImageClassifier):
         Raises:
           ConfigError: An unknown key.
         """
-        return cls(**config)
+        layers = {
+            name: keras.saving.deserialize_keras_object(config[name], custom_objects)
+            for name in TRANSFORMERS
+            if isinstance(config.get(name), dict)
+        }
+        return cls(**{**config, **layers})

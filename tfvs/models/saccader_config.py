@@ -78,7 +78,12 @@ class SaccaderConfig(Config):
       classification_weight: Weight of −log p(y | crops).
       reconstruction_weight: Weight of −log p(x̂ | z, h); 1 is the paper's bound.
       kl_weight: Weight of the KL; 1 is the paper's bound.
-      margin_px: Pixels read around a crop; 0 reproduces the paper's localized transformer, 1 is exact.
+      margin_px: Pixels around a box that the localized transformer reads; 0 is the paper's, which loses a neighbour
+        along the crop's border; from 1 on a crop is the spatial transformer's.
+      max_level: Coarsest pyramid level that crops are read from; None: the level of each crop's scale; 0: the image
+        itself, as in the paper, which aliases where crops are much larger than ``crop_size``.
+      localized: Whether the localized transformer cuts the crops of dense images too, out of regions. None: where
+        ``margin_px`` is 0, since there the two transformers differ and every way in must cut the same crops.
       num_samples: Trajectories averaged when predicting; 1 follows the posterior's mean.
       pyramid_roots: Folders that pyramids may lie in; the first completes relative paths.
     """
@@ -132,6 +137,8 @@ class SaccaderConfig(Config):
     reconstruction_weight: float = 0.001
     kl_weight: float = 0.001
     margin_px: int = 1
+    max_level: int | None = None
+    localized: bool | None = None
     num_samples: int = 1
     pyramid_roots: tuple[str, ...] = ()
 
@@ -216,6 +223,19 @@ class SaccaderConfig(Config):
             expected=f"0 to {self.num_classes - 1}",
             received=self.none_class,
         )
+        require(
+            self.max_level is None or self.max_level >= 0,
+            "max_level is negative",
+            expected="None (the level of each crop's scale), or 0 or more",
+            received=self.max_level,
+        )
+        require(
+            self.margin_px != 0 or self.localized is not False,
+            "With margin_px=0 crops of dense images and of tiles would differ",
+            expected="localized=True or None",
+            received=self.localized,
+            mend="Set margin_px to 1, from which on the two transformers give the same crops",
+        )
         if self.posterior == "categorical":
             self._check_places()
 
@@ -285,3 +305,8 @@ class SaccaderConfig(Config):
                 received=num_steps,
                 mend='Use attends=False or posterior="categorical"',
             )
+
+    @property
+    def localizes_dense_images(self) -> bool:
+        """Whether crops of dense images come from the localized transformer."""
+        return self.margin_px == 0 if self.localized is None else self.localized

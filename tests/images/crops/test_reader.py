@@ -29,7 +29,7 @@ from tfvs.data import example
 from tfvs.images.crops.dense import read_dense_crops
 from tfvs.images.crops.reader import read_crops
 from tfvs.images.tiff.pyramid import write_pyramid
-from tfvs.ops.tiles import choose_level
+from tfvs.ops.crop_rule import choose_level
 
 
 def test_one_batch_mixes_sizes_compressions_and_depths(colour, reader):

@@ -20,7 +20,7 @@ from tfvs.images.crops.reader import read_crops
 from tfvs.images.tiff.framing import frame
 from tfvs.images.tiff.pyramid import write_pyramid
 from tfvs.images.tiff.tile_index import read_index
-from tfvs.ops.tiles import choose_level
+from tfvs.ops.crop_rule import choose_level
 
 CROP = 16
 

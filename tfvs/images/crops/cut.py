@@ -7,7 +7,8 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from tfvs.images.crops.plan import TilePlan
-from tfvs.ops.tiles import TileSpan, blend
+from tfvs.ops.crop_rule import blend
+from tfvs.ops.tiles import TileSpan
 
 # From this side on a crop is cut out of a region in one piece; smaller ones are gathered, all at once.
 LARGE_CROP = 96

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -10,12 +10,12 @@ import tensorflow as tf
 from tfvs.data import example
 from tfvs.images.crops.source import COMPRESSIONS, DTYPES, JPEG_BANDS, TileRequests
 from tfvs.images.tiff.tile_index import MAX_FOREIGN_BYTES, MAX_TILE_SIDE
-from tfvs.ops.tiles import MAX_PITCH, Taps, TileSpan, choose_level, pitches, taps, tile_span
+from tfvs.ops.crop_rule import MAX_PITCH, Taps, choose_level, pitches, taps
+from tfvs.ops.tiles import TileSpan, tile_span
 
 JPEG = COMPRESSIONS.index("jpeg")
 MAX_TILE_BYTES = 64 << 20
 MAX_SIDE = 1 << 24  # beyond it float32 cannot tell pixels apart
-FAR = 1e4  # sides of the image: no crop that is fine enough to be read reaches so far from within
 
 
 class TilePlan(NamedTuple):
@@ -47,7 +47,13 @@ class TilePlan(NamedTuple):
 
 
 def make_plan(
-    features: dict[str, tf.Tensor], boxes: tf.Tensor, crop_size: int, paths: tf.Tensor, bands: int, margin_px: int
+    features: Mapping[str, tf.Tensor],
+    boxes: tf.Tensor,
+    crop_size: int,
+    paths: tf.Tensor,
+    bands: int,
+    margin_px: int,
+    max_level: int | None = None,
 ) -> TilePlan:
     """Chooses levels and lists the tiles, each once.
 
@@ -57,7 +63,8 @@ def make_plan(
       crop_size: Side of the crops, pixels.
       paths: ``[B]`` string, empty where the path is refused.
       bands: Channels.
-      margin_px: See :func:`tfvs.ops.tiles.taps`.
+      margin_px: See :func:`tfvs.ops.crop_rule.taps`.
+      max_level: See :func:`tfvs.ops.crop_rule.choose_level`.
 
     Returns:
       The plan. Work and memory grow with the tiles needed, not with the number of tiles in the image.
@@ -76,16 +83,16 @@ def make_plan(
     valid &= (compression >= 0) & (dtype >= 0) & ((compression < JPEG) | ((dtype == 0) & (bands in JPEG_BANDS)))
     valid &= tf.reduce_all(tf.math.is_finite(boxes), axis=[1, 2])
     boxes = tf.where(valid[:, tf.newaxis, tf.newaxis], boxes, tf.constant([0.0, 0.0, 0.5, 0.5]))
-    boxes = tf.clip_by_value(boxes, -FAR, FAR)  # what is farther is as blank, and its pixels are finite numbers
 
     sizes = levels[..., 1::-1]  # [B, L, 2] height, width
-    level = choose_level(boxes, sizes, crop_size)  # [B, T]
+    level = choose_level(boxes, sizes, crop_size, max_level)  # [B, T]
     pitch = tf.gather(pitches(boxes, sizes, crop_size), level, batch_dims=2)
     valid &= tf.reduce_all(pitch <= MAX_PITCH, axis=1)
-    # An index may leave its finest levels out, but not one that a crop needs. (== would forget the rank.)
+    # An index may leave its finest levels out, but not one that a crop needs, nor where levels are counted from the
+    # finest. (== would forget the rank.)
     image_size = tf.cast(tf.stack([features[example.WIDTH], features[example.HEIGHT]], axis=-1), tf.int64)
     is_whole = tf.reduce_all(tf.equal(levels[:, 0, :2], image_size), axis=1)
-    valid &= tf.reduce_all(pitch >= 1.0, axis=1) | is_whole
+    valid &= is_whole if max_level is not None else tf.reduce_all(pitch >= 1.0, axis=1) | is_whole
     chosen = tf.cast(tf.gather(levels, level, batch_dims=1), tf.int32)  # [B, T, 5]
     chosen = tf.where(valid[:, tf.newaxis, tf.newaxis], chosen, 1)
     width, height, tile_width, tile_height, first_tile = tf.unstack(chosen, axis=-1)
@@ -193,7 +200,7 @@ def _jpeg_head(tables: tf.Tensor) -> tf.Tensor:
     return tf.where(length > 3, head, tf.constant(b"\xff\xd8"))
 
 
-def _index_is_sound(features: dict[str, tf.Tensor], levels: tf.Tensor, tiles: tf.Tensor, bands: int) -> tf.Tensor:
+def _index_is_sound(features: Mapping[str, tf.Tensor], levels: tf.Tensor, tiles: tf.Tensor, bands: int) -> tf.Tensor:
     width, height, tile_width, tile_height, first = tf.unstack(levels, axis=-1)
     padding = tf.reduce_all(levels == 0, axis=-1)
     sound = (width >= 1) & (height >= 1) & (width <= MAX_SIDE) & (height <= MAX_SIDE)

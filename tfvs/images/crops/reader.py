@@ -7,7 +7,8 @@ and length, the decoded size. Whatever fails makes its own image invalid, never 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -16,20 +17,37 @@ from tfvs.errors import InputError
 from tfvs.images.crops.cut import cut_crops
 from tfvs.images.crops.plan import make_plan
 from tfvs.images.crops.source import read_tiles
+from tfvs.ops.crop_rule import fill_outside
+
+
+class TileCrops(NamedTuple):
+    """Crops read from tiles.
+
+    Attributes:
+      crops: ``[B, T, S, S, C]`` float32 in [0, 1], zeros for invalid images. Differentiable in the boxes.
+      valid: ``[B]`` bool, which images could be read.
+      tiles_read: ``[B]`` int32, how many tiles were read.
+    """
+
+    crops: tf.Tensor
+    valid: tf.Tensor
+    tiles_read: tf.Tensor
 
 
 def read_crops(
-    features: dict[str, tf.Tensor],
+    features: Mapping[str, tf.Tensor],
     boxes: tf.Tensor,
     crop_size: int,
     *,
     roots: Sequence[str] | tf.Tensor,
     bands: int,
     margin_px: int = 1,
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    max_level: int | None = None,
+    fill_value: float = 0.0,
+) -> TileCrops:
     """Reads crops of a batch of pyramids.
 
-    Each crop comes from the level of :func:`tfvs.ops.tiles.choose_level`. Every tile is read once, neighbours in one
+    Each crop follows the rule of :mod:`tfvs.ops.crop_rule`. Every tile is read once, neighbours in one
     read. Images of a batch may differ in size, levels, tile size, compression and dtype.
 
     Args:
@@ -39,20 +57,22 @@ def read_crops(
       roots: Folders that pyramids may lie under. A relative ``pyramid/uri`` is joined to the first; an absolute one
         must lie under one of them. ``..`` and other schemes are refused; symbolic links are followed.
       bands: Channels C; images with others are invalid.
-      margin_px: See :func:`tfvs.ops.tiles.taps`.
+      margin_px: See :func:`tfvs.ops.crop_rule.taps`.
+      max_level: See :func:`tfvs.ops.crop_rule.choose_level`; an index that leaves levels out is then invalid.
+      fill_value: See :func:`tfvs.ops.crop_rule.fill_outside`.
 
     Returns:
-      Crops ``[B, T, S, S, C]`` float32 in [0, 1], zeros for invalid images; ``[B]`` bool, which images are valid;
-      ``[B]`` int32, how many tiles were read. The crops are differentiable in the boxes.
+      The crops, which images are valid, and how many tiles were read.
 
     Raises:
-      InputError: ``bands``, ``crop_size`` or ``margin_px`` is out of range, no root is given, or a feature is missing.
+      InputError: ``bands``, ``crop_size``, ``margin_px`` or ``max_level`` is out of range, no root is given, or a
+        feature is missing.
     """
-    _check_arguments(features, roots, crop_size, bands, margin_px)
+    _check_arguments(features, roots, crop_size, bands, margin_px, max_level)
     boxes = tf.convert_to_tensor(boxes, tf.float32)
     with tf.device("/CPU:0"):
         paths = resolve_uris(features[example.PYRAMID_URI], tf.convert_to_tensor(roots, tf.string))
-        plan = make_plan(features, boxes, crop_size, paths, bands, margin_px)
+        plan = make_plan(features, boxes, crop_size, paths, bands, margin_px, max_level)
         pixels, slots = read_tiles(plan.requests, bands)
         batch = tf.shape(boxes)[0]
         owner = plan.requests.image
@@ -60,7 +80,11 @@ def read_crops(
         valid = plan.valid & (failed == 0)
         tiles_read = tf.math.unsorted_segment_sum(tf.ones_like(owner), owner, batch)
         crops = cut_crops(plan, pixels, slots, valid, bands, crop_size)
-    return tf.ensure_shape(crops, [boxes.shape[0], boxes.shape[1], crop_size, crop_size, bands]), valid, tiles_read
+        if fill_value:
+            filled = fill_outside(crops, plan.rows.weight, plan.columns.weight, fill_value)
+            crops = tf.where(valid[:, tf.newaxis, tf.newaxis, tf.newaxis, tf.newaxis], filled, 0.0)
+    crops = tf.ensure_shape(crops, [boxes.shape[0], boxes.shape[1], crop_size, crop_size, bands])
+    return TileCrops(crops, valid, tiles_read)
 
 
 def resolve_uris(uris: tf.Tensor, roots: tf.Tensor) -> tf.Tensor:
@@ -87,16 +111,21 @@ def resolve_uris(uris: tf.Tensor, roots: tf.Tensor) -> tf.Tensor:
 
 
 def _check_arguments(
-    features: dict[str, tf.Tensor], roots: Sequence[str] | tf.Tensor, crop_size: int, bands: int, margin_px: int
+    features: Mapping[str, tf.Tensor],
+    roots: Sequence[str] | tf.Tensor,
+    crop_size: int,
+    bands: int,
+    margin_px: int,
+    max_level: int | None,
 ) -> None:
     missing = [name for name in example.PYRAMID_FEATURES if name not in features]
     if missing:
         raise InputError("The tile index is incomplete", expected=example.PYRAMID_FEATURES, received=sorted(features))
-    if not 1 <= bands <= 4 or crop_size < 1 or margin_px < 0:
+    if not 1 <= bands <= 4 or crop_size < 1 or margin_px < 0 or (max_level is not None and max_level < 0):
         raise InputError(
             "The crops cannot be made",
-            expected="1 to 4 bands, a crop_size of at least 1, a margin_px of at least 0",
-            received=f"bands={bands}, crop_size={crop_size}, margin_px={margin_px}",
+            expected="1 to 4 bands, a crop_size of at least 1, a margin_px and a max_level of at least 0",
+            received=f"bands={bands}, crop_size={crop_size}, margin_px={margin_px}, max_level={max_level}",
         )
     if isinstance(roots, str) or (not tf.is_tensor(roots) and len(roots) == 0):
         raise InputError(

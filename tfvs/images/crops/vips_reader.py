@@ -1,7 +1,6 @@
 """Crops with libvips, for clients that keep their pixels: ask the model where to look, then send only that.
 
-Follows the rules of the in-graph reader, level by level and weight by weight, so that a crop cut here and one cut by
-the server agree.
+The crop rule is :func:`tfvs.ops.crop_rule.numpy_crop`, so that a crop cut here and one cut by the server agree.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ import pyvips
 from tfvs.errors import ImageError, InputError
 from tfvs.images import reading
 from tfvs.images.tiff.tile_index import read_index
-from tfvs.ops.tiles import MAX_PITCH
+from tfvs.ops.crop_rule import MAX_PITCH, numpy_boxes, numpy_crop, numpy_level
 
 
 class _Handle(NamedTuple):
@@ -25,6 +24,15 @@ class _Handle(NamedTuple):
     sizes: np.ndarray  # [L, 2] height, width
     levels: list[pyvips.Image]
     scale: float
+
+    def read(self, level: int, window: tuple[int, int, int, int]) -> np.ndarray:
+        """Pixels ``[h, w, C]`` of a window of a level."""
+        image, (y0, x0, y1, x1) = self.levels[level], window
+        # A region computes in this thread: faster for small windows, and without libvips' worker threads, which a
+        # forked child lacks.
+        region = pyvips.Region.new(image).fetch(x0, y0, x1 - x0, y1 - y0)
+        dtype = np.uint8 if image.format == "uchar" else np.uint16
+        return np.frombuffer(region, dtype).reshape(y1 - y0, x1 - x0, image.bands)
 
 
 class VipsReader:
@@ -36,7 +44,8 @@ class VipsReader:
 
     Args:
       crop_size: Side of the crops, pixels.
-      margin_px: See :func:`tfvs.ops.tiles.taps`.
+      margin_px: See :func:`tfvs.ops.crop_rule.taps`; a model's description says which it was trained with.
+      max_level: See :func:`tfvs.ops.crop_rule.choose_level`; likewise.
       root: If given, paths are relative to it and must lie under it.
       max_open: Pyramids kept open by each thread.
       max_pixels: Largest width times height, pixels.
@@ -50,17 +59,18 @@ class VipsReader:
         crop_size: int,
         *,
         margin_px: int = 1,
+        max_level: int | None = None,
         root: str | os.PathLike[str] | None = None,
         max_open: int = 16,
         max_pixels: int = 20_000_000_000,
     ) -> None:
-        if crop_size < 1 or margin_px < 0 or max_open < 1:
+        if crop_size < 1 or margin_px < 0 or max_open < 1 or (max_level is not None and max_level < 0):
             raise InputError(
                 "The reader's sizes are out of range",
-                expected="crop_size and max_open of at least 1, margin_px of at least 0",
-                received=f"crop_size={crop_size}, margin_px={margin_px}, max_open={max_open}",
+                expected="crop_size and max_open of at least 1, margin_px and max_level of at least 0",
+                received=f"crop_size={crop_size}, margin_px={margin_px}, max_level={max_level}, max_open={max_open}",
             )
-        self._crop_size, self._margin_px, self._root = crop_size, margin_px, root
+        self._crop_size, self._margin_px, self._max_level, self._root = crop_size, margin_px, max_level, root
         self._max_open, self._max_pixels = max_open, max_pixels
         self._local = threading.local()
 
@@ -78,9 +88,7 @@ class VipsReader:
           ImageError: The file is refused, damaged, or has no level fit for these boxes.
           InputError: The boxes have another shape or are not finite.
         """
-        boxes = np.asarray(boxes, np.float32)
-        if boxes.ndim != 2 or boxes.shape[1] != 4 or not np.isfinite(boxes).all():
-            raise InputError("Boxes are [T, 4] and finite", received=f"shape {boxes.shape}")
+        boxes = numpy_boxes(boxes)
         handle = self._open(path)
         try:
             return np.stack([self._crop(handle, box) for box in boxes])
@@ -134,42 +142,20 @@ class VipsReader:
         return {(image.height, image.width): image for image in reversed(images)}
 
     def _crop(self, handle: _Handle, box: np.ndarray) -> np.ndarray:
-        sides = np.abs(box[2:] - box[:2])
-        pitch = (sides * handle.sizes.astype(np.float32)).max(axis=1) / np.float32(self._crop_size)
-        level = max(int((pitch >= 1).sum()) - 1, 0)
-        if pitch[level] > MAX_PITCH:
+        _, pitch = numpy_level(box, handle.sizes, self._crop_size, self._max_level)
+        if pitch > MAX_PITCH:
             raise ImageError(
                 "The pyramid has no level coarse enough",
-                expected=f"at most {MAX_PITCH} level pixels a crop pixel",
-                received=f"{pitch[level]:.1f}",
+                expected=f"at most {MAX_PITCH} level pixels per crop pixel",
+                received=f"{pitch:.1f}",
                 mend="Write a pyramid whose levels halve down to the tile size",
             )
-        image = handle.levels[level]
-        rows, row_weights = _taps(box[0], box[2], image.height, self._crop_size, self._margin_px)
-        columns, column_weights = _taps(box[1], box[3], image.width, self._crop_size, self._margin_px)
-        top, left = int(rows.min()), int(columns.min())
-        height, width = int(rows.max()) - top + 1, int(columns.max()) - left + 1
-        # A region computes in this thread: faster for small windows, and without libvips' worker threads, which a
-        # forked child lacks.
-        region = pyvips.Region.new(image).fetch(left, top, width, height)
-        dtype = np.uint8 if image.format == "uchar" else np.uint16
-        pixels = np.frombuffer(region, dtype).reshape(height, width, image.bands)
-        lines = pixels[rows - top].astype(np.float32)  # [2, S, w, C]
-        across = (lines * row_weights[..., None, None]).sum(0)[:, columns - left]  # [S, 2, S, C]
-        return (across * column_weights[None, ..., None]).sum(1) * np.float32(handle.scale)
-
-
-def _taps(
-    start: np.float32, stop: np.float32, size: int, samples: int, margin_px: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """The NumPy twin of :func:`tfvs.ops.tiles.taps`: ``[2, S]`` indices and weights."""
-    low, high = start * np.float32(size), stop * np.float32(size)
-    cells = (np.arange(samples, dtype=np.float32) + np.float32(0.5)) / np.float32(samples)
-    centres = low + (high - low) * cells - np.float32(0.5)
-    floor = np.floor(centres)
-    neighbours = np.stack([floor, floor + 1])
-    weights = np.stack([1 - (centres - floor), centres - floor])
-    first = max(np.floor(min(low, high)) - margin_px, 0)
-    last = min(np.ceil(max(low, high)) + margin_px, size) - 1
-    inside = (neighbours >= first) & (neighbours <= last)
-    return np.clip(neighbours, 0, size - 1).astype(np.int64), np.where(inside, weights, 0).astype(np.float32)
+        crop = numpy_crop(
+            handle.read,
+            handle.sizes,
+            box,
+            self._crop_size,
+            margin_px=self._margin_px,
+            max_level=self._max_level,
+        )
+        return crop * np.float32(handle.scale)

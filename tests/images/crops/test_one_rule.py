@@ -1,0 +1,114 @@
+"""One crop rule: every reader cuts the crops that the NumPy statement of the rule cuts, whatever the box."""
+
+import numpy as np
+import pytest
+import pyvips
+import tensorflow as tf
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.images.pyramids import decode_level, features_of, texture
+from tfvs.errors import ImageError
+from tfvs.images.crops.cut import LARGE_CROP
+from tfvs.images.crops.local import PlainLevels, cut_crops
+from tfvs.images.crops.vips_reader import VipsReader
+from tfvs.images.tiff.pyramid import write_pyramid
+from tfvs.layers import LocalizedSpatialTransformer, SpatialTransformer
+from tfvs.ops.crop_rule import MAX_PITCH, numpy_crop, numpy_level
+
+# Name → height, width, bands, dtype and how it is written; levels have odd sides, and tiles do not divide them.
+IMAGES = {
+    "grey": ((173, 260, 1, "uint8"), {"compression": "deflate", "tile_size": 64}),
+    "two": ((140, 90, 2, "uint8"), {"compression": "none", "tile_size": 32}),
+    "colour": ((231, 150, 3, "uint8"), {"compression": "deflate", "predictor": True, "tile_size": 64}),
+    "four": ((90, 331, 4, "uint8"), {"compression": "none", "tile_size": 48}),
+    "deep_grey": ((210, 211, 1, "uint16"), {"compression": "none", "tile_size": 64, "subifd": True}),
+    "deep": ((97, 300, 3, "uint16"), {"compression": "deflate", "predictor": True, "tile_size": 32}),
+    "small": ((9, 14, 3, "uint8"), {"compression": "none", "tile_size": 16}),
+}
+COLOURS = {("uint8", 1): "b-w", ("uint8", 2): "b-w", ("uint16", 1): "grey16", ("uint16", 3): "rgb16"}
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    """Name → pixels, path, index, levels as the file has them and levels of exact means."""
+    root, made = tmp_path_factory.mktemp("rule"), {}
+    for name, ((height, width, bands, dtype), options) in IMAGES.items():
+        pixels = texture(height, width, bands, dtype)
+        image = pyvips.Image.new_from_array(pixels).copy(interpretation=COLOURS.get((dtype, bands), "srgb"))
+        path = root / f"{name}.tif"
+        index = write_pyramid(image, path, bands=bands, **options)
+        stored = [decode_level(path, k, options.get("subifd", False)) for k in range(len(index.levels))]
+        exact = [(pixels / np.float32(np.iinfo(dtype).max)).astype(np.float32)]
+        while min(exact[-1].shape[:2]) >= 2:
+            height, width = (side // 2 for side in exact[-1].shape[:2])
+            exact.append(exact[-1][: 2 * height, : 2 * width].reshape(height, 2, width, 2, bands).mean((1, 3)))
+        made[name] = pixels, image, path, index, stored, exact
+    return root, made
+
+
+@st.composite
+def boxes(draw):
+    """Tiny to three times the image, square or not, from within to wholly outside, now and then back to front."""
+
+    def edges():
+        side = 10 ** draw(st.floats(-2.5, 0.5))
+        start = draw(st.floats(-1.2 * side - 0.1, 1.1 + 0.2 * side))
+        return (start, start + side) if draw(st.integers(0, 9)) else (start + side, start)
+
+    (y0, y1), (x0, x1) = edges(), edges()
+    return [y0, x0, y1, x1]
+
+
+def by_rule(levels, drawn, size, margin, max_level):
+    sizes = np.array([level.shape[:2] for level in levels])
+
+    def read(level, window):
+        y0, x0, y1, x1 = window
+        assert 0 <= y0 < y1 <= sizes[level][0], window
+        assert 0 <= x0 < x1 <= sizes[level][1], window
+        return levels[level][y0:y1, x0:x1]
+
+    crops = [numpy_crop(read, sizes, box, size, margin_px=margin, max_level=max_level) for box in drawn]
+    return np.stack(crops), max(numpy_level(box, sizes, size, max_level)[1] for box in drawn)
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    name=st.sampled_from(sorted(IMAGES)),
+    drawn=st.lists(boxes(), min_size=2, max_size=2),
+    size=st.sampled_from([1, 2, 7, 32, LARGE_CROP + 5]),
+    margin=st.sampled_from([0, 1, 100]),
+    max_level=st.sampled_from([None, None, 0, 1]),
+)
+def test_every_reader_cuts_the_crops_of_the_rule(images, name, drawn, size, margin, max_level):
+    root, made = images
+    pixels, image, path, index, stored, exact = made[name]
+    drawn = np.array(drawn, np.float32)
+    rule = {"margin_px": margin, "max_level": max_level}
+    assert [level.shape for level in stored] == [level.shape for level in exact]
+
+    # From memory: the graph's two layers, and the client on an ordinary image.
+    expected, pitch = by_rule(exact, drawn, size, margin, max_level)
+    inputs, in_graph = tf.constant(exact[0][np.newaxis]), tf.constant(drawn[np.newaxis])
+    localized = LocalizedSpatialTransformer(size, **rule)
+    np.testing.assert_allclose(localized(inputs, in_graph)[0], expected, atol=1e-5)
+    if margin >= 1:
+        whole = SpatialTransformer(size, max_level=max_level)
+        np.testing.assert_allclose(whole(inputs, in_graph)[0], expected, atol=1e-5)
+    np.testing.assert_allclose(cut_crops(PlainLevels(image), drawn, size, **rule), expected, atol=1e-5)
+
+    # From the file: tiles in the graph, and the client with libvips.
+    reader = VipsReader(size, **rule)
+    crops, valid, _ = localized(features_of((path.name, index)), in_graph, roots=[str(root)], channels=pixels.shape[2])
+    if pitch > MAX_PITCH:
+        assert not valid.numpy()[0]
+        with pytest.raises(ImageError, match="coarse enough"):
+            reader.read_crops(path, drawn)
+        return
+    of_file, _ = by_rule(stored, drawn, size, margin, max_level)
+    assert valid.numpy()[0]
+    np.testing.assert_allclose(crops[0], of_file, atol=2e-4 if size >= LARGE_CROP else 1e-5)
+    np.testing.assert_allclose(reader.read_crops(path, drawn), of_file, atol=1e-5)
+    # The file's coarser levels are rounded to whole grey levels, one after the other.
+    np.testing.assert_allclose(of_file, expected, atol=2.0 / np.iinfo(pixels.dtype).max)
