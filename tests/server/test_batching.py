@@ -13,6 +13,7 @@ from tests.server.calls import wait_until
 from tests.server.toy import request, write_toy
 from tfvs.errors import ConfigError
 from tfvs.server.batching import BatchingParameters, BatchingRunner
+from tfvs.server.caller import PatientCaller, TimedCaller
 from tfvs.server.servable import Servable
 from tfvs.server.status import RequestError
 
@@ -24,10 +25,10 @@ class Counting:
         self.servable, self.signatures, self.rows = servable, servable.signatures, []
         self.gate = threading.Event()
 
-    def run(self, name, inputs):
+    def run(self, name, inputs, timeout_s=None):
         self.gate.wait(30)
         self.rows.append(len(next(iter(inputs.values()))))
-        return self.servable.run(name, inputs)
+        return self.servable.run(name, inputs, timeout_s)
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +40,12 @@ def rows(*values: float) -> dict[str, np.ndarray]:
     return {"x": np.array([[value] * 3 for value in values], np.float32)}
 
 
-def active() -> bool:
-    return True
+active = PatientCaller()
+
+
+class GoneCaller(PatientCaller):
+    def is_active(self) -> bool:
+        return False
 
 
 def test_requests_that_wait_run_together_and_get_their_own_rows(servable):
@@ -82,9 +87,12 @@ def test_requests_whose_client_has_gone_do_not_run(servable):
     counting.gate.set()
     runner = BatchingRunner(BatchingParameters())
     with pytest.raises(RequestError) as caught:
-        runner.run(counting, "serving_default", rows(1), lambda: False)
+        runner.run(counting, "serving_default", rows(1), GoneCaller())
     assert caught.value.code == grpc.StatusCode.CANCELLED
     assert counting.rows == []
+    with pytest.raises(RequestError) as caught:
+        runner.run(counting, "serving_default", rows(1), TimedCaller(0.0))
+    assert caught.value.code == grpc.StatusCode.DEADLINE_EXCEEDED
     runner.close()
 
 

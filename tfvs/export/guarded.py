@@ -72,6 +72,19 @@ def image_header(encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     return kind, tf.ensure_shape(size, [2]), deep
 
 
+def decode_png_of_size(encoded: tf.Tensor, shape: tuple[int, int, int]) -> tf.Tensor:
+    """A PNG of a known size, ``[H, W, C]`` uint8. Fails, before a pixel is decoded, where its header says another.
+
+    Args:
+      encoded: Scalar string.
+      shape: H, W, C.
+    """
+    kind, size, _ = image_header(encoded)
+    checks = [tf.debugging.assert_equal(kind, PNG), tf.debugging.assert_equal(size, tf.constant(shape[:2], tf.int64))]
+    with tf.control_dependencies(checks):
+        return tf.ensure_shape(tf.io.decode_png(tf.identity(encoded), shape[2]), shape)
+
+
 def decode_pixels(encoded: tf.Tensor, kind: tf.Tensor, deep: tf.Tensor, bands: int) -> tf.Tensor:
     """One image as float32 in [0, 1], ``[H, W, bands]``. Fails for a damaged body.
 

@@ -13,7 +13,8 @@ import tensorflow as tf
 
 from tfvs.errors import DataError, InputError
 from tfvs.export.description import DESCRIPTION_FILE, MAX_IMAGE_PX, ModelDescription
-from tfvs.export.signatures import ROOTS_FILE, SaccaderSignatures
+from tfvs.export.image_roots import ROOTS_FILE
+from tfvs.export.signatures import SaccaderSignatures
 from tfvs.export.warmup import write_warmup
 from tfvs.images.proxy import ProxyRecipe
 from tfvs.models.saccader import VariationalSaccader

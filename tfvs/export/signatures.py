@@ -9,18 +9,20 @@ import tensorflow as tf
 
 from tfvs.data import example as contract
 from tfvs.export.description import DESCRIPTION_OUTPUT, ModelDescription
-from tfvs.export.guarded import OTHER, decode_pixels, guarded_map, image_header
+from tfvs.export.guarded import JPEG, OTHER, decode_pixels, decode_png_of_size, guarded_map, image_header
+from tfvs.export.image_roots import ROOTS_FILE, image_roots_in_graph
 from tfvs.images.proxy import make_proxy_in_graph
 from tfvs.models.saccader import VariationalSaccader
 from tfvs.ops import boxes as box_ops
+from tfvs.ops.jpeg_markers import MAX_SCANS, count_scans
 
 Outputs = dict[str, tf.Tensor]
 
 READ_PIXELS_AT_ONCE = 2**19  # larger images are decoded a second time rather than kept while the batch is located
-ROOTS_FILE = "image_roots.txt"  # read at every request
 NOT_AN_EXAMPLE = "the record is no tf.Example with a PNG proxy of the model's size"
 NO_PYRAMID = "the pyramid cannot be read: outside the image roots, missing, damaged, or not as its index says"
 NO_IMAGE = "the image is no JPEG or PNG that can be decoded"
+TOO_MANY_SCANS = f"the JPEG image has more than {MAX_SCANS} scans"
 TOO_LARGE = "the image has more pixels than the export allows"
 NO_SIZE = "the image size is not positive"
 NOT_FINITE_PROXY = "the proxy has values that are not finite"
@@ -90,7 +92,7 @@ class SaccaderSignatures(tf.Module):
 
         def parse_one(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             parsed = contract.parse_examples(serialized[tf.newaxis], with_label=False)
-            pixels = tf.ensure_shape(tf.io.decode_png(parsed[contract.PROXY][0], shape[-1]), shape)
+            pixels = decode_png_of_size(parsed[contract.PROXY][0], shape)
             return serialized, tf.cast(pixels, tf.float32) / 255.0
 
         (records, proxy), parsed = guarded_map(parse_one, (examples,), (tf.constant(b""), tf.zeros(shape)))
@@ -145,6 +147,7 @@ class SaccaderSignatures(tf.Module):
         def read_one(encoded: tf.Tensor) -> tuple[tf.Tensor, ...]:
             kind, size, deep = image_header(encoded)
             pixels = tf.reduce_prod(size)
+            scans = tf.cond(tf.equal(kind, JPEG), lambda: count_scans(encoded), lambda: 0)
 
             def read() -> tuple[tf.Tensor, ...]:
                 image = decode_pixels(encoded, kind, deep, spec.bands)
@@ -158,6 +161,7 @@ class SaccaderSignatures(tf.Module):
                 return refused(obstacle, size)
             cases = [
                 (tf.equal(kind, OTHER), lambda: refused(NO_IMAGE, size)),
+                (scans > MAX_SCANS, lambda: refused(TOO_MANY_SCANS, size)),
                 ((pixels > spec.max_image_px) | (pixels < 1), lambda: refused(TOO_LARGE, size)),
             ]
             return tf.case(cases, default=read)
@@ -265,8 +269,7 @@ class SaccaderSignatures(tf.Module):
         }
 
     def _roots(self) -> tf.Tensor:
-        lines = tf.strings.split(tf.io.read_file(self.files[ROOTS_FILE].asset_path), "\n")
-        return tf.boolean_mask(lines, tf.not_equal(lines, ""))
+        return image_roots_in_graph(tf.io.read_file(self.files[ROOTS_FILE].asset_path))
 
     def _check_batch(self, batch: tf.Tensor, limit: int) -> None:
         tf.debugging.assert_less_equal(tf.shape(batch)[0], limit, f"The batch has more than {limit} images.")

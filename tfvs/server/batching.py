@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -14,6 +14,7 @@ import grpc
 import numpy as np
 
 from tfvs.config import Config, require
+from tfvs.server.caller import Caller, timeout_of
 from tfvs.server.servable import Arrays, Servable
 from tfvs.server.status import RequestError, invalid
 
@@ -47,8 +48,8 @@ class BatchingParameters(Config):
 class Runner(Protocol):
     """What runs a request that has been checked."""
 
-    def run(self, servable: Servable, signature_name: str, inputs: Arrays, is_active: Callable[[], bool]) -> Arrays:
-        """Runs a request for as long as ``is_active`` says that its client waits."""
+    def run(self, servable: Servable, signature_name: str, inputs: Arrays, caller: Caller) -> Arrays:
+        """Runs a request for as long as its caller waits."""
         ...
 
     def close(self) -> None:
@@ -58,11 +59,11 @@ class Runner(Protocol):
 class DirectRunner:
     """Each request by itself."""
 
-    def run(self, servable: Servable, signature_name: str, inputs: Arrays, is_active: Callable[[], bool]) -> Arrays:
+    def run(self, servable: Servable, signature_name: str, inputs: Arrays, caller: Caller) -> Arrays:
         """Runs it, unless its client has gone."""
-        if not is_active():
-            raise _gone()
-        return servable.run(signature_name, inputs)
+        if not caller.is_active():
+            raise _gone(caller)
+        return servable.run(signature_name, inputs, timeout_of(caller))
 
     def close(self) -> None:
         """Nothing waits here."""
@@ -72,7 +73,7 @@ class DirectRunner:
 class _Task:
     inputs: Arrays
     rows: int
-    is_active: Callable[[], bool]
+    caller: Caller
     future: Future[Arrays] = field(default_factory=Future)
 
 
@@ -105,7 +106,7 @@ class BatchingRunner:
         for thread in self._threads:
             thread.start()
 
-    def run(self, servable: Servable, signature_name: str, inputs: Arrays, is_active: Callable[[], bool]) -> Arrays:
+    def run(self, servable: Servable, signature_name: str, inputs: Arrays, caller: Caller) -> Arrays:
         """Waits for its share of a batch.
 
         Raises:
@@ -113,11 +114,11 @@ class BatchingRunner:
         """
         rows = _rows(servable, signature_name, inputs)
         if rows is None:
-            return DirectRunner().run(servable, signature_name, inputs, is_active)
+            return DirectRunner().run(servable, signature_name, inputs, caller)
         limit = self._parameters.max_batch_size
         if rows > limit:
             raise invalid(f"Task size {rows} is larger than maximum input batch size {limit}")
-        task = _Task(inputs, rows, is_active)
+        task = _Task(inputs, rows, caller)
         self._enqueue(servable, signature_name, task)
         return task.future.result()
 
@@ -174,15 +175,15 @@ def run_batch(servable: Servable, signature_name: str, tasks: list[_Task]) -> No
     """Runs tasks together and, where that fails, one by one; every future is set."""
     live = []
     for task in tasks:
-        if task.is_active():
+        if task.caller.is_active():
             live.append(task)
         else:
-            task.future.set_exception(_gone())
+            task.future.set_exception(_gone(task.caller))
     if len(live) > 1:
         rows = [task.rows for task in live]
         try:
             joined = {key: np.concatenate([task.inputs[key] for task in live]) for key in live[0].inputs}
-            outputs = servable.run(signature_name, joined)
+            outputs = servable.run(signature_name, joined, _longest_timeout(live))
             splittable = all(value.ndim and value.shape[0] == sum(rows) for value in outputs.values())
         except Exception:  # whose fault it is shows when each runs by itself
             splittable = False
@@ -192,9 +193,15 @@ def run_batch(servable: Servable, signature_name: str, tasks: list[_Task]) -> No
             return
     for task in live:
         try:
-            task.future.set_result(servable.run(signature_name, task.inputs))
+            task.future.set_result(DirectRunner().run(servable, signature_name, task.inputs, task.caller))
         except Exception as error:
             task.future.set_exception(error)
+
+
+def _longest_timeout(tasks: list[_Task]) -> float | None:
+    """A batch runs for as long as any of its callers waits."""
+    timeouts = [timeout_of(task.caller) for task in tasks]
+    return max((timeout for timeout in timeouts if timeout is not None), default=None) if None not in timeouts else None
 
 
 def _split(outputs: Mapping[str, np.ndarray], rows: list[int]) -> list[Arrays]:
@@ -222,5 +229,7 @@ def _row_shapes(inputs: Arrays) -> list[tuple[str, tuple[int, ...]]]:
     return [(key, inputs[key].shape[1:]) for key in sorted(inputs)]
 
 
-def _gone() -> RequestError:
-    return RequestError(grpc.StatusCode.CANCELLED, "The client has gone, or its deadline has passed.")
+def _gone(caller: Caller) -> RequestError:
+    if timeout_of(caller) == 0.0:
+        return RequestError(grpc.StatusCode.DEADLINE_EXCEEDED, "The deadline has passed.")
+    return RequestError(grpc.StatusCode.CANCELLED, "The client has gone.")

@@ -7,13 +7,12 @@ TensorFlow 2 writes none.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import classification_pb2, inference_pb2, input_pb2, model_pb2, regression_pb2
 
+from tfvs.server.caller import Caller
 from tfvs.server.predictor import Answer, Predictor
 from tfvs.server.servable import DEFAULT_SIGNATURE, Arrays
 from tfvs.server.status import invalid, unimplemented
@@ -21,32 +20,30 @@ from tfvs.server.status import invalid, unimplemented
 CLASSIFY, REGRESS = "tensorflow/serving/classify", "tensorflow/serving/regress"
 INPUTS, CLASSES, SCORES, OUTPUTS = "inputs", "classes", "scores", "outputs"
 
-Active = Callable[[], bool]
-
 
 def classify(
-    predictor: Predictor, spec: model_pb2.ModelSpec, examples: input_pb2.Input, is_active: Active
+    predictor: Predictor, spec: model_pb2.ModelSpec, examples: input_pb2.Input, caller: Caller
 ) -> tuple[Answer, classification_pb2.ClassificationResult]:
     """Runs Examples through a signature with the outputs ``classes``, ``scores`` or both.
 
     Raises:
       RequestError: INVALID_ARGUMENT: no such signature, one that does not classify, or no Examples.
     """
-    answer, count = _run(predictor, spec, examples, CLASSIFY, is_active)
+    answer, count = _run(predictor, spec, examples, CLASSIFY, caller)
     result = classification_pb2.ClassificationResult()
     _fill_classifications(result, answer.outputs, count)
     return answer, result
 
 
 def regress(
-    predictor: Predictor, spec: model_pb2.ModelSpec, examples: input_pb2.Input, is_active: Active
+    predictor: Predictor, spec: model_pb2.ModelSpec, examples: input_pb2.Input, caller: Caller
 ) -> tuple[Answer, regression_pb2.RegressionResult]:
     """Runs Examples through a signature with the output ``outputs``, one value per Example.
 
     Raises:
       RequestError: INVALID_ARGUMENT: no such signature, one that does not regress, or no Examples.
     """
-    answer, count = _run(predictor, spec, examples, REGRESS, is_active)
+    answer, count = _run(predictor, spec, examples, REGRESS, caller)
     values = answer.outputs[OUTPUTS]
     if values.shape not in ((count,), (count, 1)) or values.dtype != np.float32:
         raise invalid(
@@ -60,7 +57,7 @@ def regress(
 
 
 def infer_all(
-    predictor: Predictor, request: inference_pb2.MultiInferenceRequest, is_active: Active
+    predictor: Predictor, request: inference_pb2.MultiInferenceRequest, caller: Caller
 ) -> inference_pb2.MultiInferenceResponse:
     """MultiInference: several signatures of one model over the same Examples.
 
@@ -84,10 +81,10 @@ def infer_all(
         spec.version.value = servable.version  # a new version that loads meanwhile answers none of the tasks
         inferred = inference_pb2.InferenceResult()
         if task.method_name == CLASSIFY:
-            answer, classified = classify(predictor, spec, request.input, is_active)
+            answer, classified = classify(predictor, spec, request.input, caller)
             inferred.classification_result.CopyFrom(classified)
         elif task.method_name == REGRESS:
-            answer, regressed = regress(predictor, spec, request.input, is_active)
+            answer, regressed = regress(predictor, spec, request.input, caller)
             inferred.regression_result.CopyFrom(regressed)
         else:
             raise unimplemented(f"Unsupported signature method_name: {task.method_name}")
@@ -97,7 +94,7 @@ def infer_all(
 
 
 def _run(
-    predictor: Predictor, spec: model_pb2.ModelSpec, examples: input_pb2.Input, method: str, is_active: Active
+    predictor: Predictor, spec: model_pb2.ModelSpec, examples: input_pb2.Input, method: str, caller: Caller
 ) -> tuple[Answer, int]:
     """The signature's outputs, and how many Examples there were."""
     servable = predictor.servable(spec)
@@ -109,7 +106,7 @@ def _run(
     if not serialized:
         raise invalid("Input is empty.")
     proto = tf.make_tensor_proto(np.array(serialized, object))
-    return predictor.predict_protos(spec, {INPUTS: proto}, outputs, is_active), len(serialized)
+    return predictor.predict_protos(spec, {INPUTS: proto}, outputs, caller), len(serialized)
 
 
 def _check_signature(signature: meta_graph_pb2.SignatureDef, method: str, check_method_name: bool) -> list[str]:

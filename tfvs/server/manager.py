@@ -198,6 +198,7 @@ class ModelManager:
         model.statuses[version] = VersionStatus(State.LOADING)
         try:
             servable = Servable(name, version, path)
+            servable.confine()
             warmed = servable.warm_up()
         except DataError as error:
             model.failed[version] = fingerprint

@@ -57,7 +57,8 @@ class ModelServer:
             self.manager,
             self._runner,
             PathGuard(options.image_roots),
-            options.enable_signature_method_name_check,
+            max_request_pixels=options.max_request_pixels,
+            check_method_names=options.enable_signature_method_name_check,
         )
         self._server = self._grpc_server()
         self.port = self._bind(credentials)

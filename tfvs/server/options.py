@@ -66,6 +66,9 @@ class ServerOptions(Config):
     enable_serialization_as_tensor_content: bool = option(
         False, "Pack answers of Predict into tensor_content, not into the field of their type."
     )
+    max_request_pixels: int = option(
+        2**27, "Width times height of all JPEG and PNG images of one request; more is INVALID_ARGUMENT.", at_least=1
+    )
     shutdown_grace_seconds: float = option(30.0, "How long requests in flight may take after SIGTERM.", at_least=0)
     image_roots: tuple[str, ...] = option(
         (),

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import grpc
+import numpy as np
+import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2
 from tensorflow_serving.apis import model_pb2
 
 from tfvs.server.batching import Runner
+from tfvs.server.caller import Caller, PatientCaller
+from tfvs.server.image_cost import bounded
 from tfvs.server.manager import ModelManager
 from tfvs.server.path_guard import PathGuard
 from tfvs.server.servable import (
@@ -24,6 +28,9 @@ from tfvs.server.servable import (
 from tfvs.server.status import RequestError, invalid
 
 METHODS = tuple(f"tensorflow/serving/{kind}" for kind in ("predict", "classify", "regress"))
+
+IMAGE_BYTES = "image_bytes"
+FOREVER = PatientCaller()
 
 
 @dataclass(frozen=True)
@@ -46,15 +53,22 @@ class Predictor:
     Args:
       manager: Holds the servables.
       runner: Runs a checked request, alone or in a batch.
-      guard: Refuses image paths outside the allowed roots.
+      guard: Opens images below the allowed roots.
+      max_request_pixels: Pixels of all images sent with one request.
       check_method_names: Whether a signature's method name must be that of the call.
     """
 
     def __init__(
-        self, manager: ModelManager, runner: Runner, guard: PathGuard, check_method_names: bool = False
+        self,
+        manager: ModelManager,
+        runner: Runner,
+        guard: PathGuard,
+        *,
+        max_request_pixels: int,
+        check_method_names: bool = False,
     ) -> None:
         self.manager, self._runner, self._guard = manager, runner, guard
-        self.check_method_names = check_method_names
+        self.check_method_names, self._max_request_pixels = check_method_names, max_request_pixels
 
     def servable(self, spec: model_pb2.ModelSpec) -> Servable:
         """The servable a ModelSpec means.
@@ -89,7 +103,7 @@ class Predictor:
         spec: model_pb2.ModelSpec,
         inputs: Mapping[str, tensor_pb2.TensorProto],
         output_filter: Sequence[str] = (),
-        is_active: Callable[[], bool] = lambda: True,
+        caller: Caller = FOREVER,
     ) -> Answer:
         """Runs a PredictRequest's tensors.
 
@@ -108,9 +122,11 @@ class Predictor:
         check_outputs(signature, list(output_filter))
         missing = {key: value for key, value in signature.defaults.items() if key not in inputs}
         arrays = arrays_from_protos(servable, name, {**missing, **inputs})
-        return self._run(servable, name, arrays, output_filter, is_active)
+        return self._run(servable, name, arrays, output_filter, caller)
 
-    def predict_arrays(self, servable: Servable, signature_name: str, inputs: Arrays) -> Answer:
+    def predict_arrays(
+        self, servable: Servable, signature_name: str, inputs: Arrays, caller: Caller = FOREVER
+    ) -> Answer:
         """Runs arrays that have the signature's dtypes.
 
         Raises:
@@ -122,7 +138,7 @@ class Predictor:
         if servable.checks_shapes:
             for key, value in inputs.items():
                 check_shape(key, list(value.shape), wanted[key])
-        return self._run(servable, signature_name, inputs, (), lambda: True)
+        return self._run(servable, signature_name, inputs, (), caller)
 
     def _run(
         self,
@@ -130,9 +146,13 @@ class Predictor:
         signature_name: str,
         inputs: Arrays,
         output_filter: Sequence[str],
-        is_active: Callable[[], bool],
+        caller: Caller,
     ) -> Answer:
-        inputs = self._guard.narrow(servable, signature_name, inputs)
-        outputs = self._runner.run(servable, signature_name, inputs, is_active)
+        if servable.image_roots and IMAGE_BYTES in inputs and inputs[IMAGE_BYTES].dtype == object:
+            images = [tf.compat.as_bytes(image) for image in inputs[IMAGE_BYTES].ravel()]
+            checked = np.array(bounded(images, self._max_request_pixels), object)
+            inputs = {**inputs, IMAGE_BYTES: checked.reshape(inputs[IMAGE_BYTES].shape)}
+        with self._guard.opened(servable, inputs) as opened:
+            outputs = self._runner.run(servable, signature_name, opened, caller)
         kept = output_filter or sorted(outputs)
         return Answer(servable, signature_name, {key: outputs[key] for key in kept})

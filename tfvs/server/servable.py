@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable, Mapping
+import weakref
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import grpc
 import numpy as np
 import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2
-from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
+from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
 from tfvs.errors import DataError
+from tfvs.export.image_roots import ROOTS_FILE, parse_image_roots
+from tfvs.server.session import DESCRIPTORS, Step, load_session, make_step, replace_asset
 from tfvs.server.status import RequestError, invalid
 from tfvs.server.tensors import shape_of, to_array
 
 DEFAULT_SIGNATURE = "serving_default"
 SAVED_MODEL_FILE = "saved_model.pb"
-IMAGE_ROOTS_FILE = "image_roots.txt"  # an asset that every export of tfvs has
 _NOT_FOR_SERVING = ("__saved_model_init_op", "__saved_model_train_op")
 WARMUP_FILE = os.path.join("assets.extra", "tf_serving_warmup_requests")
 MAX_WARMUP_RECORDS = 1000
@@ -54,7 +56,7 @@ class InputSpec:
 class Servable:
     """A SavedModel in memory, in a session as TensorFlow Serving has it.
 
-    A signature called in Python (``tf.saved_model.load``) binds and checks its arguments anew at every call; a callable
+    A signature called in Python (``tf.saved_model.load``) binds and checks its arguments anew at every call; a step
     of the session goes straight to the same kernels, which saves a fifth of a small request.
 
     Args:
@@ -68,6 +70,8 @@ class Servable:
       inputs: Signature name → input name → what is wanted of it.
       checks_shapes: Whether inputs must have the shapes of the signature. So it is for the exports of tfvs. Of another
         model the operations say what they take, as in TensorFlow Serving.
+      image_roots: Folders that images may be read from, once :meth:`confine` was called; empty for a model that reads
+        none.
 
     Raises:
       DataError: The folder holds no SavedModel that can be loaded.
@@ -76,10 +80,10 @@ class Servable:
     def __init__(self, name: str, version: int, path: str) -> None:
         self.name, self.version, self.path = name, version, path
         try:
-            self._session, definition = _load(path)
+            self._session, definition = load_session(path)
             self.definitions: dict[str, meta_graph_pb2.SignatureDef] = dict(definition.signature_def)
             self.signatures = {key: value for key, value in self.definitions.items() if key not in _NOT_FOR_SERVING}
-            self.checks_shapes = any(asset.filename == IMAGE_ROOTS_FILE for asset in definition.asset_file_def)
+            self.checks_shapes = any(asset.filename == ROOTS_FILE for asset in definition.asset_file_def)
         except Exception as error:
             first_line = (str(error).splitlines() or [""])[0]
             raise DataError(f"Cannot load {path}", received=f"{type(error).__name__}: {first_line}") from error
@@ -87,7 +91,31 @@ class Servable:
             name: {key: InputSpec.of(info) for key, info in signature.inputs.items()}
             for name, signature in self.signatures.items()
         }
-        self._callables: dict[str, Callable[..., list[np.ndarray]]] = {}
+        self.image_roots: list[str] = []
+        self._definition = definition
+        self._steps: dict[str, Step] = {}
+
+    def confine(self) -> None:
+        """Lets the graph open nothing but what this process has opened for it, and folders with a scheme.
+
+        The roots are read now, and never again. From here on local paths must come from
+        :class:`tfvs.server.path_guard.PathGuard`.
+
+        Raises:
+          DataError: The file of the image roots cannot be read or used.
+        """
+        if not any(asset.filename == ROOTS_FILE for asset in self._definition.asset_file_def):
+            return
+        path = os.path.join(self.path, tf.saved_model.ASSETS_DIRECTORY, ROOTS_FILE)
+        try:
+            contents = tf.io.gfile.GFile(path, "rb").read()
+        except tf.errors.OpError as error:
+            raise DataError("The image roots cannot be read", received=path) from error
+        roots = parse_image_roots(contents, path)
+        opened = "".join(f"{root}\n" for root in [DESCRIPTORS, *(root for root in roots if not root.startswith("/"))])
+        memory = replace_asset(self._session, self._definition, self.path, ROOTS_FILE, opened.encode())
+        weakref.finalize(self, os.close, memory)
+        self.image_roots = roots
 
     def signature(self, name: str) -> meta_graph_pb2.SignatureDef:
         """The signature of that name.
@@ -99,21 +127,22 @@ class Servable:
             raise RequestError(grpc.StatusCode.FAILED_PRECONDITION, f'Serving signature key "{name}" not found.')
         return self.signatures[name]
 
-    def run(self, signature_name: str, inputs: Mapping[str, np.ndarray]) -> Arrays:
-        """Calls the signature. Thread-safe; TensorFlow releases the interpreter's lock while it computes."""
-        call = self._callables.get(signature_name)
-        if call is None:  # two threads may both make one; either will do
-            call = self._callables[signature_name] = self._make_callable(self.signatures[signature_name])
-        outputs = call(*[inputs[key] for key in self.inputs[signature_name]])
-        return dict(zip(self.signatures[signature_name].outputs, map(_as_array, outputs), strict=True))
+    def run(self, signature_name: str, inputs: Mapping[str, np.ndarray], timeout_s: float | None = None) -> Arrays:
+        """Calls the signature. Thread-safe; TensorFlow releases the interpreter's lock while it computes.
 
-    def _make_callable(self, signature: meta_graph_pb2.SignatureDef) -> Callable[..., list[np.ndarray]]:
-        options = config_pb2.CallableOptions(
-            feed=[info.name for info in signature.inputs.values()],
-            fetch=[info.name for info in signature.outputs.values()],
-        )
-        # The public make_callable() with a feed is Session.run: half of what is saved would be lost again.
-        return self._session._make_callable_from_options(options)
+        Args:
+          signature_name: Which one.
+          inputs: Input name → value.
+          timeout_s: How long it may take, seconds; None: any time.
+
+        Raises:
+          DeadlineExceededError: It took longer; nothing of it runs any more.
+        """
+        step = self._steps.get(signature_name)
+        if step is None:  # two threads may both make one; either will do
+            step = self._steps[signature_name] = make_step(self._session, self.signatures[signature_name])
+        outputs = step([inputs[key] for key in self.inputs[signature_name]], timeout_s)
+        return dict(zip(self.signatures[signature_name].outputs, map(_as_array, outputs), strict=True))
 
     def warm_up(self) -> int:
         """Replays the requests in ``assets.extra/tf_serving_warmup_requests``, where there are any.
@@ -146,24 +175,6 @@ class Servable:
 def _as_array(value: np.ndarray | bytes) -> np.ndarray:
     """An output of the session; a scalar string comes as bytes, of which NumPy would cut trailing zero bytes off."""
     return np.array(value, object) if isinstance(value, bytes) else np.asarray(value)
-
-
-def _load(path: str) -> tuple[tf.compat.v1.Session, meta_graph_pb2.MetaGraphDef]:
-    threading, logger = tf.config.threading, tf.get_logger()
-    config = tf.compat.v1.ConfigProto(
-        allow_soft_placement=True,
-        intra_op_parallelism_threads=threading.get_intra_op_parallelism_threads(),
-        inter_op_parallelism_threads=threading.get_inter_op_parallelism_threads(),
-    )
-    graph = tf.Graph()
-    session = tf.compat.v1.Session(graph=graph, config=config)
-    level = logger.level
-    logger.setLevel("ERROR")  # else each process is told once to load in TF 2's way
-    try:
-        with graph.as_default():
-            return session, tf.compat.v1.saved_model.load(session, [tf.saved_model.SERVING], path)
-    finally:
-        logger.setLevel(level)
 
 
 def arrays_from_protos(servable: Servable, signature_name: str, inputs: Mapping[str, tensor_pb2.TensorProto]) -> Arrays:

@@ -11,6 +11,7 @@ from tfvs.data import example
 from tfvs.images.crops.source import COMPRESSIONS, DTYPES, JPEG_BANDS, TileRequests
 from tfvs.images.tiff.tile_index import MAX_FOREIGN_BYTES, MAX_TILE_SIDE
 from tfvs.ops.crop_rule import MAX_PITCH, Taps, choose_level, pitches, taps
+from tfvs.ops.jpeg_markers import holds_tables_alone
 from tfvs.ops.tiles import TileSpan, tile_span
 
 JPEG = COMPRESSIONS.index("jpeg")
@@ -81,6 +82,8 @@ def make_plan(
     framed = features[example.PYRAMID_FRAMED] == 1
     valid = _index_is_sound(features, levels, tf.shape(offsets, tf.int64)[1], bands) & (paths != "")
     valid &= (compression >= 0) & (dtype >= 0) & ((compression < JPEG) | ((dtype == 0) & (bands in JPEG_BANDS)))
+    # The tables come with the request and go in front of every tile: an image among them may cost anything.
+    valid &= holds_tables_alone(features[example.PYRAMID_JPEG_TABLES])
     valid &= tf.reduce_all(tf.math.is_finite(boxes), axis=[1, 2])
     boxes = tf.where(valid[:, tf.newaxis, tf.newaxis], boxes, tf.constant([0.0, 0.0, 0.5, 0.5]))
 

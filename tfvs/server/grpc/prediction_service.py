@@ -38,9 +38,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
     @answered
     def Predict(self, request: predict_pb2.PredictRequest, context: grpc.ServicerContext) -> Any:
         """Runs a signature."""
-        answer = self._predictor.predict_protos(
-            request.model_spec, request.inputs, request.output_filter, context.is_active
-        )
+        answer = self._predictor.predict_protos(request.model_spec, request.inputs, request.output_filter, context)
         response = predict_pb2.PredictResponse()
         answer.describe(response.model_spec)
         for key, value in answer.outputs.items():
@@ -50,7 +48,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
     @answered
     def Classify(self, request: classification_pb2.ClassificationRequest, context: grpc.ServicerContext) -> Any:
         """Labels and scores of tf.Examples."""
-        answer, result = classification.classify(self._predictor, request.model_spec, request.input, context.is_active)
+        answer, result = classification.classify(self._predictor, request.model_spec, request.input, context)
         response = classification_pb2.ClassificationResponse(result=result)
         answer.describe(response.model_spec)
         return response
@@ -58,7 +56,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
     @answered
     def Regress(self, request: regression_pb2.RegressionRequest, context: grpc.ServicerContext) -> Any:
         """One value per tf.Example."""
-        answer, result = classification.regress(self._predictor, request.model_spec, request.input, context.is_active)
+        answer, result = classification.regress(self._predictor, request.model_spec, request.input, context)
         response = regression_pb2.RegressionResponse(result=result)
         answer.describe(response.model_spec)
         return response
@@ -66,7 +64,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
     @answered
     def MultiInference(self, request: inference_pb2.MultiInferenceRequest, context: grpc.ServicerContext) -> Any:
         """Several signatures over the same tf.Examples."""
-        return classification.infer_all(self._predictor, request, context.is_active)
+        return classification.infer_all(self._predictor, request, context)
 
     @answered
     def GetModelMetadata(

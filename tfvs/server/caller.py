@@ -1,0 +1,58 @@
+"""Who waits for an answer, and for how long."""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+# A call without a deadline has one in grpc that is hundreds of years away.
+LONGEST_DEADLINE_S = 30 * 24 * 3600.0
+
+
+class Caller(Protocol):
+    """One request's client. A ``grpc.ServicerContext`` is one."""
+
+    def is_active(self) -> bool:
+        """Whether it still waits."""
+        ...
+
+    def time_remaining(self) -> float | None:
+        """Seconds until its deadline; None: it has none."""
+        ...
+
+
+class PatientCaller:
+    """Waits for as long as it takes."""
+
+    def is_active(self) -> bool:
+        """Always."""
+        return True
+
+    def time_remaining(self) -> float | None:
+        """There is no deadline."""
+        return None
+
+
+class TimedCaller:
+    """Waits for some time from now.
+
+    Args:
+      timeout_s: Seconds.
+    """
+
+    def __init__(self, timeout_s: float) -> None:
+        self._end = time.monotonic() + timeout_s
+
+    def is_active(self) -> bool:
+        """Whether the deadline lies ahead."""
+        return time.monotonic() < self._end
+
+    def time_remaining(self) -> float | None:
+        """Seconds until the deadline."""
+        return max(self._end - time.monotonic(), 0.0)
+
+
+def timeout_of(caller: Caller) -> float | None:
+    """Seconds that a computation for this caller may take; None: any time."""
+    remaining = caller.time_remaining()
+    return None if remaining is None or remaining > LONGEST_DEADLINE_S else remaining
