@@ -90,6 +90,8 @@ def test_the_images_of_a_request_are_bounded_together(ask):
         ask("predict_images", image_bytes=np.array([jpeg, png] * 4 + [jpeg], object))
     assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
     assert "1080000 pixels together; 1000000 are allowed" in caught.value.details()
+    huge = [png[:16] + (60_000).to_bytes(4, "big") * 2 + png[24:], tf.io.encode_jpeg(picture(1_001, 1_000)).numpy()]
+    assert ask("predict_images", image_bytes=np.array([jpeg, *huge, png], object))["valid"].tolist() == [1, 0, 0, 1]
 
 
 def test_a_proxy_is_not_decoded_before_its_size_is_known(ask):

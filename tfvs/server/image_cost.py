@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from tfvs.server.status import invalid
 
+HEADER_BYTES = 64
 _PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # start of frame, of any kind
 _ALONE = frozenset({0x01, *range(0xD0, 0xD9)})  # markers without a length
 
 
-def check_pixels(images: Iterable[bytes], limit: int) -> None:
-    """Refuses a request whose images are too large together.
+def bounded(images: Sequence[bytes], limit: int) -> list[bytes]:
+    """Images that cost no more than the limit together.
 
     Args:
       images: Encoded.
       limit: Pixels.
 
+    Returns:
+      The images; of one that is above the limit by itself only the header, so that it is refused, and alone.
+
     Raises:
-      RequestError: INVALID_ARGUMENT.
+      RequestError: INVALID_ARGUMENT, the others are above the limit together.
     """
-    total = sum(map(stated_pixels, images))
+    pixels = [stated_pixels(encoded) for encoded in images]
+    total = sum(count for count in pixels if count <= limit)
     if total > limit:
         raise invalid(
             f"The images of the request have {total} pixels together; {limit} are allowed. Send fewer at once."
         )
+    return [
+        encoded if count <= limit else encoded[:HEADER_BYTES] for encoded, count in zip(images, pixels, strict=True)
+    ]
 
 
 def stated_pixels(encoded: bytes) -> int:
