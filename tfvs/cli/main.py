@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import click
 
+from tfvs.cli.doctor import doctor
 from tfvs.cli.predict import predict
 from tfvs.cli.serve import serve
 from tfvs.cli.view import view
@@ -22,6 +23,7 @@ def cli(debug: bool) -> None:
     del debug  # read by main, which sees errors that come before a command runs, too
 
 
+cli.add_command(doctor)
 cli.add_command(predict)
 cli.add_command(serve)
 cli.add_command(view)
