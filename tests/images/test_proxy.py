@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import time
 
 import numpy as np
 import pytest
@@ -143,3 +144,11 @@ def test_png_holds_every_value(channels):
     pixels = np.random.default_rng(0).integers(0, 256, [5, 9, channels], np.uint8)
     with Image.open(io.BytesIO(encode_png(pixels))) as image:
         np.testing.assert_array_equal(np.asarray(image).reshape(pixels.shape), pixels)
+
+
+def test_a_large_proxy_costs_no_more_than_its_pixels() -> None:
+    """Rows and columns one after the other: both at once took minutes of the processor."""
+    image = pyvips.Image.black(1360, 800, bands=3).cast("uchar")
+    began = time.process_time()
+    assert make_proxy(image, ProxyRecipe(height=200, width=340, channels=3)).shape == (200, 340, 3)
+    assert time.process_time() - began < 10.0

@@ -261,7 +261,8 @@ def _resample(pixels: Any, recipe: ProxyRecipe, lib: ModuleType) -> Any:
     shape = coloured.shape if lib is np else lib.shape(coloured)
     rows = _weights(shape[0], recipe.height, recipe.kernel, lib)
     columns = _weights(shape[1], recipe.width, recipe.kernel, lib)
-    small = lib.einsum("ij,jkc,lk->ilc", rows, coloured, columns)
+    high = lib.tensordot(rows, coloured, 1)  # [h, W, C]; all three at once would cost h·W times as much
+    small = lib.transpose(lib.tensordot(high, columns, ((1,), (1,))), (0, 2, 1))
     return lib.minimum(lib.maximum(small, 0.0), 1.0) * 255.0
 
 
