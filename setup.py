@@ -30,6 +30,7 @@ SERVING = [
     "grpcio>=1.60",
     "grpcio-health-checking>=1.48",
     "grpcio-reflection>=1.48",
+    "prometheus-client>=0.20",
     "tensorflow-serving-api>=2.16",
     "tornado>=6.4",  # the REST API
 ]
@@ -72,7 +73,10 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10,<3.14",
     packages=find_packages(include=["tfvs", "tfvs.*", "components", "components.*", "pipelines", "pipelines.*"]),
-    package_data={"tfvs": ["py.typed", "viz/*.html", "viz/*.js"], "pipelines": ["reporting/*.html"]},
+    package_data={
+        "tfvs": ["py.typed", "server/protos/*.proto", "server/protos/*.pyi", "viz/*.html", "viz/*.js"],
+        "pipelines": ["reporting/*.html"],
+    },
     install_requires=CORE,
     extras_require={
         "cuda": ["tensorflow[and-cuda]>=2.16.2"],

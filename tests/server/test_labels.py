@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-
 import grpc
 import pytest
 from tensorflow_serving.apis import (
@@ -13,7 +11,7 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from tests.server.calls import X, factor
+from tests.server.calls import X, factor, free_port
 from tests.server.rest.rules_model import ask
 from tests.server.toy import request, write_toy
 from tfvs.server.model_server import ModelServer
@@ -31,9 +29,7 @@ def labelled(tmp_path_factory):
         model_version_policy {{ specific {{ versions: 1 versions: 2 }} }}
         version_labels {{ key: "stable" value: 1 }} version_labels {{ key: "canary" value: 2 }} }} }}"""
     )
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     with ModelServer(ServerOptions(model_config_file=str(config), port=0, rest_api_port=port)) as server:
         yield server, port, base
 

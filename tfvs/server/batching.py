@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -95,6 +95,7 @@ class BatchingRunner:
 
     def __init__(self, parameters: BatchingParameters) -> None:
         self._parameters = parameters
+        self.on_batch: Callable[[int], None] = lambda rows: None  # told how many rows each batch has
         self._changed = threading.Condition()
         self._open: OrderedDict[Key, _Batch] = OrderedDict()  # still taking tasks, oldest first
         self._full: list[_Batch] = []
@@ -121,6 +122,10 @@ class BatchingRunner:
         task = _Task(inputs, rows, caller)
         self._enqueue(servable, signature_name, task)
         return task.future.result()
+
+    def waiting(self) -> int:
+        """Batches that wait for a thread, full or not."""
+        return len(self._open) + len(self._full)
 
     def close(self) -> None:
         """Runs what waits, then ends the threads."""
@@ -168,6 +173,7 @@ class BatchingRunner:
 
     def _work(self) -> None:
         while (batch := self._take()) is not None:
+            self.on_batch(batch.rows)
             run_batch(batch.servable, batch.signature_name, batch.tasks)
 
 

@@ -75,6 +75,7 @@ class _Model:
     seen: dict[int, str] = field(default_factory=dict)  # fingerprints of the versions' files at the last look
     failed: dict[int, str] = field(default_factory=dict)  # fingerprints that did not load
     announced: bool = False
+    missing: list[int] = field(default_factory=list)  # specific versions that were not there at the last look
 
 
 class ModelManager:
@@ -125,6 +126,10 @@ class ModelManager:
         if version is None:
             return servables[max(servables)] if servables else None
         return servables.get(version)
+
+    def serving(self) -> list[tuple[str, int]]:
+        """Name and version of all that serve."""
+        return [(name, version) for name, model in sorted(self._models.items()) for version in sorted(model.servables)]
 
     def labelled(self, name: str, label: str) -> int | None:
         """The version that a label of the model stands for; None: there is no such label."""
@@ -187,6 +192,16 @@ class ModelManager:
             LOGGER.warning(
                 "No versions of servable %s found under base path %s", model.config.name, model.config.base_path
             )
+        missing = sorted(set(model.config.specific) - present.keys())
+        if missing != model.missing:
+            if missing:
+                LOGGER.warning(
+                    "Versions %s of servable %s are not under base path %s, or not whole",
+                    ", ".join(map(str, missing)),
+                    model.config.name,
+                    model.config.base_path,
+                )
+            model.missing = missing
         model.announced = True
         for version in settled:
             if version not in model.servables and model.failed.get(version) != present[version]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
@@ -13,16 +14,22 @@ from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_p
 
 from tfvs.errors import ResourceError
 from tfvs.server.batching import BatchingRunner, DirectRunner, Runner
+from tfvs.server.config_watch import ConfigWatch
 from tfvs.server.grpc.model_service import ModelService
 from tfvs.server.grpc.prediction_service import PredictionService
 from tfvs.server.grpc.reflection import PREDICTION_SERVICE, add_reflection
 from tfvs.server.manager import ModelManager, require_folders
+from tfvs.server.metrics import CONTENT_TYPE, Metrics
+from tfvs.server.observation import Observer, ObservingInterceptor
 from tfvs.server.options import ServerOptions
 from tfvs.server.path_guard import PathGuard
 from tfvs.server.predictor import Predictor
+from tfvs.server.request_log import RequestLog
 from tfvs.server.rest.app import RestServer
+from tfvs.server.rest.handlers import Gate, Surroundings
+from tfvs.server.startup import batching_of, models_to_serve, request_threads
 from tfvs.server.status import LOGGER
-from tfvs.server.text_configs import read_credentials
+from tfvs.server.text_configs import read_credentials, read_metrics_path
 
 
 class ModelServer:
@@ -45,7 +52,8 @@ class ModelServer:
 
     def __init__(self, options: ServerOptions) -> None:
         self._options = options
-        models, batching = options.models(), options.batching()
+        models, batching = models_to_serve(options), batching_of(options)
+        self._threads = request_threads(options, batching)
         credentials = read_credentials(options.ssl_config_file) if options.ssl_config_file else None
         require_folders({model.name: model.base_path for model in models})
         self._health = health.HealthServicer()
@@ -60,20 +68,26 @@ class ModelServer:
             max_request_pixels=options.max_request_pixels,
             check_method_names=options.enable_signature_method_name_check,
         )
+        self._observe()
         self._server = self._grpc_server()
         self.port = self._bind(credentials)
+        self._config_watch: ConfigWatch | None = None
+        if options.model_config_file and options.model_config_file_poll_wait_seconds > 0:
+            wait = options.model_config_file_poll_wait_seconds
+            self._config_watch = ConfigWatch(options.model_config_file, wait, models, self.manager.reconfigure)
         self._rest: RestServer | None = None
         self._rest_executor: ThreadPoolExecutor | None = None
         if options.rest_api_port:
-            self._rest_executor = ThreadPoolExecutor(options.threads(), thread_name_prefix="rest")
-            self._rest = RestServer(
+            self._rest_executor = ThreadPoolExecutor(self._threads, thread_name_prefix="rest")
+            surroundings = Surroundings(
                 self._predictor,
-                options.host,
-                options.rest_api_port,
                 self._rest_executor,
-                max_body_bytes=options.max_message_bytes,
-                max_requests=options.threads() + options.max_queued_requests,
+                Gate(self._threads + options.max_queued_requests),
+                options.max_message_bytes,
+                options.rest_api_enable_cors_support,
+                self._observers,
             )
+            self._rest = RestServer(surroundings, options.host, options.rest_api_port, self._metrics_page)
 
     def start(self) -> None:
         """Loads what is there, then begins to answer."""
@@ -83,10 +97,14 @@ class ModelServer:
         if self._rest is not None:
             self._rest.start()
             LOGGER.info("Exporting HTTP/REST API at:%s:%d ...", self._options.host, self._options.rest_api_port)
+        if self._config_watch is not None:
+            self._config_watch.start()
 
     def stop(self) -> None:
         """Takes no more requests, finishes those in flight, lets go of the port."""
         self._health.enter_graceful_shutdown()
+        if self._config_watch is not None:
+            self._config_watch.stop()
         grace = self._options.shutdown_grace_seconds
         stopped = self._server.stop(grace)
         if self._rest is not None and self._rest_executor is not None:
@@ -95,6 +113,8 @@ class ModelServer:
         stopped.wait()
         self.manager.stop()
         self._runner.close()
+        if self._request_log is not None:
+            self._request_log.close()
 
     def run_until_signal(self) -> None:
         """Serves until SIGTERM or SIGINT, then finishes what is in flight."""
@@ -120,14 +140,15 @@ class ModelServer:
         tf.config.threading.set_inter_op_parallelism_threads(self._options.tensorflow_inter_op_parallelism)
 
     def _grpc_server(self) -> grpc.Server:
-        options = self._options
-        threads = options.threads()
+        options, threads = self._options, self._threads
         server = grpc.server(
             ThreadPoolExecutor(threads, thread_name_prefix="grpc"),
+            interceptors=[ObservingInterceptor(self._observers)] if self._observers else [],
             options=[
                 ("grpc.max_receive_message_length", options.max_message_bytes),
                 ("grpc.max_send_message_length", -1),
                 ("grpc.so_reuseport", 0),  # a port that is taken is an error, not a second server on it
+                *options.channel_arguments(),
             ],
             maximum_concurrent_rpcs=threads + options.max_queued_requests,
         )
@@ -151,7 +172,42 @@ class ModelServer:
             reason = "the port is taken, or the address is not this machine's"
         if not port:
             raise ResourceError(f"Cannot listen on {address}", received=reason, mend="Choose another --port or --host")
+        if self._options.grpc_socket_path:
+            self._bind_socket(f"unix:{self._options.grpc_socket_path}", credentials)
         return port
+
+    def _bind_socket(self, address: str, credentials: grpc.ServerCredentials | None) -> None:
+        try:
+            if credentials is not None:
+                self._server.add_secure_port(address, credentials)
+            else:
+                self._server.add_insecure_port(address)
+        except RuntimeError as error:
+            mend = "Choose another --grpc_socket_path"
+            raise ResourceError(f"Cannot listen on {address}", received=str(error), mend=mend) from error
+
+    def _observe(self) -> None:
+        """Metrics and the request log, where they are wanted."""
+        options = self._options
+        self._observers: list[Observer] = []
+        self._request_log: RequestLog | None = None
+        self._metrics_page: tuple[str, Callable[[], bytes], str] | None = None
+        if options.request_log_file:
+            self._request_log = RequestLog(options.request_log_file, options.request_log_sampling_rate)
+            self._observers.append(self._request_log)
+        path = read_metrics_path(options.monitoring_config_file) if options.monitoring_config_file else ""
+        if not path:
+            return
+        if not options.rest_api_port:
+            LOGGER.warning("There are no metrics: --monitoring_config_file wants --rest_api_port.")
+            return
+        runner = self._runner
+        metrics = Metrics(self.manager, runner.waiting if isinstance(runner, BatchingRunner) else lambda: 0)
+        if isinstance(runner, BatchingRunner):
+            runner.on_batch = metrics.batched
+        self._predictor.on_answer = metrics.answered
+        self._observers.append(metrics)
+        self._metrics_page = path, metrics.page, CONTENT_TYPE
 
     def _set_health(self, name: str, serves: bool) -> None:
         state = health_pb2.HealthCheckResponse.SERVING if serves else health_pb2.HealthCheckResponse.NOT_SERVING

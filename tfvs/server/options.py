@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from tfvs.config import Config, option, require
-from tfvs.errors import ConfigError
-
-if TYPE_CHECKING:
-    from tfvs.server.batching import BatchingParameters
-    from tfvs.server.manager import ModelConfig
 
 MIB = 2**20
 MAX_PORT = 65535
@@ -24,18 +17,34 @@ class ServerOptions(Config):
     model_base_path: str = option("", "Folder of numbered versions.")
     model_name: str = option("default", "What requests call the model.")
     model_config_file: str = option(
-        "", "Several models, in TensorFlow Serving's text format of ModelServerConfig; instead of a base path."
+        "", "Several models, text format of ModelServerConfig; the two options above are ignored."
+    )
+    model_config_file_poll_wait_seconds: float = option(
+        0.0, "Seconds between two looks at the model configuration file; 0: it is read once.", at_least=0
     )
     host: str = option("127.0.0.1", "Address to listen on.")
     port: int = option(8500, "Port of gRPC; 0: any free one.", at_least=0, at_most=MAX_PORT)
-    rest_api_port: int = option(0, "Port of REST; 0: no REST.", at_least=0, at_most=MAX_PORT)
-    enable_batching: bool = option(False, "Run requests that wait at the same time together.")
-    batching_parameters_file: str = option(
-        "", "TensorFlow Serving's text format of BatchingParameters; wants --enable_batching."
+    grpc_socket_path: str = option("", "A UNIX socket on which gRPC listens as well.")
+    grpc_channel_arguments: str = option(
+        "",
+        "Arguments of the gRPC server: name=value, separated by commas, for example grpc.max_connection_age_ms=2000.",
     )
-    ssl_config_file: str = option("", "TLS on gRPC, in TensorFlow Serving's text format of SSLConfig.")
+    rest_api_port: int = option(0, "Port of REST; 0: no REST.", at_least=0, at_most=MAX_PORT)
+    rest_api_enable_cors_support: bool = option(False, "Whether web pages of other origins may use REST.")
+    enable_batching: bool = option(False, "Whether requests that wait at the same time run together.")
+    batching_parameters_file: str = option(
+        "", "Text format of BatchingParameters; without it, batches have at most 32 rows."
+    )
+    ssl_config_file: str = option("", "TLS on gRPC, text format of SSLConfig.")
+    monitoring_config_file: str = option(
+        "", "Metrics for Prometheus on the port of REST, text format of MonitoringConfig."
+    )
+    request_log_file: str = option("", "File to which a line of JSON per request is added; -: standard error.")
+    request_log_sampling_rate: float = option(
+        1.0, "Part of the requests that is logged; each is drawn by chance.", at_least=0, at_most=1
+    )
     file_system_poll_wait_seconds: float = option(
-        1.0, "Seconds between two looks for new versions; 0: never.", at_least=0
+        1.0, "Seconds between two looks for new versions; 0 or less: versions are looked for once."
     )
     grpc_max_threads: int = option(
         0, "Requests handled at a time; 0: four per core, or what fills two batches.", at_least=0
@@ -47,68 +56,67 @@ class ServerOptions(Config):
         at_least=0,
     )
     tensorflow_inter_op_parallelism: int = option(
-        0, "Threads that operations of all requests run on; 0: one per core.", at_least=0
+        0, "Threads that the operations of all requests run on; 0: one per core.", at_least=0
     )
     max_queued_requests: int = option(
-        128, "Requests waiting for a thread; above it they are answered RESOURCE_EXHAUSTED.", at_least=0
+        128, "Requests that wait for a thread; above it they are answered RESOURCE_EXHAUSTED or 429.", at_least=0
     )
     max_message_bytes: int = option(
-        64 * MIB,
-        "Of a request; larger ones are answered RESOURCE_EXHAUSTED, or 413 by REST.",
-        at_least=1,
-        at_most=2**31 - 1,
+        64 * MIB, "Bytes of a request, unpacked; larger ones are refused.", at_least=1, at_most=2**31 - 1
     )
     enable_signature_method_name_check: bool = option(
         False,
-        "Whether a signature's method name must be that of the call; exports of TensorFlow 2 have none of Classify and "
-        "Regress.",
+        "Whether a signature must have the method name of the call; exports of TensorFlow 2 classify without one.",
     )
     enable_serialization_as_tensor_content: bool = option(
-        False, "Pack answers of Predict into tensor_content, not into the field of their type."
+        False, "Whether answers of Predict are packed into tensor_content, not into the field of their type."
     )
     max_request_pixels: int = option(
         2**27, "Width times height of all JPEG and PNG images of one request; more is INVALID_ARGUMENT.", at_least=1
     )
-    shutdown_grace_seconds: float = option(30.0, "How long requests in flight may take after SIGTERM.", at_least=0)
+    shutdown_grace_seconds: float = option(30.0, "Seconds that requests in flight may take after SIGTERM.", at_least=0)
     image_roots: tuple[str, ...] = option(
-        (),
-        "Narrow the folders images may be read from; repeatable. Without it: those of the export.",
-        flag="image_root",
+        (), "Narrows the folders images may be read from; may be given several times.", flag="image_root"
     )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require(
-            bool(self.model_base_path) != bool(self.model_config_file),
-            "What to serve is not clear",
-            expected="either --model_base_path or --model_config_file",
-            received=f"--model_base_path={self.model_base_path} --model_config_file={self.model_config_file}",
+            bool(self.model_base_path or self.model_config_file),
+            "There is nothing to serve",
+            expected="--model_base_path or --model_config_file",
+            received="neither",
         )
-        if self.batching_parameters_file and not self.enable_batching:
-            raise ConfigError(
-                "--batching_parameters_file is given without --enable_batching", mend="Add --enable_batching"
+        require(
+            self.enable_batching or not self.batching_parameters_file,
+            "--batching_parameters_file is given without --enable_batching",
+            expected="both or none",
+            received=self.batching_parameters_file,
+            mend="Add --enable_batching",
+        )
+        require(
+            self.rest_api_port != self.port or not self.port,
+            "gRPC and REST want the same port",
+            expected="two ports",
+            received=self.port,
+        )
+        self.channel_arguments()
+
+    def channel_arguments(self) -> list[tuple[str, int | str]]:
+        """Names and values of ``grpc_channel_arguments``; whole numbers are numbers.
+
+        Raises:
+          ConfigError: A part is not ``name=value``.
+        """
+        arguments: list[tuple[str, int | str]] = []
+        for part in filter(None, self.grpc_channel_arguments.split(",")):
+            name, separator, value = part.partition("=")
+            require(
+                bool(name.strip() and separator),
+                "--grpc_channel_arguments cannot be read",
+                expected="name=value,name=value",
+                received=part,
             )
-
-    def models(self) -> list[ModelConfig]:
-        """The models to serve."""
-        from tfvs.server.manager import ModelConfig  # needs tfvs[serving], which the flags alone do not
-        from tfvs.server.text_configs import read_models
-
-        if self.model_config_file:
-            return read_models(self.model_config_file)
-        return [ModelConfig(self.model_name, self.model_base_path)]
-
-    def batching(self) -> BatchingParameters | None:
-        """How to batch, None: not at all."""
-        from tfvs.server.batching import BatchingParameters
-        from tfvs.server.text_configs import read_batching
-
-        if not self.enable_batching:
-            return None
-        return read_batching(self.batching_parameters_file) if self.batching_parameters_file else BatchingParameters()
-
-    def threads(self) -> int:
-        """Requests handled at a time; a batch can only be as large as the requests that wait for it together."""
-        batching = self.batching()
-        fitting = 4 * (os.cpu_count() or 1)
-        return self.grpc_max_threads or max(fitting, 2 * batching.max_batch_size if batching else 0)
+            is_number = value.strip().lstrip("-").isdecimal()
+            arguments.append((name.strip(), int(value) if is_number else value.strip()))
+        return arguments

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import grpc
@@ -56,6 +56,9 @@ class Predictor:
       guard: Opens images below the allowed roots.
       max_request_pixels: Pixels of all images sent with one request.
       check_method_names: Whether a signature's method name must be that of the call.
+
+    Attributes:
+      on_answer: Told of every answer.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class Predictor:
     ) -> None:
         self.manager, self._runner, self._guard = manager, runner, guard
         self.check_method_names, self._max_request_pixels = check_method_names, max_request_pixels
+        self.on_answer: Callable[[Answer], None] = lambda answer: None
 
     def servable(self, spec: model_pb2.ModelSpec) -> Servable:
         """The servable a ModelSpec means.
@@ -155,4 +159,6 @@ class Predictor:
         with self._guard.opened(servable, inputs) as opened:
             outputs = self._runner.run(servable, signature_name, opened, caller)
         kept = output_filter or sorted(outputs)
-        return Answer(servable, signature_name, {key: outputs[key] for key in kept})
+        answer = Answer(servable, signature_name, {key: outputs[key] for key in kept})
+        self.on_answer(answer)
+        return answer

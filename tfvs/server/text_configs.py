@@ -1,31 +1,22 @@
-"""TensorFlow Serving's configuration files in protobuf's text format: models, batching, TLS."""
+"""TensorFlow Serving's configuration files in protobuf's text format: models, batching, TLS, monitoring."""
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 import grpc
-from google.protobuf import descriptor_pb2, descriptor_pool, message, message_factory, text_format
+from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
 from tfvs.errors import ConfigError, DataError
 from tfvs.server.batching import BatchingParameters
 from tfvs.server.manager import ModelConfig
+from tfvs.server.protos import server_configs_pb2
+from tfvs.server.status import LOGGER
 
-_STRING = descriptor_pb2.FieldDescriptorProto.TYPE_STRING
-_BOOL = descriptor_pb2.FieldDescriptorProto.TYPE_BOOL
-_INT64 = descriptor_pb2.FieldDescriptorProto.TYPE_INT64
-_MESSAGE = descriptor_pb2.FieldDescriptorProto.TYPE_MESSAGE
-
-# These two messages of TensorFlow Serving are not in the package of its protos; the numbers are theirs.
-_SSL_FIELDS = {
-    "server_key": (1, _STRING),
-    "server_cert": (2, _STRING),
-    "custom_ca": (3, _STRING),
-    "client_verify": (4, _BOOL),
-}
-_BATCHING_FIELDS = {"max_batch_size": 1, "batch_timeout_micros": 2, "max_enqueued_batches": 3, "num_batch_threads": 4}
+METRICS_PATH = "/monitoring/prometheus/metrics"
 
 
 def read_models(path: str) -> list[ModelConfig]:
@@ -46,18 +37,7 @@ def models_from_proto(proto: Any) -> list[ModelConfig]:
     """
     if proto.WhichOneof("config") != "model_config_list" or not proto.model_config_list.config:
         raise ConfigError("The model configuration names no model", expected="model_config_list { config { … } }")
-    models = []
-    for config in proto.model_config_list.config:
-        if config.model_platform not in ("", "tensorflow"):
-            raise ConfigError(
-                f"Model {config.name} has another platform", expected="tensorflow", received=config.model_platform
-            )
-        policy = config.model_version_policy
-        choice = policy.WhichOneof("policy_choice")
-        latest = 0 if choice == "all" else max(policy.latest.num_versions, 1)
-        specific = tuple(policy.specific.versions) if choice == "specific" else ()
-        labels = tuple(sorted(config.version_labels.items()))
-        models.append(ModelConfig(config.name, config.base_path, latest, specific, labels))
+    models = [_model(config) for config in proto.model_config_list.config]
     names = [model.name for model in models]
     if len(set(names)) < len(names):
         raise ConfigError("Two models have one name", received=sorted(names))
@@ -71,8 +51,13 @@ def read_batching(path: str) -> BatchingParameters:
       DataError: It cannot be read.
       ConfigError: A value that cannot work.
     """
-    parsed = _parse(path, _message_class("BatchingParameters", dict.fromkeys(_BATCHING_FIELDS), _BATCHING_FIELDS)())
-    return BatchingParameters(**{field.name: value.value for field, value in parsed.ListFields()})
+    parsed = _parse(path, server_configs_pb2.BatchingParameters())
+    known = {field.name for field in dataclasses.fields(BatchingParameters)}
+    given = {descriptor.name: value for descriptor, value in parsed.ListFields()}
+    without_effect = sorted(given.keys() - known)
+    if without_effect:
+        LOGGER.warning("%s: %s has no effect in this server.", path, ", ".join(without_effect))
+    return BatchingParameters(**{name: given[name].value for name in given.keys() & known})
 
 
 def read_credentials(path: str) -> grpc.ServerCredentials:
@@ -82,10 +67,7 @@ def read_credentials(path: str) -> grpc.ServerCredentials:
       DataError: It cannot be read.
       ConfigError: Key or certificate is missing.
     """
-    numbers = {name: number for name, (number, _) in _SSL_FIELDS.items()}
-    parsed = _parse(
-        path, _message_class("SSLConfig", {name: kind for name, (_, kind) in _SSL_FIELDS.items()}, numbers)()
-    )
+    parsed = _parse(path, server_configs_pb2.SSLConfig(), is_secret=True)
     if not parsed.server_key or not parsed.server_cert:
         raise ConfigError(
             "The TLS configuration is not complete", expected="server_key and server_cert, PEM", received=path
@@ -97,31 +79,47 @@ def read_credentials(path: str) -> grpc.ServerCredentials:
     )
 
 
-def _parse(path: str, target: Any) -> Any:
+def read_metrics_path(path: str) -> str:
+    """The file of ``--monitoring_config_file``: where the metrics are; empty: they are not enabled.
+
+    Raises:
+      DataError: It cannot be read.
+      ConfigError: The place is no path.
+    """
+    config = _parse(path, server_configs_pb2.MonitoringConfig()).prometheus_config
+    place = config.path or METRICS_PATH
+    if not place.startswith("/"):
+        raise ConfigError("The path of the metrics is no path", expected=f"{METRICS_PATH}, or another", received=place)
+    return place if config.enable else ""
+
+
+def _model(config: Any) -> ModelConfig:
+    if config.model_platform not in ("", "tensorflow"):
+        raise ConfigError(
+            f"Model {config.name} has another platform", expected="tensorflow", received=config.model_platform
+        )
+    if config.HasField("logging_config"):
+        LOGGER.warning(
+            "Model %s: logging_config has no effect in this server; --request_log_file logs requests.", config.name
+        )
+    policy = config.model_version_policy
+    choice = policy.WhichOneof("policy_choice")
+    latest = 0 if choice == "all" else max(policy.latest.num_versions, 1)
+    specific = tuple(policy.specific.versions) if choice == "specific" else ()
+    labels = tuple(sorted(config.version_labels.items()))
+    return ModelConfig(config.name, config.base_path, latest, specific, labels)
+
+
+def _parse(path: str, target: Any, *, is_secret: bool = False) -> Any:
+    """Reads a file into a message; of a secret one, an error shows the place and no text."""
+    name = target.DESCRIPTOR.full_name.replace("tfvs.server", "tensorflow.serving")
     try:
-        return text_format.Parse(Path(path).read_text(), target)
+        return text_format.Parse(Path(path).read_text("utf-8"), target)
     except OSError as error:
         raise DataError("Cannot read the configuration file", received=f"{path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"Error parsing text-format {name}", expected="UTF-8", received=path) from error
     except text_format.ParseError as error:
-        raise ConfigError(
-            f"Cannot parse {path}", received=error, expected=f"text format of {target.DESCRIPTOR.name}"
-        ) from error
-
-
-def _message_class(name: str, types: dict[str, Any], numbers: dict[str, int]) -> type[message.Message]:
-    """A message class with optional fields; a type of None stands for a wrapped int64, ``{ value: n }``."""
-    file = descriptor_pb2.FileDescriptorProto(
-        name=f"tfvs/{name}.proto", package=f"tfvs.{name.lower()}", syntax="proto3"
-    )
-    file.message_type.add(name="Int64Value").field.add(name="value", number=1, type=_INT64, label=1)
-    fields = file.message_type.add(name=name).field
-    for field, kind in types.items():
-        wrapped = {"type": _MESSAGE, "type_name": f".{file.package}.Int64Value"} if kind is None else {"type": kind}
-        fields.add(name=field, number=numbers[field], label=1, **wrapped)
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    descriptor = pool.FindMessageTypeByName(f"{file.package}.{name}")
-    if hasattr(message_factory, "GetMessageClass"):
-        return message_factory.GetMessageClass(descriptor)
-    older: Any = message_factory.MessageFactory(pool)  # protobuf before 4.22
-    return older.GetPrototype(descriptor)
+        place = f"{path}, line {error.GetLine()}, column {error.GetColumn()}"
+        received = place if is_secret else f"{place}: {error}"
+        raise ConfigError(f"Error parsing text-format {name}", received=received) from None

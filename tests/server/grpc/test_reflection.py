@@ -43,6 +43,21 @@ def test_the_services_describe_themselves(serve, toy_model):
         assert answer.outputs["total"].float_val[:] == [6.0]
 
 
+def test_version_1_answers_as_its_predecessor(serve, toy_model):
+    server = serve(toy_model)
+    ask = reflection_pb2.ServerReflectionRequest(file_containing_symbol="tensorflow.serving.PredictionService")
+    with grpc.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        (older,) = reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo(iter([ask]), timeout=30)
+        call = channel.stream_stream(
+            "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+            request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
+            response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
+        )
+        (newer,) = call(iter([ask]), timeout=30)
+    assert newer == older
+    assert newer.file_descriptor_response.file_descriptor_proto
+
+
 def test_a_stream_that_stays_open_does_not_keep_a_thread(serve, stub, toy_model, monkeypatch):
     monkeypatch.setattr(reflection, "MAX_STREAM_SECONDS", 0.5)
     server = serve(toy_model, grpc_max_threads=1)

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 
 import pytest
 
 pytest.importorskip("tensorflow_serving", reason="tfvs[serving] is not installed")
 
+from tests.server.calls import free_port
 from tests.server.rest.rules_model import write_rules
 from tfvs.server.model_server import ModelServer
 from tfvs.server.options import ServerOptions
@@ -17,9 +17,7 @@ def rules_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """The REST port of a server with the model ``rules``, version 1."""
     base = tmp_path_factory.mktemp("models") / "rules"
     write_rules(base / "1")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     options = ServerOptions(model_base_path=str(base), model_name="rules", port=0, rest_api_port=port)
     with ModelServer(options):
         yield port

@@ -4,35 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import threading
-from concurrent.futures import Executor
+from collections.abc import Callable
+from typing import Any
 
 import tornado.httpserver
 import tornado.netutil
 import tornado.web
 
 from tfvs.errors import ResourceError
-from tfvs.server.predictor import Predictor
-from tfvs.server.rest.handlers import API, ApiHandler, Gate, NowhereHandler
+from tfvs.server.rest.handlers import API, ApiHandler, MetricsHandler, NowhereHandler, Surroundings
 
 
 class RestServer:
     """Serves REST in a thread of its own; the work is done by the executor.
 
     Args:
-      predictor: Shared with gRPC.
+      surroundings: What its requests share.
       host: Address to listen on.
       port: Port to listen on.
-      executor: Runs the requests.
-      max_body_bytes: Larger bodies are refused before they are read.
-      max_requests: Requests at a time; above it they are answered 429.
+      metrics: Path, page and content type of metrics; None: there are none.
 
     Raises:
       ResourceError: The port is taken.
     """
 
     def __init__(
-        self, predictor: Predictor, host: str, port: int, executor: Executor, *, max_body_bytes: int, max_requests: int
+        self,
+        surroundings: Surroundings,
+        host: str,
+        port: int,
+        metrics: tuple[str, Callable[[], bytes], str] | None = None,
     ) -> None:
         try:
             self._sockets = tornado.netutil.bind_sockets(port, host)
@@ -40,14 +43,19 @@ class RestServer:
             raise ResourceError(
                 f"Cannot listen on {host}:{port}", received=error.strerror, mend="Choose another --rest_api_port"
             ) from error
-        self._gate = Gate(max_requests)
-        shared = {"predictor": predictor, "executor": executor, "gate": self._gate}
+        self._gate = surroundings.gate
+        routes: list[tuple[str, type[tornado.web.RequestHandler], dict[str, Any]]] = []
+        if metrics is not None:
+            path, page, content_type = metrics
+            routes.append((re.escape(path), MetricsHandler, {"page": page, "content_type": content_type}))
+        routes.append((API, ApiHandler, {"surroundings": surroundings}))
         self._application = tornado.web.Application(
-            [(API, ApiHandler, shared)],
+            routes,
             default_handler_class=NowhereHandler,
             log_function=lambda handler: None,
+            cors=surroundings.cors,
         )
-        self._max_body_bytes = max_body_bytes
+        self._max_body_bytes = surroundings.max_body_bytes
         self._loop = asyncio.new_event_loop()
         self._server: tornado.httpserver.HTTPServer | None = None
         self._ready = threading.Event()

@@ -1,7 +1,11 @@
-"""What each call of the REST API does, from the parsed address and the body to the bytes of the answer."""
+"""What each call of the REST API does, from the parsed address and the body to the bytes of the answer.
+
+The model spec that a call is given comes back with the version and the signature that answered.
+"""
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from google.protobuf import json_format
@@ -17,6 +21,13 @@ from tfvs.server.rest.json_inputs import arrays_from_json
 from tfvs.server.rest.json_outputs import json_from_arrays
 from tfvs.server.status import invalid
 
+# The argument that asks for empty fields has had another name since protobuf 5.26.
+_EMPTY_FIELDS = next(
+    name
+    for name in ("always_print_fields_with_no_presence", "including_default_value_fields")
+    if name in inspect.signature(json_format.MessageToDict).parameters
+)
+
 
 def predict(predictor: Predictor, spec: model_pb2.ModelSpec, body: bytes) -> bytes:
     """Answers ``:predict``.
@@ -25,12 +36,14 @@ def predict(predictor: Predictor, spec: model_pb2.ModelSpec, body: bytes) -> byt
       RequestError: With TensorFlow Serving's code.
     """
     request = parse_object(body)
-    name = signature_name(request)
+    name = spec.signature_name = signature_name(request)
     servable = predictor.servable(spec)
     if name not in servable.signatures:
         raise invalid(f'Serving signature name: "{name}" not found in signature def')
     arrays, by_row = arrays_from_json(request, servable.signatures[name])
-    return json_from_arrays(predictor.predict_arrays(servable, name, arrays).outputs, by_row)
+    answer = predictor.predict_arrays(servable, name, arrays)
+    answer.describe(spec)
+    return json_from_arrays(answer.outputs, by_row)
 
 
 def classify(predictor: Predictor, spec: model_pb2.ModelSpec, body: bytes) -> bytes:
@@ -42,7 +55,9 @@ def classify(predictor: Predictor, spec: model_pb2.ModelSpec, body: bytes) -> by
     request = parse_object(body)
     spec.signature_name = signature_name(request)
     examples = examples_from_json(request)
-    return json_from_classifications(classification.classify(predictor, spec, examples, FOREVER)[1])
+    answer, result = classification.classify(predictor, spec, examples, FOREVER)
+    answer.describe(spec)
+    return json_from_classifications(result)
 
 
 def regress(predictor: Predictor, spec: model_pb2.ModelSpec, body: bytes) -> bytes:
@@ -54,7 +69,9 @@ def regress(predictor: Predictor, spec: model_pb2.ModelSpec, body: bytes) -> byt
     request = parse_object(body)
     spec.signature_name = signature_name(request)
     examples = examples_from_json(request)
-    return json_from_regressions(classification.regress(predictor, spec, examples, FOREVER)[1])
+    answer, result = classification.regress(predictor, spec, examples, FOREVER)
+    answer.describe(spec)
+    return json_from_regressions(result)
 
 
 def status(predictor: Predictor, spec: model_pb2.ModelSpec, body: bytes = b"") -> bytes:
@@ -78,7 +95,5 @@ def describe(predictor: Predictor, spec: model_pb2.ModelSpec, body: bytes = b"")
 
 def _plain(message: Any) -> dict[str, Any]:
     """A protobuf message with all its fields, the empty ones too, as TensorFlow Serving writes it."""
-    # TensorFlow 2.16 allows no protobuf in which this argument has its later name.
-    return json_format.MessageToDict(  # type: ignore[call-arg]
-        message, preserving_proto_field_name=True, including_default_value_fields=True
-    )
+    options: dict[str, Any] = {"preserving_proto_field_name": True, _EMPTY_FIELDS: True}
+    return json_format.MessageToDict(message, **options)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import re
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from typing import Any
 from urllib.parse import unquote
@@ -13,17 +15,28 @@ import grpc
 import tornado.web
 from tensorflow_serving.apis import model_pb2
 
+from tfvs.server.observation import Observation, Observer, tell
 from tfvs.server.predictor import Predictor
 from tfvs.server.rest import calls
 from tfvs.server.rest.json_format import to_bytes
+from tfvs.server.rest.request_body import unpacked
 from tfvs.server.status import RequestError, as_request_error, invalid
+
+Call = Callable[[Predictor, model_pb2.ModelSpec, bytes], bytes]
 
 API = r"(?i)/v1/.*"
 MAX_VERSION = 2**63 - 1
 _VERSION = r"(?:/versions/(?P<version>[0-9]+)|/labels/(?P<label>[^/:]+))?"
 _POST = re.compile(rf"/v1/models/(?P<name>[^/:]+){_VERSION}:(?P<method>classify|regress|predict)", re.IGNORECASE)
 _GET = re.compile(rf"/v1/models(?:/(?P<name>[^/:]+))?{_VERSION}(?:/(?P<method>metadata))?", re.IGNORECASE)
-_METHODS = {"predict": calls.predict, "classify": calls.classify, "regress": calls.regress}
+_METHODS: dict[str, Call] = {"predict": calls.predict, "classify": calls.classify, "regress": calls.regress}
+_API_NAMES: dict[Call, str] = {
+    calls.predict: "Predict",
+    calls.classify: "Classify",
+    calls.regress: "Regress",
+    calls.status: "GetModelStatus",
+    calls.describe: "GetModelMetadata",
+}
 _HTTP_CODES = {
     grpc.StatusCode.CANCELLED: 499,
     grpc.StatusCode.INVALID_ARGUMENT: 400,
@@ -40,8 +53,6 @@ _HTTP_CODES = {
     grpc.StatusCode.DEADLINE_EXCEEDED: 504,
 }
 
-Call = Callable[[Predictor, model_pb2.ModelSpec, bytes], bytes]
-
 
 class Gate:
     """Counts requests in flight; used on the loop's thread alone."""
@@ -55,23 +66,59 @@ class Gate:
             await asyncio.sleep(0.01)
 
 
+@dataclasses.dataclass(frozen=True)
+class Surroundings:
+    """What all REST requests share.
+
+    Attributes:
+      predictor: Shared with gRPC.
+      executor: Runs the requests.
+      gate: Counts them.
+      max_body_bytes: Bytes of a body, unpacked.
+      cors: Whether web pages of other origins may read the answers.
+      observers: Are told of each request.
+    """
+
+    predictor: Predictor
+    executor: Executor
+    gate: Gate
+    max_body_bytes: int
+    cors: bool = False
+    observers: Sequence[Observer] = ()
+
+
 class ApiHandler(tornado.web.RequestHandler):
     """Everything under ``/v1/``."""
 
-    def initialize(self, predictor: Predictor, executor: Executor, gate: Gate) -> None:
+    def initialize(self, surroundings: Surroundings) -> None:
         """Keeps what all requests share."""
-        self._predictor, self._executor, self._gate = predictor, executor, gate
+        self._shared = surroundings
+
+    def set_default_headers(self) -> None:
+        """Tells browsers that pages of any origin may ask, where that is wanted."""
+        if self.application.settings.get("cors"):
+            self.set_header("Access-Control-Allow-Origin", "*")
+            self.set_header("Access-Control-Allow-Methods", "POST, GET")
+            self.set_header("Access-Control-Allow-Headers", "Content-Type")
 
     async def get(self) -> None:
-        """Answers status and metadata, and says of all other addresses that they are malformed."""
+        """Answers calls, and says of all other addresses that they are malformed."""
         try:
             call, spec = find_call(self.request.method or "", self.request.path)
         except RequestError as error:
             self.fail(error)
             return
-        await self._answer(lambda: call(self._predictor, spec, self.request.body))
+        await self._answer(call, spec)
 
     head = post = put = delete = patch = get
+
+    def options(self) -> None:
+        """Answers a browser that asks what it may send."""
+        if re.search("https?://", self.request.headers.get("Origin", "")):
+            self._finish(b"")
+        else:
+            what = "Origin header is missing in CORS preflight"
+            self.fail(RequestError(grpc.StatusCode.FAILED_PRECONDITION, what))
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Errors of the HTTP protocol itself, in the form of all others."""
@@ -82,22 +129,49 @@ class ApiHandler(tornado.web.RequestHandler):
         self.set_status(_HTTP_CODES.get(error.code, 500))
         self._finish(to_bytes({"error": error.message}))
 
-    async def _answer(self, work: Callable[[], bytes]) -> None:
-        """Runs the work in the executor, and writes what it returns."""
-        if self._gate.in_flight >= self._gate.limit:
-            self.fail(RequestError(grpc.StatusCode.RESOURCE_EXHAUSTED, "Too many requests at a time."))
-            return
-        self._gate.in_flight += 1
-        try:
-            self._finish(await asyncio.get_running_loop().run_in_executor(self._executor, work))
-        except Exception as error:
-            self.fail(as_request_error(error))
-        finally:
-            self._gate.in_flight -= 1
+    async def _answer(self, call: Call, spec: model_pb2.ModelSpec) -> None:
+        """Runs the call in the executor, and writes what it returns."""
+        shared, body, start = self._shared, self.request.body, time.perf_counter()
+        encoding = self.request.headers.get("Content-Encoding", "")
+        code = grpc.StatusCode.OK
+
+        def work() -> bytes:
+            return call(shared.predictor, spec, unpacked(body, encoding, shared.max_body_bytes))
+
+        if shared.gate.in_flight >= shared.gate.limit:
+            code = grpc.StatusCode.RESOURCE_EXHAUSTED
+            self.fail(RequestError(code, "Too many requests at a time."))
+        else:
+            shared.gate.in_flight += 1
+            try:
+                self._finish(await asyncio.get_running_loop().run_in_executor(shared.executor, work))
+            except Exception as error:
+                refused = as_request_error(error)
+                code = refused.code
+                self.fail(refused)
+            finally:
+                shared.gate.in_flight -= 1
+        if shared.observers:
+            seconds, version = time.perf_counter() - start, spec.version.value
+            answered = "REST", _API_NAMES[call], spec.name, version, spec.signature_name, code.name, seconds, len(body)
+            tell(shared.observers, Observation(*answered))
 
     def _finish(self, body: bytes) -> None:
         self.set_header("Content-Type", "application/json")
         self.finish(body)
+
+
+class MetricsHandler(tornado.web.RequestHandler):
+    """Metrics for Prometheus."""
+
+    def initialize(self, page: Callable[[], bytes], content_type: str) -> None:
+        """Keeps what makes the page."""
+        self._page, self._content_type = page, content_type
+
+    def get(self) -> None:
+        """Answers with all metrics."""
+        self.set_header("Content-Type", self._content_type)
+        self.finish(self._page())
 
 
 class NowhereHandler(tornado.web.RequestHandler):

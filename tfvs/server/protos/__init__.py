@@ -1,0 +1,1 @@
+"""Messages of TensorFlow Serving's configuration files that the package of its protos lacks, as generated code."""

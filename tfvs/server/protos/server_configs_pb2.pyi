@@ -1,0 +1,6 @@
+from typing import Any
+
+SSLConfig: Any
+BatchingParameters: Any
+MonitoringConfig: Any
+PrometheusConfig: Any
