@@ -17,6 +17,7 @@ import pytest
 import tensorflow as tf
 
 import tfvs.layers as public
+from tfvs.layers.posteriors import GaussianPosterior
 
 RNG = np.random.default_rng(4)
 
@@ -38,9 +39,23 @@ def images(*shape: int) -> np.ndarray:
     return RNG.random(shape).astype("float32")
 
 
+def serialized(layer: keras.layers.Layer) -> dict[str, Any]:
+    return keras.saving.serialize_keras_object(layer)
+
+
+def step_of(layer: Any, features: Any, states: list[Any], feature_map: Any) -> list[Any]:
+    """One step of a cell, from the beginning."""
+    step = layer(features, states, feature_map, step=1, sample=False)
+    return [*step.proposal, step.latent_features, *step.states]
+
+
 BOXES = np.array([[[0.1, 0.2, 0.5, 0.6], [0.3, 0.3, 0.9, 0.9]]] * 4, "float32")
 CASES = [
-    Case(public.ConvBlock, {"filters": 6, "strides": 2, "kernel_size": 5}, (images(4, 9, 8, 2),)),
+    Case(
+        public.ConvBlock,
+        {"filters": 6, "strides": 2, "kernel_size": 5, "normalization": "none"},
+        (images(4, 9, 8, 2),),
+    ),
     Case(public.ConvDecoder, {"output_shape": (9, 7, 2), "filters": (6, 4)}, (images(4, 5),)),
     Case(
         public.ConvEncoder,
@@ -50,17 +65,29 @@ CASES = [
     Case(
         public.CropClassifier,
         {
+            "encoder": serialized(public.CropEncoder((4, 6), (1, 2), name="crop_encoder")),
             "num_classes": 3,
+            "crop_units": 9,
+            "head_units": 8,
+            "normalization": "none",
+            "reads_state": True,
+            "look_pooling": "seen",
+            "none_class": 1,
+            "num_scales": 2,
+        },
+        (images(4, 4, 8, 8, 1), images(4, 2, 5)),
+    ),
+    Case(
+        public.CropEncoder,
+        {
             "filters": (4, 6),
             "strides": (1, 2),
             "stem_kernel_size": 7,
-            "crop_units": 9,
-            "head_units": 8,
             "pooling": "mean",
             "normalization": "none",
-            "reads_state": True,
+            "standardize": True,
         },
-        (images(4, 2, 8, 8, 1), images(4, 2, 5)),
+        (images(4, 8, 8, 1),),
     ),
     Case(public.DenseBlock, {"units": 6, "normalization": "batch"}, (images(4, 5),)),
     Case(public.GroupNorm, {"groups": 3, "epsilon": 0.1}, (images(4, 5, 5, 6),)),
@@ -72,10 +99,16 @@ CASES = [
     ),
     Case(
         public.LocationHead,
-        {"min_scale": 0.11},
+        {"min_scale": 0.11, "border": "clip"},
         (images(4, 2, 5), np.full((4, 2), 50, "int32")),
         call=lambda layer, latents, size: layer(latents, size, max_scale=0.9),
         built_with=(0,),
+    ),
+    Case(
+        public.MapEncoder,
+        {"cells": (4, 3), "filters": (5, 6), "kernels": (3, 1), "units": 7, "normalization": "none"},
+        (images(4, 9, 8, 2),),
+        call=lambda layer, proxy: layer([proxy]),
     ),
     Case(public.ResidualBlock, {"filters": 6, "strides": 2, "normalization": "group"}, (images(4, 8, 8, 3),)),
     Case(public.SpatialAttention, {}, (images(4, 5, 6, 3), images(4, 7))),
@@ -88,21 +121,20 @@ CASES = [
     Case(
         public.VRNNCell,
         {
-            "latent_size": 3,
+            "posterior": serialized(
+                GaussianPosterior(
+                    prior_units=6, posterior_units=7, stddev=0.7, anchors=2, seed=3, name="posterior", dtype="float32"
+                )
+            ),
             "state": "lstm",
             "state_size": 5,
-            "prior_units": 6,
-            "posterior_units": 7,
             "latent_units": 8,
-            "posterior_stddev": 0.7,
-            "attends": True,
             "initial_state_noise": 0.3,
             "seed": 5,
         },
         (images(4, 6), images(4, 5), images(4, 5), images(4, 3, 5, 2)),
-        call=lambda layer, features, h, c, feature_map: layer(features, [h, c], feature_map, sample=False),
+        call=lambda layer, features, h, c, feature_map: step_of(layer, features, [h, c], feature_map),
         built_with=(0, 3),
-        defaults=("latent_size",),
     ),
 ]
 by_name = pytest.mark.parametrize("case", CASES, ids=lambda case: case.layer.__name__)

@@ -9,6 +9,7 @@ from tfvs.errors import ConfigError
 from tfvs.layers import (
     ConvDecoder,
     CropClassifier,
+    CropEncoder,
     DenseBlock,
     GroupNorm,
     LocationHead,
@@ -16,6 +17,7 @@ from tfvs.layers import (
     SpatialAttention,
     VRNNCell,
 )
+from tfvs.layers.posteriors import GaussianPosterior
 from tfvs.layers.spatial_attention import spread_anchors
 from tfvs.ops import boxes as box_ops
 
@@ -62,6 +64,13 @@ def test_a_place_amid_the_image_is_the_centre_of_its_crop_at_every_zoom():
     for widest in (0.3, 0.5, 0.7):
         theta = LocationHead(0.2)(place, tf.constant([[80, 80]]), tf.constant(widest))
         np.testing.assert_allclose(theta[0, 0, 1:], place[0, 0, 1:], atol=0.006)
+
+
+def test_a_clipped_place_is_exact_until_the_crop_would_leave_the_image():
+    places = tf.constant([[[0.0, 0.5, -0.7], [0.0, 0.99, -2.0]]])
+    theta = LocationHead(0.1, border="clip")(places, tf.constant([[100, 100]]), tf.constant(0.1))
+    np.testing.assert_allclose(theta[0, 0], [0.1, 0.5, -0.7], atol=1e-6)
+    np.testing.assert_allclose(theta[0, 1], [0.1, 0.9, -0.9], atol=1e-6)
 
 
 def test_a_crop_as_wide_as_the_image_stays_finite():
@@ -136,28 +145,80 @@ def test_residual_block_without_weights_is_relu():
     np.testing.assert_allclose(block(x), tf.nn.relu(x), atol=1e-5)
 
 
+def classifier(**kwargs):
+    return CropClassifier(CropEncoder((8,), (2,)), 5, **kwargs)
+
+
 class TestCropClassifier:
-    def test_order_of_crops_does_not_matter(self):
-        layer = CropClassifier(5, filters=(8,), strides=(2,))
+    @pytest.mark.parametrize("pooling", ["mean", "evidence", "seen"])
+    def test_order_of_crops_does_not_matter(self, pooling):
+        layer = classifier(look_pooling=pooling)
         crops = tf.constant(RNG.random((2, 3, 10, 10, 1)), tf.float32)
         np.testing.assert_allclose(layer(crops), layer(crops[:, ::-1]), atol=1e-5)
 
-    def test_reads_the_state_only_if_asked(self):
+    @pytest.mark.parametrize("pooling", ["mean", "evidence", "seen"])
+    def test_reads_the_state_only_if_asked(self, pooling):
         crops = tf.constant(RNG.random((2, 3, 10, 10, 1)), tf.float32)
         state = tf.constant(RNG.normal(size=(2, 3, 6)), tf.float32)
         for reads in (False, True):
-            layer = CropClassifier(5, filters=(8,), strides=(2,), reads_state=reads)
+            layer = classifier(reads_state=reads, look_pooling=pooling)
             difference = np.abs(layer(crops, state) - layer(crops, 2.0 * state)).max()
             assert bool(difference > 1e-6) == reads
 
+    @pytest.mark.parametrize("scales", [1, 2])
+    @pytest.mark.parametrize("pooling", ["mean", "evidence", "seen"])
+    def test_without_a_look_is_what_the_other_looks_say(self, pooling, scales):
+        layer = classifier(look_pooling=pooling, num_scales=scales)
+        crops = tf.constant(RNG.random((2, 3 * scales, 10, 10, 1)), tf.float32)
+        layer(crops)
+        if pooling == "seen":
+            layer.bias.assign([0.3, -0.1, 0.0, 0.2, 0.5])
+        answers = layer.answer(crops, without_each=True)
+        by_look = tf.reshape(crops, [2, 3, scales, 10, 10, 1])
+        for look in range(3):
+            rest = tf.concat([by_look[:, :look], by_look[:, look + 1 :]], axis=1)
+            expected = layer(tf.reshape(rest, [2, 2 * scales, 10, 10, 1]))
+            np.testing.assert_allclose(answers.logits_without[:, look], expected, atol=1e-4)
+
+    @pytest.mark.parametrize("reads_state", [False, True])
+    def test_evidence_adds_up_and_a_blank_crop_gives_none(self, reads_state):
+        layer = classifier(look_pooling="evidence", reads_state=reads_state)
+        crops = RNG.random((2, 3, 10, 10, 1)).astype("float32")
+        crops[1, 2] = 0.0
+        state = tf.constant(RNG.normal(size=(2, 3, 6)), tf.float32)
+        answers = layer.answer(tf.constant(crops), state)
+        np.testing.assert_allclose(np.sum(answers.evidence, 1), answers.logits, atol=1e-5)
+        np.testing.assert_allclose(answers.evidence[1, 2], 0.0, atol=1e-5)
+        assert np.abs(answers.evidence[0]).max() > 1e-3
+
+    def test_nothing_seen_is_a_class_of_its_own(self):
+        layer = classifier(look_pooling="seen", none_class=2)
+        crops = tf.constant(RNG.random((4, 3, 10, 10, 1)), tf.float32)
+        layer(crops)
+        layer.bias.assign([0.3, -0.1, 0.7, 0.2, 0.5])
+        answers = layer.answer(crops)
+        odds = answers.evidence.numpy()
+        np.testing.assert_allclose(odds[..., 2], 0.0, atol=1e-6)
+        expected = layer.bias.numpy() + np.log(np.exp(odds).sum(1))
+        expected[:, 2] = 0.7
+        np.testing.assert_allclose(answers.logits, expected, atol=1e-5)
+
+    def test_any_network_may_read_the_crops(self):
+        network = keras.Sequential([keras.Input((10, 10, 1)), keras.layers.Flatten(), keras.layers.Dense(7)])
+        layer = CropClassifier(network, 4, look_pooling="evidence")
+        assert layer(tf.constant(RNG.random((2, 3, 10, 10, 1)), tf.float32)).shape == (2, 4)
+
 
 class TestVRNNCell:
-    def step(self, training=False, **kwargs):
-        cell = VRNNCell(state_size=8, prior_units=8, posterior_units=8, latent_units=4, seed=1, **kwargs)
+    def step(self, training=False, state="gru", initial_state_noise=0.1, **kwargs):
+        posterior = GaussianPosterior(prior_units=8, posterior_units=8, seed=1, **kwargs)
+        cell = VRNNCell(
+            posterior, state=state, state_size=8, latent_units=4, seed=1, initial_state_noise=initial_state_noise
+        )
         features = tf.constant(RNG.normal(size=(16, 6)), tf.float32)
         cell.build(features.shape)
         states = cell.get_initial_states(16, training=training)
-        return cell(features, states, training=training), states
+        return cell(features, states, looking=cell.posterior.begin(features, None), training=training), states
 
     @pytest.mark.parametrize(("state", "tensors"), [("gru", 1), ("lstm", 2)])
     def test_states(self, state, tensors):
@@ -166,21 +227,20 @@ class TestVRNNCell:
         assert step.states[0].shape == (16, 8)
 
     def test_mean_when_predicting_sample_while_training(self):
-        step, _ = self.step(training=False)
-        np.testing.assert_array_equal(step.latent, step.posterior_loc)
-        step, _ = self.step(training=True)
-        standardized = ((step.latent - step.posterior_loc) / step.posterior_scale).numpy()
+        found = self.step(training=False)[0].proposal
+        np.testing.assert_array_equal(found.latent, found.posterior_loc)
+        found = self.step(training=True)[0].proposal
+        standardized = ((found.latent - found.posterior_loc) / found.posterior_scale).numpy()
         assert 0.6 < standardized.std() < 1.4
 
     def test_the_posterior_starts_narrow_and_the_prior_standard(self):
-        step, _ = self.step()
-        np.testing.assert_allclose(step.posterior_scale, 0.1, atol=0.01)
-        np.testing.assert_allclose(step.prior_scale, 1.0, atol=1e-5)
-        np.testing.assert_allclose(step.prior_loc, 0.0, atol=1e-6)
+        found = self.step()[0].proposal
+        np.testing.assert_allclose(found.posterior_scale, 0.1, atol=0.01)
+        np.testing.assert_allclose(found.prior_scale, 1.0, atol=1e-5)
+        np.testing.assert_allclose(found.prior_loc, 0.0, atol=1e-6)
 
     def test_a_fixed_posterior_stddev_has_no_weights(self):
-        step, _ = self.step(posterior_stddev=0.9)
-        np.testing.assert_allclose(step.posterior_scale, 0.9)
+        np.testing.assert_allclose(self.step(stddev=0.9)[0].proposal.posterior_scale, 0.9)
 
     def test_noise_on_the_initial_state_only_while_training(self):
         _, states = self.step(training=True, initial_state_noise=0.5)
@@ -188,9 +248,11 @@ class TestVRNNCell:
         _, states = self.step(training=False, initial_state_noise=0.5)
         assert states[0].numpy().std() == 0.0
 
-    @pytest.mark.parametrize(
-        "wrong", [{"state": "rnn"}, {"latent_size": 0}, {"posterior_stddev": 0.0}, {"posterior_stddev": -1.0}]
-    )
-    def test_what_cannot_work_is_named(self, wrong):
+    @pytest.mark.parametrize("wrong", [{"latent_size": 0}, {"stddev": 0.0}, {"stddev": -1.0}])
+    def test_a_posterior_that_cannot_work_is_named(self, wrong):
         with pytest.raises(ConfigError, match="Received"):
-            VRNNCell(**wrong)
+            GaussianPosterior(**wrong)
+
+    def test_an_unknown_state_is_named(self):
+        with pytest.raises(ConfigError, match="Received"):
+            VRNNCell(GaussianPosterior(), state="rnn")

@@ -8,6 +8,8 @@ from tfvs.errors import ConfigError
 from tfvs.models.presets import PRESETS
 from tfvs.models.saccader_config import SaccaderConfig
 
+PLACES = {"posterior": "categorical", "cells": (5, 6), "inhibition_cells": 1}
+
 
 @pytest.mark.parametrize(
     ("wrong", "named"),
@@ -28,12 +30,40 @@ from tfvs.models.saccader_config import SaccaderConfig
         ({"crop_strides": (2,)}, "crop_strides"),
         ({"kl_weight": -0.1}, "kl_weight"),
         ({"margin_px": -1}, "margin_px"),
+        ({"posterior": "uniform"}, "'uniform'"),
+        ({"look_pooling": "max"}, "'max'"),
+        ({"place_prior": "edges", **PLACES}, "'edges'"),
+        ({"place_gradient": "exact"}, "'exact'"),
+        ({"scales": ()}, "scales"),
+        ({"scales": (1.0, 0.0)}, "scales"),
+        ({"map_filters": (8, 8), "map_kernels": (3,)}, "map_filters"),
+        ({"none_class": 3}, "none_class"),
+        ({**PLACES, "cells": None}, "cells=(rows, columns)"),
+        ({**PLACES, "cells": (5, 0)}, "cells=(rows, columns)"),
+        ({**PLACES, "latent_size": 4, "attends": False}, "latent_size=3"),
+        ({**PLACES, "prior_floor": 0.0}, "prior_floor"),
+        ({**PLACES, "prior_power": -1.0}, "prior_power"),
+        ({**PLACES, "inhibition_cells": -1}, "inhibition_cells"),
+        ({**PLACES, "num_steps": 31, "inhibition_cells": 0}, "at most 30 looks"),
+        ({**PLACES, "num_steps": 5, "inhibition_cells": 1}, "at most 4 looks"),
+        ({**PLACES, "place_prior": "surprise", "reconstruction_weight": 0.0}, "reconstruction_weight above 0"),
     ],
 )
 def test_what_cannot_work(wrong, named):
     with pytest.raises(ConfigError, match="Expected") as error:
         SaccaderConfig(**{"num_classes": 3, **wrong})
     assert named in str(error.value)
+
+
+def test_the_most_looks_that_leave_a_cell_free():
+    assert SaccaderConfig(num_classes=3, **PLACES, num_steps=4).num_steps == 4
+
+
+def test_cells_finer_than_the_proxy():
+    config = SaccaderConfig(num_classes=3, **PLACES)
+    config.check_proxy(5, 6)
+    with pytest.raises(ConfigError, match="finer than the proxy"):
+        config.check_proxy(5, 5)
 
 
 def test_unknown_key():

@@ -26,7 +26,7 @@ class ModelDescription(Config):
 
     proxy: ProxyRecipe
     class_names: tuple[str, ...] = option(help="One per class, in the order of the logits.")
-    num_steps: int = option(help="T, crops per trajectory.", at_least=1)
+    num_steps: int = option(help="Crops per trajectory: T looks, each at as many scales as there are.", at_least=1)
     num_samples: int = option(help="N, trajectories that are averaged.", at_least=1)
     crop_size: int = option(help="S, side of a crop, pixels.", at_least=1)
     margin_px: int = option(help="Pixels around a box that its crop may read.", at_least=0)

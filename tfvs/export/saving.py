@@ -31,6 +31,7 @@ def export_saved_model(
     image_roots: Sequence[str | os.PathLike[str]],
     dtype: str | None = None,
     max_image_px: int = MAX_IMAGE_PX,
+    num_steps: int | None = None,
 ) -> str:
     """Writes the model with its signatures, warm-up requests, description, class names and image roots.
 
@@ -48,22 +49,25 @@ def export_saved_model(
       dtype: Depth that the images of the training set were brought to, ``"uint8"`` or ``"uint16"``; None: they kept
         their own.
       max_image_px: Largest width times height that ``predict_images`` decodes.
+      num_steps: Looks per image; None for as many as in training. Models with one anchor per look take no other.
 
     Returns:
       The path.
 
     Raises:
       InputError: The model is not built, or the arguments do not fit it.
-      ConfigError: A value that no model can have.
+      ConfigError: A value that no model can have, or a number of looks that this one cannot take.
       DataError: The path holds something else.
     """
     target = os.fspath(path)
     _check(model, class_names, proxy, image_roots)
+    if num_steps is not None and num_steps != model.config.num_steps:
+        model = model.adapted(num_steps=num_steps)
     config = model.config
     description = ModelDescription(
         proxy=proxy,
         class_names=tuple(class_names),
-        num_steps=config.num_steps,
+        num_steps=config.crops_per_image,
         num_samples=config.num_samples,
         crop_size=config.crop_size,
         margin_px=config.margin_px,

@@ -48,7 +48,7 @@ class SaccaderSignatures(tf.Module):
         self._spec, self._config = description, model.config
         # Traced once, called by every signature.
         self._locate = tf.function(_locate(model), reduce_retracing=True)
-        self._classify = tf.function(model.classify_crops, reduce_retracing=True)
+        self._classify = tf.function(_answers(model), reduce_retracing=True)
         # The model's own layers cut the crops, whatever they have been replaced by.
         self._crop_image = lambda image, boxes: model.dense_transformer(image, boxes)
         self._crop_tiles = lambda features, boxes, roots: model.localized_spatial_transformer(
@@ -62,7 +62,7 @@ class SaccaderSignatures(tf.Module):
         spec, config = self._spec, self._config
         proxy = tf.TensorSpec([None, *spec.proxy.shape], tf.float32, "proxy")
         size = tf.TensorSpec([None, 2], tf.int32, "image_size")
-        crop_shape = [None, config.num_steps, config.crop_size, config.crop_size, spec.bands]
+        crop_shape = [None, config.crops_per_image, config.crop_size, config.crop_size, spec.bands]
         scalars = {"width": tf.int64, "height": tf.int64, "bands": tf.int64, "file_bytes": tf.int64}
         lists = ("levels", "tile_offsets", "tile_bytes")
         names = {"framed": tf.int64, "compression": tf.string, "jpeg_tables": tf.string, "dtype": tf.string}
@@ -211,6 +211,7 @@ class SaccaderSignatures(tf.Module):
             "boxes_px": box_ops.boxes_to_pixels(boxes, size[:, tf.newaxis]),
             "kl": tf.where(mask, look.kl, 0.0),
             DESCRIPTION_OUTPUT: tf.fill(tf.shape(valid), self._spec.to_json()),
+            **_masked(look.posterior_map, valid, "posterior_map"),
             "valid": valid,
             "reason": reason,
         }
@@ -240,18 +241,30 @@ class SaccaderSignatures(tf.Module):
         repeated = tf.repeat(proxy, count, axis=0)
         # One trajectory follows the posterior's mean; several are drawn from it.
         sizes = tf.cast(tf.repeat(size, count, axis=0), tf.int32)
-        boxes, kl, hidden_states = self._locate(repeated, sizes, sample=count > 1)
-        steps = count * self._config.num_steps
-        return _Look(tf.reshape(boxes, [-1, steps, 4]), tf.reshape(kl, [-1, steps]), hidden_states, count)
+        boxes, kl, hidden_states, posterior_map = self._locate(repeated, sizes, sample=count > 1)
+        boxes = tf.reshape(boxes, [-1, count * self._config.crops_per_image, 4])
+        if posterior_map is not None:
+            posterior_map = posterior_map[::count]  # of the first look, and so of every trajectory
+        return _Look(boxes, self._kl_of_boxes(kl, count), hidden_states, posterior_map, count)
+
+    def _kl_of_boxes(self, kl: tf.Tensor, count: int) -> tf.Tensor:
+        """``[B·N, T]`` → one number per box: a look's first box has its divergence, its other scales have 0."""
+        further = len(self._config.scales) - 1
+        if further:
+            kl = tf.pad(kl[..., tf.newaxis], [[0, 0], [0, 0], [0, further]])
+        return tf.reshape(kl, [-1, count * self._config.crops_per_image])
 
     def _answer(self, look: _Look, crops: tf.Tensor, size: tf.Tensor, reason: tf.Tensor) -> Outputs:
         side = self._config.crop_size
-        crops = tf.reshape(crops, [-1, self._config.num_steps, side, side, self._spec.bands])  # [B·N, T, S, S, C]
-        logits = self._classify(crops, look.hidden_states)
+        length = self._config.crops_per_image  # L
+        crops = tf.reshape(crops, [-1, length, side, side, self._spec.bands])  # [B·N, L, S, S, C]
+        logits, evidence = self._classify(crops, look.hidden_states)
         probabilities = tf.nn.softmax(tf.cast(logits, tf.float32))
         classes = len(self._spec.class_names)
         probabilities = tf.reduce_mean(tf.reshape(probabilities, [-1, look.samples, classes]), axis=1)  # [B, K]
         valid = tf.equal(reason, "") & _finite(probabilities) & _finite(look.boxes) & _finite(look.kl)
+        if evidence is not None:
+            evidence = tf.reshape(evidence, [-1, look.samples * length, classes])
         mask = valid[:, tf.newaxis]
         probabilities = tf.where(mask, probabilities, 0.0)
         predicted = tf.argmax(probabilities, axis=1)
@@ -263,6 +276,8 @@ class SaccaderSignatures(tf.Module):
             "boxes": boxes,
             "boxes_px": box_ops.boxes_to_pixels(boxes, size[:, tf.newaxis]),
             "kl": tf.where(mask, look.kl, 0.0),
+            **_masked(evidence, valid, "evidence"),
+            **_masked(look.posterior_map, valid, "posterior_map"),
             "entropy": -tf.reduce_sum(tf.math.xlogy(probabilities, probabilities), axis=1),
             "valid": valid,
             "reason": tf.where(valid | tf.not_equal(reason, ""), reason, NOT_FINITE_ANSWER),
@@ -277,18 +292,34 @@ class SaccaderSignatures(tf.Module):
 
 @dataclass(frozen=True)
 class _Look:
-    boxes: tf.Tensor  # [B, N·T, 4]
-    kl: tf.Tensor  # [B, N·T]
+    boxes: tf.Tensor  # [B, N·L, 4]
+    kl: tf.Tensor  # [B, N·L]
     hidden_states: tf.Tensor  # [B·N, T, D]
+    posterior_map: tf.Tensor | None  # [B, rows, columns]
     samples: int  # N
 
 
-def _locate(model: VariationalSaccader) -> Callable[..., tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
-    def locate(proxy: tf.Tensor, size: tf.Tensor, sample: bool) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+def _locate(model: VariationalSaccader) -> Callable[..., tuple[tf.Tensor | None, ...]]:
+    def locate(proxy: tf.Tensor, size: tf.Tensor, sample: bool) -> tuple[tf.Tensor | None, ...]:
         trajectory = model.locate(proxy, size, sample=sample)
-        return trajectory.boxes, trajectory.kl, trajectory.hidden_states
+        return trajectory.boxes, trajectory.kl, trajectory.hidden_states, trajectory.posterior_map
 
     return locate
+
+
+def _answers(model: VariationalSaccader) -> Callable[..., tuple[tf.Tensor | None, ...]]:
+    def answers(crops: tf.Tensor, hidden_states: tf.Tensor) -> tuple[tf.Tensor | None, ...]:
+        found = model.answer_crops(crops, hidden_states)
+        return found.logits, found.evidence
+
+    return answers
+
+
+def _masked(values: tf.Tensor | None, valid: tf.Tensor, name: str) -> Outputs:
+    """An output that only some models have: zeros where an image is not valid; nothing where there is none."""
+    if values is None:
+        return {}
+    return {name: tf.where(tf.reshape(valid, [-1, *[1] * (values.shape.rank - 1)]), values, 0.0)}
 
 
 def _checked(proxy: tf.Tensor, image_size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:

@@ -1,4 +1,4 @@
-"""A convolution, group normalisation and ReLU: the brick of every network here."""
+"""A convolution, a choice of normalisation, and ReLU: what every network here is made of."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfvs.config import require
 from tfvs.layers.group_norm import GroupNorm, groups_for
 
 CONV_NORMALIZATIONS = ("group", "none")
@@ -14,30 +15,46 @@ CONV_NORMALIZATIONS = ("group", "none")
 
 @keras.saving.register_keras_serializable("tfvs")
 class ConvBlock(keras.layers.Layer):
-    """3×3 convolution without bias → group normalisation → ReLU.
+    """Convolution → group normalisation → ReLU; without normalisation the convolution has a bias instead.
 
     Args:
       filters: Output channels.
       strides: 2 halves the image (rounded up).
       kernel_size: Side of the kernel, pixels.
+      normalization: ``"group"`` or ``"none"``.
+
+    Raises:
+      ConfigError: An unknown normalisation.
     """
 
-    def __init__(self, filters: int, strides: int = 1, kernel_size: int = 3, **kwargs: Any) -> None:
+    def __init__(
+        self, filters: int, strides: int = 1, kernel_size: int = 3, normalization: str = "group", **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
-        self.filters, self.strides, self.kernel_size = filters, strides, kernel_size
-        self.conv = keras.layers.Conv2D(
-            filters, kernel_size, strides=strides, padding="same", use_bias=False, name="conv", dtype=self.dtype_policy
+        require(
+            normalization in CONV_NORMALIZATIONS,
+            "Unknown normalization of a convolution",
+            expected=CONV_NORMALIZATIONS,
+            received=repr(normalization),
         )
-        self.norm = GroupNorm(groups_for(filters), name="norm", dtype=self.dtype_policy)
+        self.filters, self.strides, self.kernel_size = filters, strides, kernel_size
+        self.normalization = normalization
+        policy, normalized = self.dtype_policy, normalization == "group"
+        self.conv = keras.layers.Conv2D(
+            filters, kernel_size, strides=strides, padding="same", use_bias=not normalized, name="conv", dtype=policy
+        )
+        self.norm = GroupNorm(groups_for(filters), name="norm", dtype=policy) if normalized else None
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Args: input_shape: ``[B, H, W, C]``."""
         self.conv.build(input_shape)
-        self.norm.build(self.conv.compute_output_shape(input_shape))
+        if self.norm is not None:
+            self.norm.build(self.conv.compute_output_shape(input_shape))
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """``[B, H, W, C]`` → ``[B, ⌈H/strides⌉, ⌈W/strides⌉, filters]``."""
-        return tf.nn.relu(self.norm(self.conv(inputs)))
+        x = self.conv(inputs)
+        return tf.nn.relu(x if self.norm is None else self.norm(x))
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Static shape of the output."""
@@ -45,5 +62,10 @@ class ConvBlock(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """All arguments."""
-        config = {"filters": self.filters, "strides": self.strides, "kernel_size": self.kernel_size}
+        config = {
+            "filters": self.filters,
+            "strides": self.strides,
+            "kernel_size": self.kernel_size,
+            "normalization": self.normalization,
+        }
         return {**super().get_config(), **config}

@@ -1,120 +1,205 @@
-"""The class, from T crops."""
+"""The class, from the crops of T looks."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
 
 from tfvs.config import require
-from tfvs.layers.conv_block import ConvBlock
 from tfvs.layers.dense_block import DenseBlock
 from tfvs.layers.shapes import known
 
-POOLINGS = ("max", "mean")
 LOOK_POOLINGS = ("mean", "evidence", "seen")
+NOTHING_SEEN = -30.0  # log odds of a look that is left out
+
+
+class LookAnswers(NamedTuple):
+    """What the looks say.
+
+    Attributes:
+      logits: ``[B, K]`` float32.
+      evidence: ``[B, L, K]`` float32 nats per crop and class; None with ``"mean"`` pooling.
+      logits_without: ``[B, T, K]`` float32, without each look; None where it was not asked for.
+    """
+
+    logits: tf.Tensor
+    evidence: tf.Tensor | None
+    logits_without: tf.Tensor | None
 
 
 @keras.saving.register_keras_serializable("tfvs")
 class CropClassifier(keras.layers.Layer):
-    """p(y | f_1 … f_T): one convolutional network for every crop, pooled over the crops, then a dense head.
+    """p(y | f_1 … f_T): one network reads every crop, and the looks are pooled.
 
-    All T crops of a batch go through the network at once: locations never depend on crops.
+    All crops of a batch go through the network at once: locations never depend on crops.
+
+    * ``"mean"``: features are averaged over the looks, and a dense head gives the class.
+    * ``"evidence"``: each crop gives nats for each class, less those of a blank crop; the logits are their sum. So the
+      share of every look in the answer is exact, and a look at nothing says nothing: T may differ between training and
+      use.
+    * ``"seen"``: the log odds of class c against ``none_class`` are ``b_c + logsumexp_t(e_tc − e_t,none)``: that class
+      means that nothing was seen.
 
     Args:
+      encoder: Reads crops: a layer or model ``[N, S, S, C]`` → ``[N, F]``, or what Keras serialized of one.
       num_classes: K, at least 2.
-      filters: Channels of each convolution. The last of the default ones sees 33 pixels: all of a crop of 32.
-      strides: Of each convolution. A first stride of 2 halves the time a step takes on a CPU.
-      stem_kernel_size: Side of the first convolution's kernel, pixels; 3 for the others.
-      crop_units: Features of a crop.
-      head_units: Width of the head's hidden layer.
-      pooling: Over a crop's feature map: ``"max"``, which learns from a thing anywhere in the crop after a fraction of
-        the images, or ``"mean"``.
+      crop_units: Width of the dense layer on a crop's features.
+      head_units: Width of the head's hidden layer; of ``"mean"`` alone.
       normalization: Of the dense layer of a crop, see :class:`DenseBlock`.
       reads_state: Whether the recurrent state of each step stands beside its crop's features.
+      look_pooling: ``"mean"``, ``"evidence"`` or ``"seen"``.
+      none_class: Of ``"seen"`` alone.
+      num_scales: Crops per look, M; the L = T · M crops of an image lie look by look.
 
     Raises:
-      ConfigError: Too few classes, or as many strides as there are not filters.
+      ConfigError: Too few classes or an unknown pooling.
     """
 
     def __init__(
         self,
+        encoder: keras.layers.Layer | dict[str, Any],
         num_classes: int,
-        filters: Sequence[int] = (32, 64, 128, 128),
-        strides: Sequence[int] = (2, 2, 2, 1),
-        stem_kernel_size: int = 5,
         crop_units: int = 256,
         head_units: int = 256,
-        pooling: str = "max",
         normalization: str = "layer",
         reads_state: bool = False,
+        look_pooling: str = "mean",
+        none_class: int = 0,
+        num_scales: int = 1,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         require(num_classes >= 2, "num_classes is too small", expected="at least 2", received=num_classes)
-        require(
-            len(filters) == len(strides),
-            "A convolution needs a number of filters and a stride each",
-            expected=f"{len(filters)} strides",
-            received=tuple(strides),
-        )
-        require(pooling in POOLINGS, "Unknown pooling", expected=POOLINGS, received=repr(pooling))
-        self.pooling = pooling
-        self.num_classes, self.filters, self.strides = num_classes, tuple(filters), tuple(strides)
-        self.stem_kernel_size, self.crop_units, self.head_units = stem_kernel_size, crop_units, head_units
+        require(look_pooling in LOOK_POOLINGS, "Unknown pooling", expected=LOOK_POOLINGS, received=repr(look_pooling))
+        self.encoder: Any = keras.saving.deserialize_keras_object(encoder) if isinstance(encoder, dict) else encoder
+        self.num_classes, self.crop_units, self.head_units = num_classes, crop_units, head_units
         self.normalization, self.reads_state = normalization, reads_state
+        self.look_pooling, self.none_class, self.num_scales = look_pooling, none_class, num_scales
         policy = self.dtype_policy
-        self.blocks = [
-            ConvBlock(f, strides=s, kernel_size=3 if i else stem_kernel_size, name=f"block_{i}", dtype=policy)
-            for i, (f, s) in enumerate(zip(self.filters, self.strides, strict=True))
-        ]
         self.crop_head = DenseBlock(crop_units, normalization, name="crop_head", dtype=policy)
-        self.hidden = keras.layers.Dense(head_units, activation="relu", name="hidden", dtype=policy)
-        self.logits = keras.layers.Dense(num_classes, name="logits", dtype=policy)
+        if look_pooling == "mean":
+            self.hidden = keras.layers.Dense(head_units, activation="relu", name="hidden", dtype=policy)
+        # The bias of a crop's evidence would cancel: it is in a blank crop's as well, or in the log odds' own bias.
+        self.logits = keras.layers.Dense(num_classes, use_bias=look_pooling == "mean", name="logits", dtype=policy)
 
     def build(
         self, crops_shape: tuple[int | None, ...], hidden_states_shape: tuple[int | None, ...] | None = None
     ) -> None:
-        """Args: crops_shape: ``[B, T, S, S, C]``; hidden_states_shape: ``[B, T, D]``."""
+        """Args: crops_shape: ``[B, L, S, S, C]``; hidden_states_shape: ``[B, T, D]``."""
         shape: tuple[int | None, ...] = (None, *crops_shape[2:])
-        for block in self.blocks:
-            block.build(shape)
-            shape = block.compute_output_shape(shape)
-        width = known(shape[-1], "a crop's features")
+        if not self.encoder.built:
+            self.encoder.build(shape)
+        width = known(self.encoder.compute_output_shape(shape)[-1], "a crop's features")
         if self.reads_state:
             if hidden_states_shape is None:
                 raise ValueError("CropClassifier(reads_state=True) is built with the shape of hidden_states as well.")
             width += known(hidden_states_shape[-1], "hidden_states")
         self.crop_head.build((None, width))
-        self.hidden.build((None, self.crop_units))
-        self.logits.build((None, self.head_units))
+        if self.look_pooling == "mean":
+            self.hidden.build((None, self.crop_units))
+            self.logits.build((None, self.head_units))
+        else:
+            self.logits.build((None, self.crop_units))
+        if self.look_pooling == "seen":
+            self.bias = self.add_weight(
+                name="bias", shape=(self.num_classes,), initializer="zeros", dtype="float32", autocast=False
+            )
 
     def call(self, crops: tf.Tensor, hidden_states: tf.Tensor | None = None, training: bool = False) -> tf.Tensor:
         """Logits.
 
         Args:
-          crops: ``[B, T, S, S, C]`` float.
+          crops: ``[B, L, S, S, C]`` float in [0, 1].
           hidden_states: ``[B, T, D]``, the state that each location came from; read only with ``reads_state``.
           training: Whether the model trains.
 
         Returns:
           ``[B, K]`` float32.
         """
-        steps = crops.shape[1] or tf.shape(crops)[1]
-        x = tf.reshape(crops, tf.concat([[-1], tf.shape(crops)[2:]], axis=0))  # [B·T, S, S, C]
+        return self.answer(crops, hidden_states, training=training).logits
+
+    def answer(
+        self,
+        crops: tf.Tensor,
+        hidden_states: tf.Tensor | None = None,
+        *,
+        training: bool = False,
+        weights: tf.Tensor | None = None,
+        without_each: bool = False,
+    ) -> LookAnswers:
+        """Logits, and what each look has to do with them.
+
+        Args:
+          crops: As :meth:`call` takes them.
+          hidden_states: As :meth:`call` takes them.
+          training: Whether the model trains.
+          weights: ``[B, T]`` float32, multiply what each look contributes; None for ones.
+          without_each: Whether to give the logits without each look too; no crop is read twice for them.
+
+        Returns:
+          The answers.
+        """
+        length = crops.shape[1] or tf.shape(crops)[1]
+        x = tf.reshape(crops, tf.concat([[-1], tf.shape(crops)[2:]], axis=0))  # [B·L, S, S, C]
         x = tf.ensure_shape(x, [None, *crops.shape[2:]])
-        for block in self.blocks:
-            x = block(x)
-        pool = tf.reduce_max if self.pooling == "max" else tf.reduce_mean
-        x = pool(x, axis=[1, 2])  # [B·T, F]
+        blank = self.look_pooling == "evidence"
+        if blank:
+            x = tf.concat([x, tf.zeros_like(x[:1])], axis=0)
+        x = self.encoder(x, training=training)  # [B·L (+ 1), F]
         if self.reads_state and hidden_states is not None:
-            states = tf.reshape(hidden_states, [-1, hidden_states.shape[-1]])
-            x = tf.concat([x, tf.cast(states, x.dtype)], axis=-1)
+            states = tf.repeat(tf.reshape(hidden_states, [-1, hidden_states.shape[-1]]), self.num_scales, axis=0)
+            states = tf.cast(states, x.dtype)
+            if blank:  # a blank crop is read beside each state
+                x = tf.concat([x[:-1], tf.repeat(x[-1:], tf.shape(states)[0], axis=0)], axis=0)
+                states = tf.concat([states, states], axis=0)
+            x = tf.concat([x, states], axis=-1)
         x = self.crop_head(x, training=training)
-        x = tf.reduce_mean(tf.reshape(x, [-1, steps, self.crop_units]), axis=1)  # [B, F]
+        if self.look_pooling == "mean":
+            return self._mean(tf.reshape(x, [-1, length, self.crop_units]), weights, without_each)
+        nats = tf.cast(self.logits(x), tf.float32)
+        if blank:
+            number = tf.shape(crops)[0] * length
+            nats = nats[:number] - nats[number:]
+        nats = tf.reshape(nats, [-1, length, self.num_classes])
+        pool = self._sum if self.look_pooling == "evidence" else self._seen
+        return pool(nats, weights, without_each)
+
+    def _by_look(self, x: tf.Tensor, weights: tf.Tensor | None) -> tf.Tensor:
+        """``[B, L, ·]`` → ``[B, T, M, ·]``, weighted."""
+        steps = x.shape[1] // self.num_scales if x.shape[1] else tf.shape(x)[1] // self.num_scales
+        x = tf.reshape(x, [-1, steps, self.num_scales, x.shape[-1]])
+        return x if weights is None else x * tf.cast(weights, x.dtype)[..., tf.newaxis, tf.newaxis]
+
+    def _mean(self, x: tf.Tensor, weights: tf.Tensor | None, without_each: bool) -> LookAnswers:
+        looks = tf.reduce_mean(self._by_look(x, weights), axis=2)  # [B, T, F]
+        logits = self._head(tf.reduce_mean(looks, axis=1))
+        if not without_each:
+            return LookAnswers(logits, None, None)
+        others = tf.cast(tf.maximum(tf.shape(looks)[1] - 1, 1), looks.dtype)
+        rest = (tf.reduce_sum(looks, axis=1, keepdims=True) - looks) / others  # [B, T, F]
+        return LookAnswers(logits, None, self._head(rest))
+
+    def _head(self, x: tf.Tensor) -> tf.Tensor:
         return tf.cast(self.logits(self.hidden(x)), tf.float32)
+
+    def _sum(self, nats: tf.Tensor, weights: tf.Tensor | None, without_each: bool) -> LookAnswers:
+        looks = tf.reduce_sum(self._by_look(nats, weights), axis=2)  # [B, T, K]
+        logits = tf.reduce_sum(looks, axis=1)
+        return LookAnswers(logits, nats, logits[:, tf.newaxis] - looks if without_each else None)
+
+    def _seen(self, nats: tf.Tensor, weights: tf.Tensor | None, without_each: bool) -> LookAnswers:
+        odds = nats - nats[..., self.none_class : self.none_class + 1]
+        looks = tf.reduce_logsumexp(self._by_look(odds, weights), axis=2)  # [B, T, K]
+        others = 1.0 - tf.one_hot(self.none_class, self.num_classes)  # nothing seen is no thing that is seen
+        logits = self.bias + others * tf.reduce_logsumexp(looks, axis=1)
+        if not without_each:
+            return LookAnswers(logits, odds, None)
+        steps = tf.shape(looks)[1]
+        itself = tf.eye(steps, dtype=tf.bool)[tf.newaxis, :, :, tf.newaxis]
+        rest = tf.reduce_logsumexp(tf.where(itself, NOTHING_SEEN, looks[:, tf.newaxis]), axis=2)  # [B, T, K]
+        return LookAnswers(logits, odds, self.bias + others * rest)
 
     def compute_output_shape(
         self, crops_shape: tuple[int | None, ...], hidden_states_shape: tuple[int | None, ...] | None = None
@@ -124,15 +209,7 @@ class CropClassifier(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """All arguments."""
-        config = {
-            "num_classes": self.num_classes,
-            "filters": self.filters,
-            "strides": self.strides,
-            "stem_kernel_size": self.stem_kernel_size,
-            "crop_units": self.crop_units,
-            "head_units": self.head_units,
-            "pooling": self.pooling,
-            "normalization": self.normalization,
-            "reads_state": self.reads_state,
-        }
-        return {**super().get_config(), **config}
+        dense = ("num_classes", "crop_units", "head_units", "normalization")
+        names = (*dense, "reads_state", "look_pooling", "none_class", "num_scales")
+        encoder = keras.saving.serialize_keras_object(self.encoder)
+        return {**super().get_config(), "encoder": encoder, **{name: getattr(self, name) for name in names}}

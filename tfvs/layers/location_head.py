@@ -10,6 +10,7 @@ import tensorflow as tf
 from tfvs.config import require
 from tfvs.ops import boxes
 
+BORDERS = ("tanh", "clip")
 INITIAL_SCALE_LOGIT = 2.0
 MIN_ROOM = 1e-6  # of a crop as wide as the image
 
@@ -22,19 +23,23 @@ class LocationHead(keras.layers.Layer):
     teaches nothing. Along each axis the centre is ``r · tanh(a / r)`` with the room ``r = 1 − extent`` that the crop
     leaves: the place ``a`` itself in the middle of the image, and near its border as far out as the crop may go. The
     crop never leaves the image, and the gradient reaches all three everywhere.
+    With ``border="clip"`` the place is ``a`` exactly, cut off where the crop would leave the image: a cell's centre
+    stays where it is.
     ``a`` is ``z`` itself when it has three components, else a linear map of it.
 
     Args:
       min_scale: Smallest side of a crop as a fraction of the image's shorter side, above 0.
+      border: ``"tanh"`` or ``"clip"``.
 
     Raises:
-      ConfigError: ``min_scale`` outside (0, 1].
+      ConfigError: ``min_scale`` outside (0, 1], or an unknown border.
     """
 
-    def __init__(self, min_scale: float = 0.25, **kwargs: Any) -> None:
+    def __init__(self, min_scale: float = 0.25, border: str = "tanh", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         require(0.0 < min_scale <= 1.0, "min_scale cannot be used", expected="0 < min_scale <= 1", received=min_scale)
-        self.min_scale = min_scale
+        require(border in BORDERS, "Unknown border", expected=BORDERS, received=repr(border))
+        self.min_scale, self.border = min_scale, border
         self.linear: keras.layers.Dense | None = None
 
     def build(self, latents_shape: tuple[int | None, ...]) -> None:
@@ -59,9 +64,10 @@ class LocationHead(keras.layers.Layer):
         scale = self.min_scale + (max_scale - self.min_scale) * tf.sigmoid(raw[..., 0] + INITIAL_SCALE_LOGIT)  # [B, T]
         room = 1.0 - boxes.half_extents(scale, image_size[:, tf.newaxis, :])  # [B, T, (y, x)]
         room = tf.maximum(room, MIN_ROOM)
-        centre = room * tf.tanh(raw[..., :0:-1] / room)
+        place = raw[..., :0:-1]
+        centre = room * tf.tanh(place / room) if self.border == "tanh" else tf.clip_by_value(place, -room, room)
         return tf.stack([scale, centre[..., 1], centre[..., 0]], axis=-1)
 
     def get_config(self) -> dict[str, Any]:
         """All arguments."""
-        return {**super().get_config(), "min_scale": self.min_scale}
+        return {**super().get_config(), "min_scale": self.min_scale, "border": self.border}

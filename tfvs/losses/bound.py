@@ -8,7 +8,7 @@ import tensorflow as tf
 
 
 class BoundTerms(NamedTuple):
-    """The negated terms of eq. 5, one number an image.
+    """The negated terms of eq. 5, one number per image.
 
     Attributes:
       classification: ``[B]`` float32, −log p(y | f_1 … f_T), nats.
@@ -35,13 +35,13 @@ class BoundTerms(NamedTuple):
         )
 
 
-def bound_terms(labels: tf.Tensor, logits: tf.Tensor, log_likelihood: tf.Tensor, kl: tf.Tensor) -> BoundTerms:
+def bound_terms(labels: tf.Tensor, logits: tf.Tensor, log_likelihood: tf.Tensor | None, kl: tf.Tensor) -> BoundTerms:
     """The terms of eq. 5.
 
     Args:
       labels: ``[B]`` integer, class indices.
       logits: ``[B, K]`` float32.
-      log_likelihood: ``[B, T]`` float32, log p(x̂ | z_t, h_{t-1}).
+      log_likelihood: ``[B, T]`` float32, log p(x̂ | z_t, h_{t-1}); None where the proxy is not reconstructed.
       kl: ``[B, T]`` float32.
 
     Returns:
@@ -50,4 +50,7 @@ def bound_terms(labels: tf.Tensor, logits: tf.Tensor, log_likelihood: tf.Tensor,
     classification = tf.nn.sparse_softmax_cross_entropy_with_logits(
         labels=tf.reshape(tf.cast(labels, tf.int32), [-1]), logits=logits
     )
-    return BoundTerms(classification, -tf.reduce_sum(log_likelihood, axis=-1), kl)
+    reconstruction = tf.zeros_like(classification)
+    if log_likelihood is not None:
+        reconstruction = -tf.reduce_sum(log_likelihood, axis=-1)
+    return BoundTerms(classification, reconstruction, kl)

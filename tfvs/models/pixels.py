@@ -47,6 +47,7 @@ def check_shapes(shapes: Mapping[str, Shape], config: SaccaderConfig) -> int:
             expected="[B, h, w, c] with h, w and c known and above 0",
             received=f"inputs {sorted(shapes)}" if proxy is None else tuple(proxy),
         )
+    config.check_proxy(int(proxy[1] or 0), int(proxy[2] or 0))
     if IMAGE in shapes:
         return _check_image(shapes[IMAGE], config)
     missing = sorted(set(example.PYRAMID_FEATURES) - set(shapes))

@@ -8,29 +8,22 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfvs.config import require
-from tfvs.errors import ConfigError
-from tfvs.layers import (
-    ConvDecoder,
-    ConvEncoder,
-    CropClassifier,
-    LocalizedSpatialTransformer,
-    LocationHead,
-    SpatialTransformer,
-    VRNNCell,
-)
+from tfvs.errors import ConfigError, InputError
+from tfvs.layers import ConvDecoder, LocalizedSpatialTransformer, SpatialTransformer
+from tfvs.layers.crop_classifier import LookAnswers
+from tfvs.layers.posteriors.priors import log_place_prior
 from tfvs.layers.shapes import known
-from tfvs.layers.spatial_attention import spread_anchors
-from tfvs.losses import bound_terms, likelihoods
+from tfvs.losses import attention_weights, bound_terms, likelihoods, place_surrogate
 from tfvs.models import pixels
+from tfvs.models import saccader_parts as parts
 from tfvs.models.image_classifier import ImageClassifier
 from tfvs.models.pixels import IMAGE, PROXY
 from tfvs.models.saccader_config import SaccaderConfig
 from tfvs.models.saccader_output import SaccaderOutput, SaccadeTrajectory
 from tfvs.ops import boxes as box_ops
-from tfvs.ops import gaussian
 
 TRANSFORMERS = ("spatial_transformer", "localized_spatial_transformer")
+OWN_TRANSFORMERS = (SpatialTransformer, LocalizedSpatialTransformer)
 
 
 @keras.saving.register_keras_serializable("tfvs")
@@ -76,63 +69,18 @@ class VariationalSaccader(ImageClassifier):
             raise ConfigError("Give a config or its fields, not both", received=sorted(fields))
         super().__init__(name=name, dtype=dtype, autocast=False, trainable=trainable)
         self.config = cfg = config or SaccaderConfig.from_dict(fields)
-        require(
-            cfg.posterior == "gaussian" and cfg.look_pooling == "mean" and cfg.scales == (1.0,),
-            "The model cannot be made with these fields yet",
-            expected='posterior="gaussian", look_pooling="mean", scales=(1.0,)',
-            received=f"posterior={cfg.posterior!r}, look_pooling={cfg.look_pooling!r}, scales={cfg.scales}",
-        )
         policy = self.dtype_policy
-        self.encoder = ConvEncoder(
-            cfg.encoder_filters,
-            cfg.encoder_strides,
-            cfg.encoder_units,
-            cfg.normalization,
-            name="encoder",
-            dtype=policy,
-        )
-        self.vrnn = VRNNCell(
-            latent_size=cfg.latent_size,
-            state=cfg.state,
-            state_size=cfg.state_size,
-            prior_units=cfg.prior_units,
-            posterior_units=cfg.posterior_units,
-            latent_units=cfg.latent_units,
-            posterior_stddev=cfg.posterior_stddev,
-            attends=cfg.attends,
-            initial_state_noise=cfg.initial_state_noise,
-            name="vrnn",
-            dtype=policy,
-        )
-        self.location = LocationHead(cfg.min_scale, name="location", dtype="float32")
-        rule: dict[str, Any] = {
-            "max_level": cfg.max_level,
-            "max_scale": cfg.max_scale * max(cfg.scales),
-            "dtype": "float32",
-        }
+        self.encoder = parts.make_encoder(cfg, policy)
+        self.vrnn = parts.make_vrnn(cfg, policy)
+        self.location = parts.make_location(cfg)
+        self.classifier = parts.make_classifier(cfg, policy)
         self.spatial_transformer = pixels.check_transformer(
-            spatial_transformer or SpatialTransformer(cfg.crop_size, name="spatial_transformer", **rule), cfg
+            spatial_transformer or parts.make_spatial_transformer(cfg), cfg
         )
         self.localized_spatial_transformer = pixels.check_transformer(
-            localized_spatial_transformer
-            or LocalizedSpatialTransformer(
-                cfg.crop_size, margin_px=cfg.margin_px, name="localized_spatial_transformer", **rule
-            ),
-            cfg,
+            localized_spatial_transformer or parts.make_localized_spatial_transformer(cfg), cfg
         )
-        self.classifier = CropClassifier(
-            cfg.num_classes,
-            filters=cfg.crop_filters,
-            strides=cfg.crop_strides,
-            stem_kernel_size=cfg.crop_stem_kernel,
-            pooling=cfg.crop_pooling,
-            crop_units=cfg.crop_units,
-            head_units=cfg.head_units,
-            normalization=cfg.normalization,
-            reads_state=cfg.classifier_reads_state,
-            name="classifier",
-            dtype=policy,
-        )
+        self.decoder: ConvDecoder | None = None
         # Widest crop as a fraction of the image's shorter side; tfvs.training.callbacks.ZoomSchedule moves it.
         self.max_scale = self.add_weight(
             name="max_scale",
@@ -141,16 +89,10 @@ class VariationalSaccader(ImageClassifier):
             trainable=False,
             initializer=keras.initializers.Constant(cfg.max_scale),
         )
-        if cfg.attends:  # Where each step's attention begins: spread over the image, so that together they see it all.
-            self.anchors = self.add_weight(
-                name="anchors",
-                shape=(cfg.num_steps, 2),
-                dtype="float32",
-                initializer=keras.initializers.Constant(spread_anchors(cfg.num_steps)),
-            )
+        reconstruction = ("reconstruction",) if cfg.reconstruction_weight > 0.0 else ()
         self.term_metrics = {
             name: keras.metrics.Mean(name=name)
-            for name in ("classification", "reconstruction", *(f"kl_{t + 1}" for t in range(cfg.num_steps)))
+            for name in ("classification", *reconstruction, *(f"kl_{t + 1}" for t in range(cfg.num_steps)))
         }
 
     def build(self, input_shape: dict[str, tuple[int | None, ...]]) -> None:
@@ -167,20 +109,39 @@ class VariationalSaccader(ImageClassifier):
         self.channels = pixels.check_shapes(shapes, cfg)
         proxy_shape = shapes[PROXY]
         height, width, bands = self.proxy_shape = tuple(known(size, "the proxy") for size in proxy_shape[1:])
-        parameters = bands * likelihoods.parameters_per_channel(cfg.likelihood)
-        self.decoder = ConvDecoder(
-            (height, width, parameters), cfg.decoder_filters, name="decoder", dtype=self.dtype_policy
-        )
-        self.encoder.build((None, *proxy_shape[1:]))
+        self.encoder.build(self._encoder_shape(proxy_shape))
         self.vrnn.build((None, cfg.encoder_units), self.encoder.map_shape)
-        self.decoder.build((None, cfg.latent_units + cfg.state_size))
+        if cfg.reconstruction_weight > 0.0:
+            parameters = bands * likelihoods.parameters_per_channel(cfg.likelihood)
+            self.decoder = ConvDecoder(
+                (height, width, parameters), cfg.decoder_filters, name="decoder", dtype=self.dtype_policy
+            )
+            self.decoder.build((None, cfg.latent_units + cfg.state_size))
         self.location.build((None, cfg.num_steps, cfg.latent_size))
+        looks = cfg.num_steps * len(cfg.scales)
         self.classifier.build(
-            (None, cfg.num_steps, cfg.crop_size, cfg.crop_size, self.channels), (None, cfg.num_steps, cfg.state_size)
+            (None, looks, cfg.crop_size, cfg.crop_size, self.channels), (None, cfg.num_steps, cfg.state_size)
         )
+        self._shapes = shapes
+
+    def _encoder_shape(self, proxy_shape: tuple[int | None, ...]) -> Any:
+        """Shapes of what :meth:`_encoder_inputs` gives."""
+        shape = (None, *proxy_shape[1:])
+        return [shape] if self.config.posterior == "categorical" else shape
+
+    def _encoder_inputs(self, proxy: tf.Tensor, training: bool) -> Any:
+        """What φ_x reads: the proxy; with cells a list of feature maps, of which the proxy's pixels are the first."""
+        del training
+        return [proxy * self.config.proxy_gain] if self.config.posterior == "categorical" else proxy
 
     def locate(
-        self, proxy: tf.Tensor, image_size: tf.Tensor, *, training: bool = False, sample: bool | None = None
+        self,
+        proxy: tf.Tensor,
+        image_size: tf.Tensor,
+        *,
+        training: bool = False,
+        sample: bool | None = None,
+        num_steps: int | None = None,
     ) -> SaccadeTrajectory:
         """Where to look, from the proxy alone.
 
@@ -188,69 +149,115 @@ class VariationalSaccader(ImageClassifier):
           proxy: ``[B, h, w, c]`` float32 in [0, 1].
           image_size: ``[B, 2]`` height and width, pixels.
           training: Whether the model trains.
-          sample: Whether latents are drawn from the posterior; None draws while training, else the mean is followed.
+          sample: Whether latents are drawn from the posterior; None draws while training, else the likeliest cell and
+            the mean are followed.
+          num_steps: T; None for that of the configuration.
 
         Returns:
           The trajectory.
+
+        Raises:
+          ConfigError: A number of steps that the model cannot take.
         """
         cfg = self.config
-        features, feature_map = self.encoder(proxy, training=training)  # φ_x(x̂)
+        steps_wanted = cfg.num_steps if num_steps is None else num_steps
+        cfg.check_steps(steps_wanted)
+        draws = training if sample is None else sample
+        features, feature_map = self.encoder(self._encoder_inputs(proxy, training), training=training)  # φ_x(x̂)
+        looking = self._begin(proxy, features, feature_map, steps_wanted, draws)
         states = self.vrnn.get_initial_states(tf.shape(proxy)[0], training=training)
         steps, hidden_states = [], []
-        anchors = tf.unstack(tf.convert_to_tensor(self.anchors)) if cfg.attends else [None] * cfg.num_steps
-        for anchor in anchors:
+        for t in range(steps_wanted):
             hidden_states.append(states[0])  # h_{t-1}
-            step = self.vrnn(features, states, feature_map, anchor, training=training, sample=sample)
-            states = step.states
+            step = self.vrnn(features, states, looking=looking, step=t, training=training, sample=draws)
+            looking, states = step.looking, step.states
             steps.append(step)
         hidden = tf.stack(hidden_states, axis=1)  # [B, T, D]
 
         def stacked(field: str) -> tf.Tensor:
-            return tf.stack([getattr(step, field) for step in steps], axis=1)
+            return tf.stack([getattr(step.proposal, field) for step in steps], axis=1)
 
-        posterior_loc, posterior_scale = stacked("posterior_loc"), stacked("posterior_scale")
-        prior_loc, prior_scale = stacked("prior_loc"), stacked("prior_scale")
-        kl = gaussian.kl_divergence(posterior_loc, posterior_scale, prior_loc, prior_scale)  # [B, T]
-
-        # p(x̂ | z_t, h_{t-1}), all steps at once.
-        decoder_inputs = tf.concat([stacked("latent_features"), hidden], axis=-1)
-        width = cfg.latent_units + cfg.state_size
-        parameters = tf.cast(self.decoder(tf.reshape(decoder_inputs, [-1, width])), tf.float32)
-        parameters = tf.reshape(parameters, [-1, cfg.num_steps, *parameters.shape[1:]])  # [B, T, h, w, ·]
-        log_likelihood = likelihoods.log_likelihood(proxy[:, tf.newaxis], parameters, cfg.likelihood)
-
+        log_likelihood = reconstruction = None
+        if self.decoder is not None:
+            latent_features = tf.stack([step.latent_features for step in steps], axis=1)
+            parameters = self._decode(latent_features, hidden)  # p(x̂ | z_t, h_{t-1}), all steps at once
+            log_likelihood = likelihoods.log_likelihood(proxy[:, tf.newaxis], parameters, cfg.likelihood)
+            reconstruction = likelihoods.mean(parameters, cfg.likelihood)
+        first, has_cells = steps[0].proposal, cfg.posterior == "categorical"
         theta = self.location(stacked("latent"), image_size, self.max_scale)
         return SaccadeTrajectory(
-            boxes=box_ops.boxes_from_theta(theta, image_size[:, tf.newaxis, :]),
-            kl=kl,
+            boxes=box_ops.scaled_boxes(theta, image_size[:, tf.newaxis, :], cfg.scales),
+            kl=stacked("kl"),
             log_likelihood=log_likelihood,
-            reconstruction=likelihoods.mean(parameters, cfg.likelihood),
-            posterior_loc=posterior_loc,
-            posterior_scale=posterior_scale,
-            prior_loc=prior_loc,
-            prior_scale=prior_scale,
+            reconstruction=reconstruction,
+            posterior_loc=stacked("posterior_loc"),
+            posterior_scale=stacked("posterior_scale"),
+            prior_loc=stacked("prior_loc"),
+            prior_scale=stacked("prior_scale"),
             hidden_states=hidden,
+            posterior_map=_softmax_of_map(first.place_logits) if has_cells else None,
+            place_log_prob=stacked("place_log_prob") if has_cells else None,
         )
+
+    def _begin(self, proxy: tf.Tensor, features: tf.Tensor, feature_map: tf.Tensor, num_steps: int, draws: bool) -> Any:
+        """What all steps share: with cells, their prior too."""
+        cfg = self.config
+        if cfg.posterior == "gaussian" or cfg.cells is None:
+            return self.vrnn.posterior.begin(features, feature_map)
+
+        def reconstruct() -> tf.Tensor:  # p(x̂ | z = 0, h_1): what the VRNN makes of the proxy before it looks anywhere
+            states = self.vrnn.get_initial_states(tf.shape(proxy)[0])
+            latent_features, states = self.vrnn.read(features, tf.zeros([tf.shape(proxy)[0], cfg.latent_size]), states)
+            parameters = self._decode(latent_features[:, tf.newaxis], states[0][:, tf.newaxis])
+            return likelihoods.mean(parameters, cfg.likelihood)[:, 0]
+
+        log_prior = log_place_prior(
+            cfg.place_prior,
+            proxy,
+            cfg.cells,
+            power=cfg.prior_power,
+            floor=cfg.prior_floor,
+            reconstruct=reconstruct,
+        )
+        return self.vrnn.posterior.begin(features, feature_map, log_prior, num_steps, draws)
+
+    def _decode(self, latent_features: tf.Tensor, hidden: tf.Tensor) -> tf.Tensor:
+        """Parameters of p(x̂ | z_t, h_{t-1}): ``[B, T, ·]`` each → ``[B, T, h, w, ·]`` float32."""
+        width = self.config.latent_units + self.config.state_size
+        inputs = tf.reshape(tf.concat([latent_features, hidden], axis=-1), [-1, width])
+        parameters = tf.cast(self.decoder(inputs), tf.float32)  # type: ignore[misc]
+        return tf.reshape(parameters, [-1, hidden.shape[1], *parameters.shape[1:]])
 
     def classify_crops(self, crops: tf.Tensor, hidden_states: tf.Tensor, *, training: bool = False) -> tf.Tensor:
         """What it is, from the crops.
 
         Args:
-          crops: ``[B, T, S, S, C]`` float32 in [0, 1].
+          crops: ``[B, L, S, S, C]`` float32 in [0, 1], one for each box of the trajectory.
           hidden_states: ``[B, T, D]`` of the trajectory.
           training: Whether the model trains.
 
         Returns:
           ``[B, K]`` float32 logits.
         """
-        return self.classifier(crops, hidden_states, training=training)
+        return self.answer_crops(crops, hidden_states, training=training).logits
 
-    def call(self, inputs: dict[str, tf.Tensor], training: bool = False) -> SaccaderOutput:
+    def answer_crops(self, crops: tf.Tensor, hidden_states: tf.Tensor, *, training: bool = False) -> LookAnswers:
+        """As :meth:`classify_crops`, with the evidence of every crop where looks give some."""
+        return self.classifier.answer(crops, hidden_states, training=training)
+
+    def call(
+        self, inputs: dict[str, tf.Tensor], training: bool = False, num_steps: int | None = None
+    ) -> SaccaderOutput:
         """Looks and classifies; see the class for inputs.
+
+        Args:
+          inputs: The inputs.
+          training: Whether the model trains.
+          num_steps: T; None for that of the configuration.
 
         Raises:
           InputError: A dtype or number of channels that cannot be used.
-          ConfigError: Pyramids without ``pyramid_roots``.
+          ConfigError: Pyramids without ``pyramid_roots``, or a number of steps that the model cannot take.
         """
         inputs = {k: pixels.to_float(v, k) if k in (PROXY, IMAGE) else v for k, v in inputs.items()}
         if training:
@@ -263,21 +270,25 @@ class VariationalSaccader(ImageClassifier):
             tf.repeat(pixels.image_sizes(inputs, batch), count, axis=0),
             training=training,
             sample=training or count > 1,
+            num_steps=num_steps,
         )
         crops, valid = self._read_crops(inputs, trajectory.boxes, count)
-        logits = self.classify_crops(crops, trajectory.hidden_states, training=training)  # [B·N, K]
+        answers = self._answer(crops, trajectory, training)
+        logits = answers.logits  # [B·N, K]
         log_probabilities = tf.nn.log_softmax(logits)
         if count > 1:
             grouped = tf.reshape(log_probabilities, [-1, count, self.config.num_classes])
             logits = log_probabilities = tf.reduce_logsumexp(grouped, axis=1) - math.log(count)
         shown = {
-            name: value[::count]
+            name: None if value is None else value[::count]
             for name, value in trajectory._asdict().items()
-            if name != "hidden_states" and value is not None
+            if name != "hidden_states"
         }
         return SaccaderOutput(
             logits=logits,
             crops=crops[::count],
+            evidence=None if answers.evidence is None else answers.evidence[::count],
+            logits_without=answers.logits_without,
             entropy=-tf.reduce_sum(tf.exp(log_probabilities) * log_probabilities, axis=-1),
             valid=valid & tf.reduce_all(tf.math.is_finite(proxy), axis=[1, 2, 3]),
             **shown,
@@ -291,7 +302,8 @@ class VariationalSaccader(ImageClassifier):
     def _read_crops(self, inputs: dict[str, tf.Tensor], boxes: tf.Tensor, count: int) -> tuple[tf.Tensor, tf.Tensor]:
         """Crops ``[B·N, T, S, S, C]`` of all N trajectories in one read, and ``[B]`` which images could be read."""
         cfg = self.config
-        side_by_side = tf.reshape(boxes, [-1, count * cfg.num_steps, 4])
+        looks = boxes.shape[1]
+        side_by_side = tf.reshape(boxes, [-1, count * looks, 4])
         if IMAGE in inputs:
             crops = self.dense_transformer(pixels.check_channels(inputs[IMAGE], self.channels), side_by_side)
             valid = tf.reduce_all(tf.math.is_finite(crops), axis=[1, 2, 3, 4])
@@ -300,7 +312,56 @@ class VariationalSaccader(ImageClassifier):
                 pixels.pyramid_features(inputs), side_by_side, roots=pixels.check_roots(cfg), channels=self.channels
             )
         found = tf.reduce_all(tf.math.is_finite(side_by_side), axis=[1, 2])
-        return tf.reshape(crops, [-1, cfg.num_steps, cfg.crop_size, cfg.crop_size, self.channels]), valid & found
+        return tf.reshape(crops, [-1, looks, cfg.crop_size, cfg.crop_size, self.channels]), valid & found
+
+    def _answer(self, crops: tf.Tensor, trajectory: SaccadeTrajectory, training: bool) -> LookAnswers:
+        """What the crops say; while cells are learned, also what their choice learns from."""
+        learns = training and trajectory.place_log_prob is not None
+        weighs = learns and self.config.place_gradient == "attention"
+        return self.classifier.answer(
+            crops,
+            trajectory.hidden_states,
+            training=training,
+            weights=attention_weights(trajectory.place_log_prob) if weighs else None,
+            without_each=learns and self.config.place_gradient == "counterfactual",
+        )
+
+    def adapted(self, **changes: Any) -> VariationalSaccader:
+        """A model with the same weights and some fields of the configuration changed.
+
+        For another number of looks (``num_steps``), larger images (``cells``, ``min_scale``, ``max_scale``, and
+        ``proxy_size``) or another way of predicting (``num_samples``, ``pyramid_roots``).
+
+        Args:
+          **changes: Fields of :class:`SaccaderConfig`; and ``proxy_size``, height and width of the proxies, pixels.
+
+        Returns:
+          A new, built model; it must be compiled before ``fit`` or ``evaluate``.
+
+        Raises:
+          InputError: This model is not built, or its weights do not fit the other configuration.
+        """
+        if not self.built:
+            raise InputError("The model has no weights yet", mend="Call it once, or model.build, before")
+        size = changes.pop("proxy_size", None)
+        shapes = dict(self._shapes)
+        if size is not None:
+            shapes[PROXY] = (shapes[PROXY][0], *size, shapes[PROXY][-1])
+        # Transformers of the user's own serve on; ours follow the configuration.
+        own_layers = {
+            name: layer for name in TRANSFORMERS if type(layer := getattr(self, name)) not in OWN_TRANSFORMERS
+        }
+        other = type(self)(self.config.replace(**changes), dtype=self.dtype_policy, **own_layers)
+        other.build(shapes)
+        own, wanted = ([tuple(weight.shape) for weight in model.weights] for model in (self, other))
+        if own != wanted:
+            raise InputError(
+                "The weights do not fit", expected=wanted, received=own, mend=f"Change less than {changes}"
+            )
+        other.set_weights(self.get_weights())
+        if "max_scale" in changes:
+            other.max_scale.assign(other.config.max_scale)
+        return other
 
     def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """As :meth:`keras.Model.fit`; strings among the inputs may go to several devices."""
@@ -314,11 +375,11 @@ class VariationalSaccader(ImageClassifier):
 
     def predict(self, x: Any = None, *args: Any, **kwargs: Any) -> SaccaderOutput:
         """As :meth:`keras.Model.predict`; a :class:`SaccaderOutput` of NumPy arrays."""
-        return SaccaderOutput(**super().predict(x, *args, **kwargs))
+        return _whole(super().predict(x, *args, **kwargs))
 
     def predict_on_batch(self, x: Any) -> SaccaderOutput:
         """As :meth:`keras.Model.predict_on_batch`; a :class:`SaccaderOutput` of NumPy arrays."""
-        return SaccaderOutput(**super().predict_on_batch(x))
+        return _whole(super().predict_on_batch(x))
 
     def predict_step(self, data: Any) -> dict[str, tf.Tensor]:
         """What Keras gathers over batches: the outputs that this model has."""
@@ -344,10 +405,23 @@ class VariationalSaccader(ImageClassifier):
         cfg = self.config
         terms = bound_terms(labels, outputs.logits, outputs.log_likelihood, outputs.kl)
         self.term_metrics["classification"].update_state(terms.classification, weights)
-        self.term_metrics["reconstruction"].update_state(terms.reconstruction, weights)
+        if "reconstruction" in self.term_metrics:
+            self.term_metrics["reconstruction"].update_state(terms.reconstruction, weights)
         for t in range(cfg.num_steps):
             self.term_metrics[f"kl_{t + 1}"].update_state(terms.kl[:, t], weights)
-        return terms.total(cfg.classification_weight, cfg.reconstruction_weight, cfg.kl_weight)
+        total = terms.total(cfg.classification_weight, cfg.reconstruction_weight, cfg.kl_weight)
+        if outputs.place_log_prob is None:
+            return total
+        step_costs = cfg.kl_weight * outputs.kl
+        if outputs.log_likelihood is not None:
+            step_costs -= cfg.reconstruction_weight * outputs.log_likelihood
+        without = None
+        if outputs.logits_without is not None:
+            repeated = tf.repeat(labels[:, tf.newaxis], outputs.logits_without.shape[1], axis=1)
+            without = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=repeated, logits=outputs.logits_without)
+            without *= cfg.classification_weight
+        classification = cfg.classification_weight * terms.classification
+        return total + place_surrogate(cfg.place_gradient, classification, without, step_costs, outputs.place_log_prob)
 
     def get_config(self) -> dict[str, Any]:
         """Every field of the configuration, and the layers that cut crops."""
@@ -371,3 +445,14 @@ class VariationalSaccader(ImageClassifier):
             if isinstance(config.get(name), dict)
         }
         return cls(**{**config, **layers})
+
+
+def _whole(found: dict[str, Any]) -> SaccaderOutput:
+    """What Keras gathered, with None for the outputs that the model does not have."""
+    return SaccaderOutput(**{**dict.fromkeys(SaccaderOutput._fields), **found})
+
+
+def _softmax_of_map(logits: tf.Tensor) -> tf.Tensor:
+    """``[B, rows, columns]`` logits → probabilities that sum to 1 over the map."""
+    flat = tf.reshape(logits, [-1, logits.shape[1] * logits.shape[2]])
+    return tf.reshape(tf.nn.softmax(flat), [-1, *logits.shape[1:]])

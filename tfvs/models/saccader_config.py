@@ -275,6 +275,11 @@ class SaccaderConfig(Config):
         )
         self.check_steps(self.num_steps)
 
+    @property
+    def crops_per_image(self) -> int:
+        """L = T · M: one crop per look and scale."""
+        return self.num_steps * len(self.scales)
+
     def check_steps(self, num_steps: int) -> None:
         """Checks a number of looks, which may differ between training and use.
 
@@ -310,3 +315,22 @@ class SaccaderConfig(Config):
     def localizes_dense_images(self) -> bool:
         """Whether crops of dense images come from the localized transformer."""
         return self.margin_px == 0 if self.localized is None else self.localized
+
+    def check_proxy(self, height: int, width: int) -> None:
+        """Checks the size of the proxy against the map of places.
+
+        Args:
+          height: Pixels.
+          width: Pixels.
+
+        Raises:
+          ConfigError: The cells are finer than the proxy.
+        """
+        if self.posterior == "categorical" and self.cells is not None:
+            require(
+                self.cells[0] <= height and self.cells[1] <= width,
+                "The cells are finer than the proxy",
+                expected=f"at most ({height}, {width}) rows and columns",
+                received=f"cells={self.cells}",
+                mend="Use fewer cells or a larger proxy",
+            )

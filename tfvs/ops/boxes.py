@@ -6,6 +6,8 @@ of a row of ``n`` covers ``[i/n, (i+1)/n]``. A pyramid's levels therefore share 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 
@@ -41,6 +43,33 @@ def boxes_from_theta(theta: tf.Tensor, image_size: tf.Tensor) -> tf.Tensor:
     extent = half_extents(scale, image_size)
     centre = tf.stack([y, x], axis=-1)
     return (tf.concat([centre - extent, centre + extent], axis=-1) + 1.0) / 2.0
+
+
+def scaled_boxes(theta: tf.Tensor, image_size: tf.Tensor, scales: Sequence[float]) -> tf.Tensor:
+    """The boxes of several scales around each place.
+
+    A box of another scale than 1 is moved as little as keeps it inside the image, and is at most as wide as it.
+
+    Args:
+      theta: ``[B, T, 3]`` float32, see :func:`boxes_from_theta`.
+      image_size: ``[B, 1, 2]`` height and width in pixels.
+      scales: Multiples of the side in theta.
+
+    Returns:
+      ``[B, T · M, 4]`` float32, look by look, for M scales.
+    """
+    found = []
+    for factor in scales:
+        if factor == 1.0:
+            found.append(boxes_from_theta(theta, image_size))
+            continue
+        side = tf.minimum(theta[..., 0] * factor, 1.0)
+        room = 1.0 - half_extents(side, image_size)  # [B, T, (y, x)]
+        centre = tf.clip_by_value(theta[..., :0:-1], -room, room)
+        found.append(boxes_from_theta(tf.stack([side, centre[..., 1], centre[..., 0]], axis=-1), image_size))
+    if len(found) == 1:
+        return found[0]
+    return tf.reshape(tf.stack(found, axis=2), [-1, theta.shape[1] * len(found), 4])
 
 
 def theta_from_boxes(boxes: tf.Tensor, image_size: tf.Tensor) -> tf.Tensor:

@@ -38,7 +38,8 @@ class SaccadePictures(keras.callbacks.Callback):
         count = proxy.shape[0]
         with self._writer.as_default(step=epoch):
             tf.summary.image("proxies", proxy, max_outputs=count)
-            tf.summary.image("reconstructions", _side_by_side(output.reconstruction), max_outputs=count)
+            if output.reconstruction is not None:
+                tf.summary.image("reconstructions", _side_by_side(output.reconstruction), max_outputs=count)
             tf.summary.image("saccades", draw_saccades(proxy, output.boxes), max_outputs=count)
             tf.summary.image("crops", _side_by_side(output.crops), max_outputs=count)
         self._writer.flush()

@@ -1,0 +1,96 @@
+"""φ_x of a large proxy: convolutions over the grid of cells that keep where things are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfvs.config import require
+from tfvs.layers.dense_block import DenseBlock
+from tfvs.layers.shapes import known
+from tfvs.ops.grid import cells_to_depth, depth_of
+
+
+@keras.saving.register_keras_serializable("tfvs")
+class MapEncoder(keras.layers.Layer):
+    """Feature maps of the proxy, joined on a grid of cells, under small convolutions.
+
+    Each map comes onto the grid with all its pixels as channels (:func:`tfvs.ops.grid.cells_to_depth`); the proxy
+    itself is one such map, those of a trained or pretrained network are others. The weights do not depend on the number
+    of cells, only on each map's pixels per cell: what is learned on small proxies serves on larger ones.
+
+    Args:
+      cells: Rows and columns of the grid.
+      filters: Channels of each convolution.
+      kernels: Sides of their kernels, cells.
+      units: Features of the whole proxy, from the mean over the grid.
+      normalization: Of the dense layer, see :class:`DenseBlock`.
+
+    Raises:
+      ConfigError: As many filters as there are not kernels.
+    """
+
+    def __init__(
+        self,
+        cells: tuple[int, int],
+        filters: Sequence[int] = (32, 32),
+        kernels: Sequence[int] = (5, 1),
+        units: int = 256,
+        normalization: str = "layer",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        require(
+            len(filters) == len(kernels) >= 1,
+            "The map's convolutions cannot be made",
+            expected="as many kernels as filters, at least one",
+            received=f"filters={tuple(filters)}, kernels={tuple(kernels)}",
+        )
+        self.cells = int(cells[0]), int(cells[1])
+        self.filters, self.kernels = tuple(filters), tuple(kernels)
+        self.units, self.normalization = units, normalization
+        policy = self.dtype_policy
+        self.convolutions = [
+            keras.layers.Conv2D(f, k, padding="same", activation="relu", name=f"conv_{i}", dtype=policy)
+            for i, (f, k) in enumerate(zip(self.filters, self.kernels, strict=True))
+        ]
+        self.head = DenseBlock(units, normalization, name="head", dtype=policy)
+
+    def build(self, maps_shape: Any) -> None:
+        """Args: maps_shape: ``[B, h, w, c]`` of each map, all but ``B`` known."""
+        channels = 0
+        for map_shape in _as_list(maps_shape):
+            height, width, depth = (known(size, "a map of the proxy") for size in map_shape[1:])
+            down, across = depth_of((height, width), self.cells)
+            channels += depth * down * across
+        shape: tuple[int | None, ...] = (None, *self.cells, channels)
+        for convolution in self.convolutions:
+            convolution.build(shape)
+            shape = convolution.compute_output_shape(shape)
+        self.map_shape = shape
+        self.head.build((None, self.filters[-1]))
+
+    def call(self, maps: Sequence[tf.Tensor], training: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
+        """Maps ``[B, h, w, c]`` → features ``[B, units]`` and the map ``[B, rows, columns, filters[-1]]``."""
+        x = tf.concat([tf.cast(cells_to_depth(x, self.cells), self.compute_dtype) for x in maps], axis=-1)
+        for convolution in self.convolutions:
+            x = convolution(x)
+        return self.head(tf.reduce_mean(x, axis=[1, 2]), training=training), x
+
+    def compute_output_shape(self, maps_shape: Any) -> tuple[tuple[int | None, ...], ...]:
+        """Static shapes of the outputs."""
+        batch = _as_list(maps_shape)[0][0]
+        return (batch, self.units), (batch, *self.cells, self.filters[-1])
+
+    def get_config(self) -> dict[str, Any]:
+        """All arguments."""
+        names = ("cells", "filters", "kernels", "units", "normalization")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+def _as_list(shapes: Any) -> list[tuple[int | None, ...]]:
+    """Keras hands the shape of a list with one element on as that shape."""
+    return [tuple(shapes)] if shapes[0] is None or isinstance(shapes[0], int) else [tuple(shape) for shape in shapes]

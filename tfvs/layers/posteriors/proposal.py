@@ -1,0 +1,51 @@
+"""What a posterior is to the recurrent cell: something that proposes z_t."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+
+class Proposal(NamedTuple):
+    """z_t and what the bound needs to know about it.
+
+    Attributes:
+      latent: ``[B, Z]`` float32 z_t: a sample, or the mean.
+      posterior_loc: ``[B, Z]`` float32, mean of q's Gaussian.
+      posterior_scale: ``[B, Z]`` float32, its standard deviation.
+      prior_loc: ``[B, Z]`` float32, mean of p's Gaussian.
+      prior_scale: ``[B, Z]`` float32, its standard deviation.
+      kl: ``[B]`` float32 nats, KL( q(z_t | ·) ‖ p(z_t | ·) ), all of it.
+    """
+
+    latent: tf.Tensor
+    posterior_loc: tf.Tensor
+    posterior_scale: tf.Tensor
+    prior_loc: tf.Tensor
+    prior_scale: tf.Tensor
+    kl: tf.Tensor
+
+
+class PlaceProposal(NamedTuple):
+    """A :class:`Proposal` that chose a cell first.
+
+    Attributes:
+      latent: As of a proposal, as the next five.
+      posterior_loc: Of the Gaussian in the cell.
+      posterior_scale: Of the Gaussian in the cell.
+      prior_loc: Of the Gaussian in the cell.
+      prior_scale: Of the Gaussian in the cell.
+      kl: ``[B]`` float32 nats, of cell and Gaussian together.
+      place_log_prob: ``[B]`` float32, log q(k_t | k_<t) of the cell.
+      place_logits: ``[B, rows, columns]`` float32 of q(k_t), not normalised.
+    """
+
+    latent: tf.Tensor
+    posterior_loc: tf.Tensor
+    posterior_scale: tf.Tensor
+    prior_loc: tf.Tensor
+    prior_scale: tf.Tensor
+    kl: tf.Tensor
+    place_log_prob: tf.Tensor
+    place_logits: tf.Tensor
