@@ -3,49 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import tensorflow as tf
 
-from tfvs.data.records import ImageRecord, TileIndex
+from tfvs.data.records import INDEX_FIELDS, ImageRecord, TileIndex
 from tfvs.errors import InputError
 
 IMAGE_ID = "image/id"
 LABEL = "image/label"
-WIDTH = "image/width"
-HEIGHT = "image/height"
-BANDS = "image/bands"
 SHA256 = "image/sha256"
 PROXY = "proxy/encoded"
 PYRAMID_URI = "pyramid/uri"
-PYRAMID_FILE_BYTES = "pyramid/file_bytes"
-PYRAMID_LEVELS = "pyramid/levels"
-PYRAMID_TILE_OFFSETS = "pyramid/tile_offsets"
-PYRAMID_TILE_BYTES = "pyramid/tile_bytes"
-PYRAMID_FRAMED = "pyramid/framed"
-PYRAMID_COMPRESSION = "pyramid/compression"
-PYRAMID_JPEG_TABLES = "pyramid/jpeg_tables"
-PYRAMID_DTYPE = "pyramid/dtype"
-PYRAMID_FILE_CRC32 = "pyramid/file_crc32"
+# Those of the tile index, by the name of the attribute: the readers of tiles ask for each by itself.
+_INDEX_FEATURES = {field.name: field.feature for field in INDEX_FIELDS}
+WIDTH = _INDEX_FEATURES["width"]
+HEIGHT = _INDEX_FEATURES["height"]
+BANDS = _INDEX_FEATURES["bands"]
+PYRAMID_FILE_BYTES = _INDEX_FEATURES["file_bytes"]
+PYRAMID_LEVELS = _INDEX_FEATURES["levels"]
+PYRAMID_TILE_OFFSETS = _INDEX_FEATURES["tile_offsets"]
+PYRAMID_TILE_BYTES = _INDEX_FEATURES["tile_bytes"]
+PYRAMID_FRAMED = _INDEX_FEATURES["framed"]
+PYRAMID_COMPRESSION = _INDEX_FEATURES["compression"]
+PYRAMID_JPEG_TABLES = _INDEX_FEATURES["jpeg_tables"]
+PYRAMID_DTYPE = _INDEX_FEATURES["dtype"]
+PYRAMID_FILE_CRC32 = _INDEX_FEATURES["file_crc32"]
 
-# Integers of `pyramid/levels` per level: width, height, tile width, tile height, index of its first tile.
-LEVEL_FIELDS = 5
-
-# What a model needs beside the proxy to read an image by tiles.
-PYRAMID_FEATURES = (
-    WIDTH,
-    HEIGHT,
-    BANDS,
-    PYRAMID_URI,
-    PYRAMID_FILE_BYTES,
-    PYRAMID_LEVELS,
-    PYRAMID_TILE_OFFSETS,
-    PYRAMID_TILE_BYTES,
-    PYRAMID_FRAMED,
-    PYRAMID_COMPRESSION,
-    PYRAMID_JPEG_TABLES,
-    PYRAMID_DTYPE,
-    PYRAMID_FILE_CRC32,
-)
+# What a model needs beside the proxy to read an image by tiles, and those of it that are strings.
+PYRAMID_FEATURES = (PYRAMID_URI, *_INDEX_FEATURES.values())
+STRING_FEATURES = (PYRAMID_URI, *(field.feature for field in INDEX_FIELDS if field.is_string))
 
 
 def _bytes(value: bytes) -> tf.train.Feature:
@@ -58,20 +45,13 @@ def _ints(values: Sequence[int]) -> tf.train.Feature:
 
 def index_to_features(index: TileIndex) -> dict[str, tf.train.Feature]:
     """The tile index as features."""
-    return {
-        WIDTH: _ints([index.width]),
-        HEIGHT: _ints([index.height]),
-        BANDS: _ints([index.bands]),
-        PYRAMID_FILE_BYTES: _ints([index.file_bytes]),
-        PYRAMID_LEVELS: _ints([field for level in index.levels for field in level]),
-        PYRAMID_TILE_OFFSETS: _ints(index.tile_offsets),
-        PYRAMID_TILE_BYTES: _ints(index.tile_bytes),
-        PYRAMID_FRAMED: _ints([int(index.framed)]),
-        PYRAMID_COMPRESSION: _bytes(index.compression.encode()),
-        PYRAMID_JPEG_TABLES: _bytes(index.jpeg_tables),
-        PYRAMID_DTYPE: _bytes(index.dtype.encode()),
-        PYRAMID_FILE_CRC32: _ints([index.file_crc32]),
-    }
+    features = {}
+    for field in INDEX_FIELDS:
+        values: Any = field.to_values(index)
+        features[field.feature] = (
+            tf.train.Feature(bytes_list=tf.train.BytesList(value=values)) if field.is_string else _ints(values)
+        )
+    return features
 
 
 def to_example(record: ImageRecord) -> tf.train.Example:
@@ -101,34 +81,22 @@ def from_example(example: tf.train.Example) -> ImageRecord:
     """
     features: Mapping[str, tf.train.Feature] = example.features.feature
 
-    def ints(name: str) -> list[int]:
-        return list(_present(features, name).int64_list.value)
-
     def text(name: str) -> str:
         return _present(features, name).bytes_list.value[0].decode()
 
-    fields = ints(PYRAMID_LEVELS)
-    index = TileIndex(
-        width=ints(WIDTH)[0],
-        height=ints(HEIGHT)[0],
-        bands=ints(BANDS)[0],
-        file_bytes=ints(PYRAMID_FILE_BYTES)[0],
-        levels=[tuple(fields[i : i + LEVEL_FIELDS]) for i in range(0, len(fields), LEVEL_FIELDS)],  # type: ignore[misc]
-        tile_offsets=ints(PYRAMID_TILE_OFFSETS),
-        tile_bytes=ints(PYRAMID_TILE_BYTES),
-        framed=bool(ints(PYRAMID_FRAMED)[0]),
-        compression=text(PYRAMID_COMPRESSION),
-        jpeg_tables=_present(features, PYRAMID_JPEG_TABLES).bytes_list.value[0],
-        dtype=text(PYRAMID_DTYPE),
-        file_crc32=ints(PYRAMID_FILE_CRC32)[0] if PYRAMID_FILE_CRC32 in features else 0,
-    )
+    index = {}
+    for field in INDEX_FIELDS:
+        if field.optional and field.feature not in features:
+            continue
+        found = _present(features, field.feature)
+        index[field.name] = field.from_values((found.bytes_list if field.is_string else found.int64_list).value)
     return ImageRecord(
         image_id=text(IMAGE_ID),
-        label=ints(LABEL)[0],
+        label=_present(features, LABEL).int64_list.value[0],
         sha256=text(SHA256),
         proxy=_present(features, PROXY).bytes_list.value[0],
         pyramid_uri=text(PYRAMID_URI),
-        index=index,
+        index=TileIndex(**index),
     )
 
 
@@ -156,20 +124,18 @@ def parse_examples(serialized: tf.Tensor, *, with_label: bool = True) -> dict[st
       ``pyramid/tile_bytes`` ``[B, N]`` int64.
     """
     spec: dict[str, tf.io.FixedLenFeature | tf.io.RaggedFeature] = {
-        IMAGE_ID: tf.io.FixedLenFeature([], tf.string, ""),
-        PROXY: tf.io.FixedLenFeature([], tf.string, ""),
-        PYRAMID_URI: tf.io.FixedLenFeature([], tf.string, ""),
-        PYRAMID_COMPRESSION: tf.io.FixedLenFeature([], tf.string, ""),
-        PYRAMID_JPEG_TABLES: tf.io.FixedLenFeature([], tf.string, ""),
-        PYRAMID_DTYPE: tf.io.FixedLenFeature([], tf.string, ""),
+        name: tf.io.FixedLenFeature([], tf.string, "") for name in (IMAGE_ID, PROXY, PYRAMID_URI)
     }
-    for name in (WIDTH, HEIGHT, BANDS, PYRAMID_FILE_BYTES, PYRAMID_FRAMED, PYRAMID_FILE_CRC32):
-        spec[name] = tf.io.FixedLenFeature([], tf.int64, 0)
+    ragged = []
+    for field in INDEX_FIELDS:
+        kind = tf.string if field.is_string else tf.int64
+        if field.is_list:
+            spec[field.feature] = tf.io.RaggedFeature(kind, row_splits_dtype=tf.int64)
+            ragged.append(field.feature)
+        else:
+            spec[field.feature] = tf.io.FixedLenFeature([], kind, "" if field.is_string else 0)
     if with_label:
         spec[LABEL] = tf.io.FixedLenFeature([], tf.int64)
-    ragged = (PYRAMID_LEVELS, PYRAMID_TILE_OFFSETS, PYRAMID_TILE_BYTES)
-    for name in ragged:
-        spec[name] = tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64)
     parsed = tf.io.parse_example(serialized, spec)
     for name in ragged:
         parsed[name] = parsed[name].to_tensor()

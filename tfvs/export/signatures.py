@@ -63,16 +63,15 @@ class SaccaderSignatures(tf.Module):
         proxy = tf.TensorSpec([None, *spec.proxy.shape], tf.float32, "proxy")
         size = tf.TensorSpec([None, 2], tf.int32, "image_size")
         crop_shape = [None, config.crops_per_image, config.crop_size, config.crop_size, spec.bands]
-        scalars = {"width": tf.int64, "height": tf.int64, "bands": tf.int64, "file_bytes": tf.int64}
-        lists = ("levels", "tile_offsets", "tile_bytes")
-        names = {"framed": tf.int64, "compression": tf.string, "jpeg_tables": tf.string, "dtype": tf.string}
         pyramid = [
             proxy,
             tf.TensorSpec([None], tf.string, "path"),
-            *(tf.TensorSpec([None], kind, name) for name, kind in scalars.items()),
-            *(tf.TensorSpec([None, None], tf.int64, name) for name in lists),
-            *(tf.TensorSpec([None], kind, name) for name, kind in names.items()),
-            tf.TensorSpec([None], tf.int64, "file_crc32"),
+            *(
+                tf.TensorSpec(
+                    [None, None] if field.is_list else [None], tf.string if field.is_string else tf.int64, field.name
+                )
+                for field in contract.INDEX_FIELDS
+            ),
         ]
         encoded = tf.TensorSpec([None], tf.string, "image_bytes")
         crops = tf.TensorSpec(crop_shape, tf.float32, "crops")
@@ -99,40 +98,11 @@ class SaccaderSignatures(tf.Module):
         features = contract.parse_examples(records, with_label=False)
         return self._from_pyramids(proxy, features, tf.where(parsed, "", NOT_AN_EXAMPLE))
 
-    def predict_pyramids(
-        self,
-        proxy: tf.Tensor,
-        path: tf.Tensor,
-        width: tf.Tensor,
-        height: tf.Tensor,
-        bands: tf.Tensor,
-        file_bytes: tf.Tensor,
-        levels: tf.Tensor,
-        tile_offsets: tf.Tensor,
-        tile_bytes: tf.Tensor,
-        framed: tf.Tensor,
-        compression: tf.Tensor,
-        jpeg_tables: tf.Tensor,
-        dtype: tf.Tensor,
-        file_crc32: tf.Tensor,
-    ) -> Outputs:
+    def predict_pyramids(self, proxy: tf.Tensor, path: tf.Tensor, *index: tf.Tensor) -> Outputs:
         """Pyramids the server can reach, by path and tile index; it reads only the tiles it looks at."""
         self._check_batch(proxy, self._spec.max_batch)
-        features = {
-            contract.PYRAMID_URI: path,
-            contract.WIDTH: width,
-            contract.HEIGHT: height,
-            contract.BANDS: bands,
-            contract.PYRAMID_FILE_BYTES: file_bytes,
-            contract.PYRAMID_LEVELS: levels,
-            contract.PYRAMID_TILE_OFFSETS: tile_offsets,
-            contract.PYRAMID_TILE_BYTES: tile_bytes,
-            contract.PYRAMID_FRAMED: framed,
-            contract.PYRAMID_COMPRESSION: compression,
-            contract.PYRAMID_JPEG_TABLES: jpeg_tables,
-            contract.PYRAMID_DTYPE: dtype,
-            contract.PYRAMID_FILE_CRC32: file_crc32,
-        }
+        fields = zip(contract.INDEX_FIELDS, index, strict=True)
+        features = {contract.PYRAMID_URI: path, **{field.feature: value for field, value in fields}}
         return self._from_pyramids(proxy, features, tf.fill(tf.shape(path), ""))
 
     def predict_images(self, image_bytes: tf.Tensor) -> Outputs:

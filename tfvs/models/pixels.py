@@ -15,12 +15,6 @@ from tfvs.ops.strings import pack_strings, unpack_strings
 
 PROXY = "proxy"
 IMAGE = "image"
-STRING_FEATURES = (
-    example.PYRAMID_URI,
-    example.PYRAMID_COMPRESSION,
-    example.PYRAMID_JPEG_TABLES,
-    example.PYRAMID_DTYPE,
-)
 # How far pixels may stray from [0, 1]: rounding, not overshoot.
 RANGE_TOLERANCE = 1e-3
 
@@ -121,7 +115,7 @@ def restore_feature(name: str, value: tf.Tensor) -> tf.Tensor:
     Strings may have been packed, and Keras, before it trains on several devices, builds the model on means of each
     input over the devices, which turns whole numbers into fractions.
     """
-    if name in STRING_FEATURES:
+    if name in example.STRING_FEATURES:
         return value if value.dtype == tf.string else unpack_strings(value)
     return tf.cast(value, tf.int64)
 

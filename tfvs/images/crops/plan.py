@@ -8,6 +8,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tfvs.data import example
+from tfvs.data.records import LEVEL_FIELDS
 from tfvs.images.crops.source import COMPRESSIONS, DTYPES, JPEG_BANDS, TileRequests
 from tfvs.images.tiff.tile_index import MAX_FOREIGN_BYTES, MAX_TILE_SIDE
 from tfvs.ops.crop_rule import MAX_PITCH, Taps, choose_level, pitches, taps
@@ -71,7 +72,7 @@ def make_plan(
       The plan. Work and memory grow with the tiles needed, not with the number of tiles in the image.
     """
     levels = tf.cast(features[example.PYRAMID_LEVELS], tf.int64)
-    batch, fields = tf.shape(levels)[0], example.LEVEL_FIELDS
+    batch, fields = tf.shape(levels)[0], LEVEL_FIELDS
     whole = tf.shape(levels)[1] // fields
     levels = tf.pad(levels[:, : whole * fields], [[0, 0], [0, fields]])  # a level of zeros ends every list
     levels = tf.reshape(levels, [batch, whole + 1, fields])  # [B, L, 5]: width, height, tile width and height, first
