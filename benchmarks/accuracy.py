@@ -23,6 +23,7 @@ import tensorflow as tf
 
 from benchmarks.machine import describe_machine, peak_memory_mb
 from tfvs.datasets.two_digit_mnist import Canvases, TwoDigitConfig, generate
+from tfvs.metrics import Coverage
 from tfvs.models.resnet import ResNet18
 from tfvs.models.saccader import VariationalSaccader
 from tfvs.training.trainer import TrainConfig, train
@@ -113,11 +114,13 @@ class Stopwatch(keras.callbacks.Callback):
 
 def coverage(boxes: np.ndarray, canvases: Canvases, digit_px: int = 28) -> float:
     """Share of digits whose centre lies in one of the crops: localisation learned without location labels."""
-    height, width = np.asarray(canvases.images).shape[1:]
-    centres = (canvases.positions + digit_px / 2) / np.array([height, width])  # [N, D, 2]
-    low, high = boxes[:, np.newaxis, :, :2], boxes[:, np.newaxis, :, 2:]
-    inside = ((centres[:, :, np.newaxis] >= low) & (centres[:, :, np.newaxis] <= high)).all(-1).any(-1)
-    return float(inside.mean())
+    side = np.array(np.asarray(canvases.images).shape[1:])
+    targets = np.concatenate([canvases.positions, canvases.positions + digit_px], axis=-1) / np.tile(
+        side, 2
+    )  # [N, D, 4]
+    covered = Coverage()
+    covered.update_state(targets, boxes)
+    return float(covered.result())
 
 
 def build(model_name: str, task: str, num_classes: int, overrides: dict[str, Any]) -> keras.Model:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyvips
@@ -23,8 +24,13 @@ NUM_STEPS = 2
 MAX_IMAGE_PX = 1500 * 1500
 
 
-def small_saccader(num_samples: int = 1) -> VariationalSaccader:
-    """Not trained, but sensitive: its probabilities differ from image to image."""
+def small_saccader(num_samples: int = 1, **changes: Any) -> VariationalSaccader:
+    """Not trained, but sensitive: its probabilities differ from image to image.
+
+    Args:
+      num_samples: Trajectories.
+      **changes: Fields of the configuration.
+    """
     tf.keras.utils.set_random_seed(7)
     model = VariationalSaccader(
         num_classes=len(CLASS_NAMES),
@@ -43,15 +49,16 @@ def small_saccader(num_samples: int = 1) -> VariationalSaccader:
         crop_strides=(2, 2),
         crop_units=16,
         head_units=16,
+        **changes,
     )
     model.build({"proxy": (None, *RECIPE.shape), "image": (None, None, None, 3)})
     return model
 
 
-def export_small(base: Path, roots: list[Path], num_samples: int = 1) -> Path:
+def export_small(base: Path, roots: list[Path], num_samples: int = 1, **changes: Any) -> Path:
     """Version 1 under the base path."""
     path = export_saved_model(
-        small_saccader(num_samples),
+        small_saccader(num_samples, **changes),
         base / "1",
         class_names=CLASS_NAMES,
         proxy=RECIPE,

@@ -69,8 +69,8 @@ def level_sizes(features: dict[str, tf.Tensor]) -> tf.Tensor:
 def decode_level(path: Path, level: int, subifd: bool = False) -> np.ndarray:
     """A whole level by libvips, float32 in [0, 1]."""
     where = {"subifd": level - 1} if subifd and level else {"page": level} if not subifd else {}
-    array = pyvips.Image.tiffload(str(path), revalidate=True, **where).numpy()
-    array = array.reshape(*array.shape[:2], -1)
+    image = pyvips.Image.tiffload(str(path), revalidate=True, **where)
+    array = image.numpy().reshape(image.height, image.width, image.bands)
     return (array / np.float32(np.iinfo(array.dtype).max)).astype(np.float32)
 
 

@@ -24,7 +24,11 @@ def test_kl_is_tfp_of_multivariate_normals():
 
 def test_kl_is_the_monte_carlo_estimate():
     z = Q_LOC + Q_SCALE * RNG.normal(size=(100_000, 5, 3)).astype("float32")
-    difference = gaussian.log_prob(z, Q_LOC, Q_SCALE) - gaussian.log_prob(z, P_LOC, P_SCALE)
+
+    def log_density(loc, scale):
+        return np.sum(-0.5 * ((z - loc) / scale) ** 2 - np.log(scale) - 0.5 * np.log(2 * np.pi), axis=-1)
+
+    difference = log_density(Q_LOC, Q_SCALE) - log_density(P_LOC, P_SCALE)
     error = np.std(difference, axis=0) / np.sqrt(len(z))
     estimate = np.mean(difference, axis=0)
     exact = gaussian.kl_divergence(Q_LOC, Q_SCALE, P_LOC, P_SCALE).numpy()
@@ -43,9 +47,3 @@ def test_stddev_starts_where_it_should_and_stays_positive(initial):
     assert stddev[2] == pytest.approx(initial, rel=1e-5)
     assert np.all(stddev >= gaussian.MIN_STDDEV)
     assert np.all(np.diff(stddev) >= 0)
-
-
-def test_log_prob_integrates_to_one():
-    grid = np.linspace(-12, 12, 4001, dtype="float32")[:, None]
-    density = np.exp(gaussian.log_prob(grid, np.float32(0.7), np.float32(1.3)))
-    assert density.sum() * (grid[1, 0] - grid[0, 0]) == pytest.approx(1.0, abs=1e-4)

@@ -1,4 +1,4 @@
-"""Diagonal Gaussians as (loc, scale) pairs: a positive stddev, samples, log-densities and the KL divergence."""
+"""Diagonal Gaussians as (loc, scale) pairs: a positive standard deviation and the KL divergence."""
 
 from __future__ import annotations
 
@@ -50,17 +50,3 @@ def kl_divergence(
     normal = distributions().Normal
     divergence = normal(posterior_loc, posterior_scale).kl_divergence(normal(prior_loc, prior_scale))
     return tf.reduce_sum(divergence, axis=-1)
-
-
-def log_prob(value: tf.Tensor, loc: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
-    """Log-density of a diagonal Gaussian.
-
-    Args:
-      value: ``[..., Z]`` float32, as all the others.
-      loc: Means.
-      scale: Standard deviations.
-
-    Returns:
-      ``[...]`` nats, summed over ``Z``.
-    """
-    return tf.reduce_sum(distributions().Normal(loc, scale).log_prob(value), axis=-1)

@@ -1,5 +1,9 @@
 """One crop rule: every reader cuts the crops that the NumPy statement of the rule cuts, whatever the box."""
 
+import functools
+from pathlib import Path
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 import pyvips
@@ -8,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.images.pyramids import decode_level, features_of, texture
+from tfvs.data.records import TileIndex
 from tfvs.errors import ImageError
 from tfvs.images.crops.cut import LARGE_CROP
 from tfvs.images.crops.local import PlainLevels, cut_crops
@@ -29,9 +34,20 @@ IMAGES = {
 COLOURS = {("uint8", 1): "b-w", ("uint8", 2): "b-w", ("uint16", 1): "grey16", ("uint16", 3): "rgb16"}
 
 
+class Pyramid(NamedTuple):
+    """An image, its pyramid, the levels as the file has them and levels of exact means."""
+
+    pixels: np.ndarray
+    image: pyvips.Image
+    path: Path
+    index: TileIndex
+    stored: list[np.ndarray]
+    exact: list[np.ndarray]
+
+
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
-    """Name → pixels, path, index, levels as the file has them and levels of exact means."""
+    """Every image, by name."""
     root, made = tmp_path_factory.mktemp("rule"), {}
     for name, ((height, width, bands, dtype), options) in IMAGES.items():
         pixels = texture(height, width, bands, dtype)
@@ -43,7 +59,7 @@ def images(tmp_path_factory):
         while min(exact[-1].shape[:2]) >= 2:
             height, width = (side // 2 for side in exact[-1].shape[:2])
             exact.append(exact[-1][: 2 * height, : 2 * width].reshape(height, 2, width, 2, bands).mean((1, 3)))
-        made[name] = pixels, image, path, index, stored, exact
+        made[name] = Pyramid(pixels, image, path, index, stored, exact)
     return root, made
 
 
@@ -73,42 +89,61 @@ def by_rule(levels, drawn, size, margin, max_level):
     return np.stack(crops), max(numpy_level(box, sizes, size, max_level)[1] for box in drawn)
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    name=st.sampled_from(sorted(IMAGES)),
-    drawn=st.lists(boxes(), min_size=2, max_size=2),
-    size=st.sampled_from([1, 2, 7, 32, LARGE_CROP + 5]),
-    margin=st.sampled_from([0, 1, 100]),
-    max_level=st.sampled_from([None, None, 0, 1]),
-)
-def test_every_reader_cuts_the_crops_of_the_rule(images, name, drawn, size, margin, max_level):
-    root, made = images
-    pixels, image, path, index, stored, exact = made[name]
-    drawn = np.array(drawn, np.float32)
-    rule = {"margin_px": margin, "max_level": max_level}
-    assert [level.shape for level in stored] == [level.shape for level in exact]
+@functools.cache
+def tiles_reader(size, margin, max_level, root, channels):
+    """Traced once for each rule and number of channels."""
+    layer = LocalizedSpatialTransformer(size, margin_px=margin, max_level=max_level)
+    return tf.function(
+        lambda features, boxes: layer(features, boxes, roots=[root], channels=channels), reduce_retracing=True
+    )
 
-    # From memory: the graph's two layers, and the client on an ordinary image.
-    expected, pitch = by_rule(exact, drawn, size, margin, max_level)
-    inputs, in_graph = tf.constant(exact[0][np.newaxis]), tf.constant(drawn[np.newaxis])
-    localized = LocalizedSpatialTransformer(size, **rule)
+
+@pytest.mark.parametrize(
+    ("size", "margin", "max_level"),
+    [(32, 0, None), (LARGE_CROP + 5, 1, None), (7, 100, None), (32, 1, 0), (LARGE_CROP + 5, 0, 1)],
+)
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_every_reader_cuts_the_crops_of_the_rule(images, size, margin, max_level, data):
+    root, made = images
+    bands = data.draw(st.sampled_from([1, 2, 3, 4]))
+    names = [name for name, ((_, _, count, _), _) in IMAGES.items() if count == bands]
+    drawn = np.array([data.draw(st.lists(boxes(), min_size=3, max_size=3)) for _ in names], np.float32)
+    features = features_of(*((made[name].path.name, made[name].index) for name in names))
+    tiles = tiles_reader(size, margin, max_level, str(root), bands)(features, tf.constant(drawn))
+    for number, name in enumerate(names):
+        in_memory_agrees(made[name], drawn[number], size, margin, max_level)
+        from_file_agrees(
+            made[name], drawn[number], size, margin, max_level, tiles.crops[number], bool(tiles.valid[number])
+        )
+
+
+def in_memory_agrees(image, drawn, size, margin, max_level):
+    """The graph's two layers on a dense image, and the client on an ordinary one."""
+    expected, _ = by_rule(image.exact, drawn, size, margin, max_level)
+    inputs, in_graph = tf.constant(image.exact[0][np.newaxis]), tf.constant(drawn[np.newaxis])
+    localized = LocalizedSpatialTransformer(size, margin_px=margin, max_level=max_level)
     np.testing.assert_allclose(localized(inputs, in_graph)[0], expected, atol=1e-5)
     if margin >= 1:
         whole = SpatialTransformer(size, max_level=max_level)
         np.testing.assert_allclose(whole(inputs, in_graph)[0], expected, atol=1e-5)
-    np.testing.assert_allclose(cut_crops(PlainLevels(image), drawn, size, **rule), expected, atol=1e-5)
+    by_client = cut_crops(PlainLevels(image.image), drawn, size, margin_px=margin, max_level=max_level)
+    np.testing.assert_allclose(by_client, expected, atol=1e-5)
 
-    # From the file: tiles in the graph, and the client with libvips.
-    reader = VipsReader(size, **rule)
-    crops, valid, _ = localized(features_of((path.name, index)), in_graph, roots=[str(root)], channels=pixels.shape[2])
+
+def from_file_agrees(image, drawn, size, margin, max_level, crops, valid):
+    """The graph's reader of tiles, and the client's reader of pyramids."""
+    assert [level.shape for level in image.stored] == [level.shape for level in image.exact]
+    expected, pitch = by_rule(image.stored, drawn, size, margin, max_level)
+    reader = VipsReader(size, margin_px=margin, max_level=max_level)
     if pitch > MAX_PITCH:
-        assert not valid.numpy()[0]
+        assert not valid
         with pytest.raises(ImageError, match="coarse enough"):
-            reader.read_crops(path, drawn)
+            reader.read_crops(image.path, drawn)
         return
-    of_file, _ = by_rule(stored, drawn, size, margin, max_level)
-    assert valid.numpy()[0]
-    np.testing.assert_allclose(crops[0], of_file, atol=2e-4 if size >= LARGE_CROP else 1e-5)
-    np.testing.assert_allclose(reader.read_crops(path, drawn), of_file, atol=1e-5)
+    assert valid
+    np.testing.assert_allclose(crops, expected, atol=2e-4 if size >= LARGE_CROP else 1e-5)
+    np.testing.assert_allclose(reader.read_crops(image.path, drawn), expected, atol=1e-5)
     # The file's coarser levels are rounded to whole grey levels, one after the other.
-    np.testing.assert_allclose(of_file, expected, atol=2.0 / np.iinfo(pixels.dtype).max)
+    in_memory, _ = by_rule(image.exact, drawn, size, margin, max_level)
+    np.testing.assert_allclose(expected, in_memory, atol=2.0 / np.iinfo(image.pixels.dtype).max)

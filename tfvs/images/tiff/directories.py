@@ -1,6 +1,8 @@
 """Image file directories: what framing copies, and the ones of libvips' own BigTIFFs, read without a general parser.
 
-tifffile reads whatever others write, in milliseconds a pyramid; what libvips wrote a moment ago needs no such care.
+tifffile reads whatever others write. What libvips wrote a moment ago needs no such care: framing it with this parser
+takes 2.5 to 5 times less of the processor, a quarter of the whole work of a pyramid where images are small
+(``python -m benchmarks.framing``).
 """
 
 from __future__ import annotations
