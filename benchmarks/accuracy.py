@@ -227,7 +227,7 @@ def main(
         "peak_memory_mb": peak_memory_mb(),
         "train_images": train_images,
         "test_images": test_images,
-        "history": _read_history(folder / "logs" / "history.csv"),
+        "history": read_history(folder / "logs" / "history.csv"),
         "machine": describe_machine(),
     }
     target = Path(results) / f"accuracy-{name}"
@@ -242,7 +242,8 @@ def _accuracy(output: Any, examples: Examples) -> float:
     return float(np.mean(np.argmax(output.logits[: len(labels)], -1) == labels))
 
 
-def _read_history(path: Path) -> list[dict[str, float]]:
+def read_history(path: Path) -> list[dict[str, float]]:
+    """What ``fit`` logged, one dict per epoch."""
     with path.open() as file:
         return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
 

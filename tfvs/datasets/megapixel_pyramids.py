@@ -34,6 +34,7 @@ from tfvs.images.tiff.sparse import COMPRESSIONS, SparseImage, write_sparse_pyra
 DESCRIPTION = "dataset.json"
 PYRAMIDS, RECORDS = "pyramids", "records"
 SHARD_IMAGES = 100
+TILE_PX = 64
 
 
 def write(
@@ -42,11 +43,11 @@ def write(
     counts: dict[str, int],
     *,
     proxy_px: int,
-    tile_size: int = 64,
+    tile_size: int = TILE_PX,
     compression: str = "deflate",
     overwrite: bool = False,
 ) -> Path:
-    """Writes pyramids and records; goes on where it was stopped, and does nothing where all is there.
+    """Writes pyramids and records; goes on where it was stopped, and does nothing where as many or more are there.
 
     Args:
       output: Folder, made where missing.
@@ -67,8 +68,9 @@ def write(
     if not 1 <= proxy_px <= min(config.height, config.width):
         raise ConfigError("The proxy has another size", expected="1 px to the canvas's side", received=proxy_px)
     folder = Path(output)
+    fields = {name: value for name, value in config.to_dict().items() if name != "digits"}
     description = {
-        "megapixel_mnist": config.to_dict(),
+        "megapixel_mnist": fields,
         "proxy_px": proxy_px,
         "tile_size": tile_size,
         "compression": compression,
@@ -81,11 +83,10 @@ def write(
         for split, count in counts.items():
             (folder / PYRAMIDS / split).mkdir(parents=True, exist_ok=True)
             (folder / RECORDS).mkdir(parents=True, exist_ok=True)
-            wanted = list(_shards(folder, split, count))
-            for stale in set((folder / RECORDS).glob(f"{split}-*")) - {path for path, _ in wanted}:
-                stale.unlink()
-            for path, indices in wanted:
+            for path, indices in _shards(folder, split, count):
                 if not path.exists():
+                    for other in path.parent.glob(f"{split}-{indices[0]:06d}-*.tfrecord"):
+                        other.unlink()
                     _write_shard(path, folder, config, split, indices, proxy_px, tile_size, compression)
                 progress.update(len(indices))
     return folder / DESCRIPTION
@@ -189,7 +190,7 @@ def _recipe(proxy_px: int) -> ProxyRecipe:
 @dataset_command(MegapixelConfig, train=5000, evaluation=0, test=1000, skip=("height", "width"))
 @click.option("--side", default=1500, show_default=True, help="Of the canvases, pixels.")
 @click.option("--proxy-px", default=180, show_default=True, help="Side of the proxies, pixels.")
-@click.option("--tile-size", default=64, show_default=True, help="Of the pyramids, pixels.")
+@click.option("--tile-size", default=TILE_PX, show_default=True, help="Of the pyramids, pixels.")
 @click.option("--compression", type=click.Choice(sorted(COMPRESSIONS)), default="deflate", show_default=True)
 def main(
     output: str,
