@@ -15,16 +15,18 @@ from pipelines.config import PipelineConfig, load_config
 from tfvs.errors import DataError, ResourceError
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+GENERATED = ("two_digit_mnist", "megapixel_mnist")  # pipelines whose data this repository makes
 SHEET_ROWS = 6
 START_TIMEOUT_S = 120.0
 Write = Callable[[str], None]
 _LISTENS = re.compile(r"Running gRPC ModelServer at (?P<address>\S+:\d+)")
 
 
-def make_data(runs: Path, digits: str, write: Write) -> Path:
-    """Generates the two-digit data set, unless it is there already.
+def make_data(pipeline: str, runs: Path, digits: str, write: Write) -> Path:
+    """Generates a pipeline's canvases, unless they are there already.
 
     Args:
+      pipeline: One of ``GENERATED``.
       runs: Folder below which the data set lies.
       digits: See :func:`tfvs.datasets.digits.load_digits`.
       write: Takes progress lines.
@@ -32,12 +34,10 @@ def make_data(runs: Path, digits: str, write: Write) -> Path:
     Returns:
       The data set's folder.
     """
-    from pipelines.two_digit_mnist import CANVASES, COUNTS
-    from tfvs.datasets.two_digit_mnist import write as write_canvases
-
-    folder = runs / "data" / "two_digit_mnist"
-    write(f"data set: {sum(COUNTS.values())} canvases, digits from {digits}: {folder}")
-    write_canvases(str(folder), CANVASES.replace(digits=digits), COUNTS, overwrite=True)
+    module = importlib.import_module(f"pipelines.{pipeline}")
+    folder = runs / "data" / pipeline
+    write(f"data set: {sum(module.COUNTS.values())} canvases, digits from {digits}: {folder}")
+    module.write_canvases(str(folder), module.CANVASES.replace(digits=digits), module.COUNTS, overwrite=True)
     return folder
 
 

@@ -107,8 +107,8 @@ def _registered_path(folder: Path) -> str | None:
 
 
 @click.command()
-@click.argument("pipeline", type=click.Choice(["two_digit_mnist", "adobe5k"]))
-@click.option("--data", type=click.Path(path_type=Path), help="Raw data; made for two_digit_mnist where not given.")
+@click.argument("pipeline", type=click.Choice(["two_digit_mnist", "megapixel_mnist", "adobe5k"]))
+@click.option("--data", type=click.Path(path_type=Path), help="Raw data; digits on canvases are made if not given.")
 @click.option("--digits", default="uci", show_default=True, help="uci, mnist (keras.datasets) or the path of an .npz.")
 @click.option("--runs", type=click.Path(path_type=Path), default=REPOSITORY / "runs", help="Where everything goes.")
 def main(pipeline: str, data: Path | None, digits: str, runs: Path) -> None:
@@ -126,8 +126,8 @@ def main(pipeline: str, data: Path | None, digits: str, runs: Path) -> None:
         "PYTHONWARNINGS": "ignore",
     }
     try:
-        if data is None and pipeline == "two_digit_mnist":
-            data = demo.make_data(runs, digits, progress.line)
+        if data is None and pipeline in demo.GENERATED:
+            data = demo.make_data(pipeline, runs, digits, progress.line)
         elif data is None:
             raise click.UsageError(f"{pipeline} needs its data: make run PIPELINE={pipeline} DATA=/path/to/it")
         environ["TFVS_DATA"] = str(data.resolve())

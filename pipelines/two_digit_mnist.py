@@ -6,13 +6,14 @@ tfx run create --engine local --pipeline_name two_digit_mnist
 
 from pipelines.config import PipelineConfig, load_config
 from pipelines.local_runner import run
-from tfvs.datasets.two_digit_mnist import TwoDigitConfig, class_names
+from tfvs.datasets.two_digit_mnist import TwoDigitConfig, class_names, write
 from tfvs.images.proxy import ProxyRecipe
 
 CANVASES = TwoDigitConfig(
     task="one", canvas_sizes=((480, 640), (640, 480), (512, 512)), digit_px=128, num_distractors=8
 )
 COUNTS = {"train": 4000, "eval": 256, "test": 512}
+write_canvases = write
 
 DEFAULT = PipelineConfig(
     name="two_digit_mnist",
