@@ -16,7 +16,6 @@ WITHOUT_EFFECT = (
     "enable_grpc_healthcheck_service",
     "enable_model_warmup",
     "enable_per_model_batching_parameters",
-    "enable_profiler",
     "flush_filesystem_caches",
     "load_retry_interval_micros",
     "max_num_load_retries",

@@ -17,6 +17,7 @@ from tfvs.server.batching import BatchingRunner, DirectRunner, Runner
 from tfvs.server.config_watch import ConfigWatch
 from tfvs.server.grpc.model_service import ModelService
 from tfvs.server.grpc.prediction_service import PredictionService
+from tfvs.server.grpc.profiler import add_profiler
 from tfvs.server.grpc.reflection import PREDICTION_SERVICE, add_reflection
 from tfvs.server.manager import ModelManager, require_folders
 from tfvs.server.metrics import CONTENT_TYPE, Metrics
@@ -157,6 +158,8 @@ class ModelServer:
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(self._predictor), server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         add_reflection(server)
+        if options.enable_profiler:
+            add_profiler(server)
         return server
 
     def _bind(self, credentials: grpc.ServerCredentials | None) -> int:

@@ -71,6 +71,9 @@ class ServerOptions(Config):
     enable_serialization_as_tensor_content: bool = option(
         False, "Whether answers of Predict are packed into tensor_content, not into the field of their type."
     )
+    enable_profiler: bool = option(
+        False, "Whether clients may record a TensorFlow profile, into a folder of this machine that they choose."
+    )
     max_request_pixels: int = option(
         2**27, "Width times height of all JPEG and PNG images of one request; more is INVALID_ARGUMENT.", at_least=1
     )

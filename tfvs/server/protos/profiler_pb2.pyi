@@ -1,0 +1,4 @@
+from typing import Any
+
+ProfileRequest: Any
+ProfileResponse: Any
