@@ -153,7 +153,11 @@ def make_manifest(summary: dict[str, Any], options: PrepareOptions) -> dict[str,
         # Where images are decoded changes no byte of what is written.
         "options": {name: value for name, value in options.to_dict().items() if name not in ("decoder", "proxy")},
         "proxy": options.proxy.replace(source=_proxy_source(summary)).to_dict(),
-        "dtype": options.pyramid.dtype,
+        "images": {
+            "dtype": options.pyramid.dtype,
+            "max_side_px": options.max_side_px,
+            "conversion": options.conversion(),
+        },
         "code": code_digest(__name__),
         "versions": {
             "tfvs": __version__,

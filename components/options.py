@@ -62,6 +62,13 @@ class PrepareOptions(PyramidOptions):
         own = {field.name: getattr(self, field.name) for field in dataclasses.fields(PyramidOptions)}
         return PyramidOptions(**{**own, "dtype": self.dtype or ("uint8" if self.compression == "jpeg" else None)})
 
+    def conversion(self) -> list[str]:
+        """How images are changed beyond bands, depth and size, in words: all options but those that change no pixel."""
+        neutral = {field.name for field in dataclasses.fields(PyramidOptions)}
+        neutral |= {"proxy", "keep_pyramids", "max_side_px", "max_pixels", "decoder"}
+        values = {field.name: (getattr(self, field.name), field.default) for field in dataclasses.fields(self)}
+        return [f"{name}={value}" for name, (value, usual) in values.items() if name not in neutral and value != usual]
+
     def pyramid_key(self, sha256: str) -> str:
         """Name of the pyramid of a source file: by its content and by what shapes the pyramid."""
         shaped_by = [code_digest(CONVERTER), sha256, self.pyramid.to_dict(), self.keep_pyramids, self.max_side_px]

@@ -52,6 +52,8 @@ def _train_and_export(fn_args: Any) -> None:
         class_names=config.class_names,
         proxy=records.proxy,
         dtype=records.dtype,
+        max_side_px=records.max_side_px,
+        conversion=records.conversion,
         image_roots=[config.location(PYRAMIDS)],
     )
 

@@ -171,6 +171,7 @@ class SaccadeClient:
             if self._way == "images" or len(encoded) <= SENDABLE_BYTES:
                 return self.predict_encoded(encoded)
         found = self.description
+        self._check_unprepared(image)
         upright = reading.normalize(image, bands=found.bands, dtype=found.dtype)
         levels = PlainLevels(upright)
         height, width = levels.sizes[0].tolist()
@@ -181,6 +182,19 @@ class SaccadeClient:
 
         return self.predict_crops(pixels, (height, width), cut)
 
+    def _check_unprepared(self, image: pyvips.Image) -> None:
+        """Refuses an image that was not prepared as the model's training images were."""
+        found, longest = self.description, max(image.width, image.height)
+        if found.conversion:
+            raise InputError("The image is not prepared", received=found.obstacle())
+        if found.max_side_px is not None and longest > found.max_side_px:
+            raise InputError(
+                "The model's images were reduced first",
+                expected=f"at most {found.max_side_px} pixels a side",
+                received=longest,
+                mend=f"Prepare the image with --max-side-px {found.max_side_px}, or reduce it",
+            )
+
     def _proxy(
         self, make: Callable[[ProxyRecipe], np.ndarray], given: str | os.PathLike[str] | np.ndarray | None
     ) -> np.ndarray:
@@ -188,7 +202,7 @@ class SaccadeClient:
         recipe = self.description.proxy
         if given is None:
             if obstacle := recipe.obstacle():
-                raise InputError("The model's proxies cannot be made from this image alone", received=obstacle)
+                raise InputError("The proxy cannot be made from this image alone", received=obstacle)
             pixels = make(recipe)
         elif isinstance(given, np.ndarray):
             pixels = given

@@ -26,10 +26,14 @@ class Manifest:
     Attributes:
       proxy: How the proxies were made.
       dtype: Depth that the images were brought to; None: they kept their own.
+      max_side_px: Longer side that larger images were reduced to; None: none were.
+      conversion: Other ways in which they were changed, in words.
     """
 
     proxy: ProxyRecipe
-    dtype: str | None
+    dtype: str | None = None
+    max_side_px: int | None = None
+    conversion: tuple[str, ...] = ()
 
 
 def find_files(patterns: str | Sequence[str]) -> list[str]:
@@ -66,11 +70,13 @@ def read_manifest(files: Sequence[str]) -> Manifest:
     try:
         with tf.io.gfile.GFile(path) as file:
             values = json.loads(file.read())
-        return Manifest(ProxyRecipe.from_dict(values["proxy"]), values["dtype"])
+        images = values["images"]
+        recipe = ProxyRecipe.from_dict(values["proxy"])
+        return Manifest(recipe, images["dtype"], images["max_side_px"], tuple(images["conversion"]))
     except (tf.errors.OpError, ValueError, KeyError, ConfigError) as error:
         raise DataError(
             "The records do not say how their proxies were made",
-            expected="proxy and dtype in the manifest",
+            expected="proxy and images in the manifest",
             received=f"{path}: {error}",
             mend="Write them with components.prepare or SaccadeExampleGen of this version",
         ) from error

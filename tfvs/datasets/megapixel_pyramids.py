@@ -77,7 +77,10 @@ def write(
         "digits_sha256": digits_fingerprint(config.digits),
     }
     _check_folder(folder, description, overwrite)
-    manifest = {"proxy": _recipe(proxy_px).to_dict(), "dtype": "uint8"}
+    manifest = {
+        "proxy": _recipe(proxy_px).to_dict(),
+        "images": {"dtype": "uint8", "max_side_px": None, "conversion": []},
+    }
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n")
     with tqdm(total=sum(counts.values()), unit="image", desc=folder.name, file=sys.stderr, mininterval=5.0) as progress:
         for split, count in counts.items():

@@ -38,9 +38,20 @@ class ModelDescription(Config):
     max_level: int | None = option(
         None, "Coarsest pyramid level that crops are read from; null: the level of each crop's scale.", at_least=0
     )
+    max_side_px: int | None = option(
+        None, "Longer side, pixels, that larger images were reduced to; null: none were.", at_least=1
+    )
+    conversion: tuple[str, ...] = option((), "Other ways in which images were changed before their proxies were made.")
     max_image_px: int = option(MAX_IMAGE_PX, "Largest width times height of predict_images.", at_least=1)
     max_batch: int = option(4096, "Largest batch of any signature.", at_least=1)
     max_images: int = option(128, "Largest batch of predict_images.", at_least=1)
+
+    def obstacle(self) -> str:
+        """Why this model cannot take an image that was not prepared; empty where it can."""
+        if self.conversion:
+            changed = ", ".join(self.conversion)
+            return f"the model's images were changed before ({changed}): prepare the image, and send its pyramid"
+        return self.proxy.obstacle()
 
     def __post_init__(self) -> None:
         super().__post_init__()

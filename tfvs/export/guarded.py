@@ -83,28 +83,3 @@ def decode_png_of_size(encoded: tf.Tensor, shape: tuple[int, int, int]) -> tf.Te
     checks = [tf.debugging.assert_equal(kind, PNG), tf.debugging.assert_equal(size, tf.constant(shape[:2], tf.int64))]
     with tf.control_dependencies(checks):
         return tf.ensure_shape(tf.io.decode_png(tf.identity(encoded), shape[2]), shape)
-
-
-def decode_pixels(encoded: tf.Tensor, kind: tf.Tensor, deep: tf.Tensor, bands: int) -> tf.Tensor:
-    """One image as float32 in [0, 1], ``[H, W, bands]``. Fails for a damaged body.
-
-    Args:
-      encoded: Scalar string.
-      kind: Format, of :func:`image_header`.
-      deep: Whether samples have 16 bits.
-      bands: 1, 3 or 4.
-    """
-
-    def jpeg() -> tf.Tensor:
-        # The accurate transform: what libvips and other readers give.
-        pixels = tf.io.decode_jpeg(encoded, channels=bands, dct_method="INTEGER_ACCURATE")
-        return tf.cast(pixels, tf.float32) / 255.0
-
-    def png() -> tf.Tensor:
-        return tf.cast(tf.io.decode_png(encoded, channels=bands), tf.float32) / 255.0
-
-    def deep_png() -> tf.Tensor:
-        return tf.cast(tf.io.decode_png(encoded, channels=bands, dtype=tf.uint16), tf.float32) / 65535.0
-
-    pixels = tf.case([(tf.equal(kind, JPEG), jpeg), (deep, deep_png)], default=png)
-    return tf.ensure_shape(pixels, [None, None, bands])

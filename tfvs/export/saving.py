@@ -30,6 +30,8 @@ def export_saved_model(
     proxy: ProxyRecipe,
     image_roots: Sequence[str | os.PathLike[str]],
     dtype: str | None = None,
+    max_side_px: int | None = None,
+    conversion: Sequence[str] = (),
     max_image_px: int = MAX_IMAGE_PX,
     num_steps: int | None = None,
 ) -> str:
@@ -48,6 +50,8 @@ def export_saved_model(
       image_roots: Folders pyramids may be read from; the first completes relative paths.
       dtype: Depth that the images of the training set were brought to, ``"uint8"`` or ``"uint16"``; None: they kept
         their own.
+      max_side_px: Longer side that larger images of the training set were reduced to, pixels; None: none were.
+      conversion: Other ways in which they were changed, in words; whole images are then refused.
       max_image_px: Largest width times height that ``predict_images`` decodes.
       num_steps: Looks per image; None for as many as in training. Models with one anchor per look take no other.
 
@@ -75,6 +79,8 @@ def export_saved_model(
         min_scale=config.min_scale * min(config.scales),
         bands=model.channels,
         dtype=dtype,
+        max_side_px=max_side_px,
+        conversion=tuple(conversion),
         max_image_px=max_image_px,
     )
     _check_target(target)

@@ -9,7 +9,8 @@ import tensorflow as tf
 
 from tfvs.data import example as contract
 from tfvs.export.description import DESCRIPTION_OUTPUT, ModelDescription
-from tfvs.export.guarded import JPEG, OTHER, decode_pixels, decode_png_of_size, guarded_map, image_header
+from tfvs.export.encoded_images import decode_normalized, read_facts, upright_size
+from tfvs.export.guarded import JPEG, OTHER, decode_png_of_size, guarded_map, image_header
 from tfvs.export.image_roots import ROOTS_FILE, image_roots_in_graph
 from tfvs.images.proxy import make_proxy_in_graph
 from tfvs.models.saccader import VariationalSaccader
@@ -24,6 +25,8 @@ NO_PYRAMID = "the pyramid cannot be read: outside the image roots, missing, dama
 NO_IMAGE = "the image is no JPEG or PNG that can be decoded"
 TOO_MANY_SCANS = f"the JPEG image has more than {MAX_SCANS} scans"
 TOO_LARGE = "the image has more pixels than the export allows"
+PROFILED = "the image has a colour profile or colours other than sRGB, which the graph cannot convert: convert it first"
+TOO_LONG = "the model's images were reduced to {} pixels, which the graph cannot do: reduce the image first"
 NO_SIZE = "the image size is not positive"
 NOT_FINITE_PROXY = "the proxy has values that are not finite"
 NOT_FINITE_CROPS = "the crops have values that are not finite"
@@ -107,7 +110,7 @@ class SaccaderSignatures(tf.Module):
 
     def predict_images(self, image_bytes: tf.Tensor) -> Outputs:
         """Whole JPEG or PNG files, small enough to send."""
-        spec, obstacle = self._spec, self._spec.proxy.obstacle()
+        spec, obstacle = self._spec, self._spec.obstacle()
         self._check_batch(image_bytes, spec.max_images)
         proxy_shape = spec.proxy.shape
 
@@ -118,14 +121,19 @@ class SaccaderSignatures(tf.Module):
             kind, size, deep = image_header(encoded)
             pixels = tf.reduce_prod(size)
             scans = tf.cond(tf.equal(kind, JPEG), lambda: count_scans(encoded), lambda: 0)
+            longest = spec.max_side_px or spec.max_image_px
 
             def read() -> tuple[tf.Tensor, ...]:
-                image = decode_pixels(encoded, kind, deep, spec.bands)
-                keep = pixels <= READ_PIXELS_AT_ONCE
-                kept = tf.cond(keep, lambda: tf.io.serialize_tensor(image), lambda: tf.constant(b""))
-                levels = tf.where(deep, 65535, 255)
-                proxy = make_proxy_in_graph(image, spec.proxy, levels=levels)
-                return tf.constant(""), size, proxy, kept
+                facts = read_facts(encoded, kind)
+
+                def decode() -> tuple[tf.Tensor, ...]:
+                    image, top = decode_normalized(encoded, kind, deep, facts, spec.bands, spec.dtype)
+                    keep = pixels <= READ_PIXELS_AT_ONCE
+                    kept = tf.cond(keep, lambda: tf.io.serialize_tensor(image), lambda: tf.constant(b""))
+                    proxy = make_proxy_in_graph(image, spec.proxy, levels=top)
+                    return tf.constant(""), upright_size(size, facts), proxy, kept
+
+                return tf.cond(facts.profiled, lambda: refused(PROFILED, size), decode)
 
             if obstacle:
                 return refused(obstacle, size)
@@ -133,6 +141,7 @@ class SaccaderSignatures(tf.Module):
                 (tf.equal(kind, OTHER), lambda: refused(NO_IMAGE, size)),
                 (scans > MAX_SCANS, lambda: refused(TOO_MANY_SCANS, size)),
                 ((pixels > spec.max_image_px) | (pixels < 1), lambda: refused(TOO_LARGE, size)),
+                (tf.reduce_max(size) > longest, lambda: refused(TOO_LONG.format(longest), size)),
             ]
             return tf.case(cases, default=read)
 
@@ -148,7 +157,8 @@ class SaccaderSignatures(tf.Module):
 
             def again() -> tf.Tensor:
                 kind, _, deep = image_header(encoded)
-                return decode_pixels(encoded, kind, deep, spec.bands)
+                facts = read_facts(encoded, kind)
+                return decode_normalized(encoded, kind, deep, facts, spec.bands, spec.dtype)[0]
 
             def cut() -> tf.Tensor:
                 image = tf.cond(tf.equal(pixels, b""), again, lambda: tf.io.parse_tensor(pixels, tf.float32))

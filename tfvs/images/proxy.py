@@ -257,7 +257,7 @@ def _open_level(path: str | os.PathLike[str], index: TileIndex, level: int, max_
 
 def _resample(pixels: Any, recipe: ProxyRecipe, lib: ModuleType) -> Any:
     """Pixels ``[H, W, C]`` in [0, 1] → ``[h, w, c]`` in [0, 255], not rounded; NumPy or TensorFlow."""
-    coloured = _to_channels(pixels, recipe, lib)
+    coloured = to_channels(pixels, recipe, lib)
     shape = coloured.shape if lib is np else lib.shape(coloured)
     rows = _weights(shape[0], recipe.height, recipe.kernel, lib)
     columns = _weights(shape[1], recipe.width, recipe.kernel, lib)
@@ -266,8 +266,8 @@ def _resample(pixels: Any, recipe: ProxyRecipe, lib: ModuleType) -> Any:
     return lib.minimum(lib.maximum(small, 0.0), 1.0) * 255.0
 
 
-def _to_channels(pixels: Any, recipe: ProxyRecipe, lib: ModuleType) -> Any:
-    """Grey or colour, in [0, 1]."""
+def to_channels(pixels: Any, recipe: ProxyRecipe, lib: ModuleType) -> Any:
+    """Grey or colour by the recipe, of pixels ``[H, W, 1 or 3]`` in [0, 1]; NumPy or TensorFlow."""
     bands = pixels.shape[-1]
     if bands == recipe.channels:
         return pixels
