@@ -24,7 +24,7 @@ from apache_beam.io.filesystems import FileSystems
 from components import files
 from components.code_digest import code_digest
 from components.listing import NAMED
-from components.options import PrepareOptions
+from components.options import DEFAULT_SPLITS, MAX_REJECTED, NUM_SHARDS, PrepareOptions
 from components.readers import Reader
 from components.sources import PassedOver, Source
 from components.transforms import Layout, PrepareRecords
@@ -34,7 +34,6 @@ from tfvs.version import __version__
 
 DEAD_LETTERS = "rejected.jsonl"
 ROOT_ID = "root-id"
-DEFAULT_SPLITS = {"train": 8, "eval": 1, "test": 1}
 _PROGRESS_PERIOD_S = 0.5
 _SPLIT_NAME = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 
@@ -60,8 +59,8 @@ class Job:
     records_root: str
     pyramid_root: str
     splits: dict[str, int] = field(default_factory=lambda: dict(DEFAULT_SPLITS))
-    num_shards: int = 4
-    max_rejected: float = 0.01
+    num_shards: int = NUM_SHARDS
+    max_rejected: float = MAX_REJECTED
     dead_letters: str | None = None
     progress: Callable[[int, int], None] | None = None
 

@@ -13,6 +13,9 @@ from tfvs.images.proxy import ProxyRecipe
 from tfvs.images.reading import MAX_PIXELS
 from tfvs.images.tiff.pyramid import PyramidOptions
 
+DEFAULT_SPLITS = {"train": 8, "eval": 1, "test": 1}
+NUM_SHARDS = 4  # record files per split
+MAX_REJECTED = 0.01  # fraction of the listed images that may be refused
 DECODERS = ("subprocess", "direct")
 # What writes a pyramid's bytes: its code is part of every pyramid's name.
 CONVERTER = "components.convert"

@@ -19,9 +19,9 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from tqdm import tqdm
 
 from components import files
-from components.job import DEFAULT_SPLITS, Job, run_job
+from components.job import Job, run_job
 from components.listing import Listing
-from components.options import NOT_FLAGS, PrepareOptions
+from components.options import DEFAULT_SPLITS, MAX_REJECTED, NOT_FLAGS, NUM_SHARDS, PrepareOptions
 from components.readers import READERS, Reader, make_reader
 from components.sources import Rejected, Source
 from components.splits import split_named
@@ -44,8 +44,8 @@ PYRAMIDS = "pyramids"
     show_default=True,
     help="Weights, for images whose split the data does not say.",
 )
-@click.option("--num-shards", default=4, show_default=True, help="Record files per split.")
-@click.option("--max-rejected", default=0.01, show_default=True, help="Fraction; above it the exit code is 6.")
+@click.option("--num-shards", default=NUM_SHARDS, show_default=True, help="Record files per split.")
+@click.option("--max-rejected", default=MAX_REJECTED, show_default=True, help="Fraction; above it the exit code is 6.")
 @flags_of(PrepareOptions, skip=NOT_FLAGS)
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest to standard output.")
 @click.option("--dry-run", is_flag=True, help="List only; convert and write nothing.")

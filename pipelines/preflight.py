@@ -7,8 +7,7 @@ import shutil
 from collections import Counter
 from pathlib import Path
 
-from components.job import DEFAULT_SPLITS
-from components.options import PrepareOptions
+from components.options import DEFAULT_SPLITS, MAX_REJECTED, PrepareOptions
 from components.readers import make_reader
 from components.records import split_of
 from components.sources import PassedOver, Rejected
@@ -20,8 +19,6 @@ from tfvs.training.trainer import TrainConfig
 
 SCHEMAS = Path(__file__).parent / "schemas"
 SPLITS = ("train", "eval", "test")
-# The same limit as the ExampleGen's.
-MAX_REJECTED = 0.01
 # With less free space than this the first pyramids would fill the disk.
 MINIMUM_FREE_BYTES = 100_000_000
 

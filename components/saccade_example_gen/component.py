@@ -14,8 +14,7 @@ from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
 from components.code_digest import code_digest
-from components.job import DEFAULT_SPLITS
-from components.options import PrepareOptions
+from components.options import DEFAULT_SPLITS, MAX_REJECTED, NUM_SHARDS, PrepareOptions
 from components.readers import READERS
 from components.saccade_example_gen import driver, executor
 from tfvs.errors import ConfigError
@@ -95,8 +94,8 @@ class SaccadeExampleGen(base_beam_component.BaseBeamComponent):
         *,
         class_names: Sequence[str] | None = None,
         splits: Mapping[str, int] | None = None,
-        num_shards: int = 4,
-        max_rejected: float = 0.01,
+        num_shards: int = NUM_SHARDS,
+        max_rejected: float = MAX_REJECTED,
         input_config: Any = None,
         range_config: Any = None,
         **options: Any,

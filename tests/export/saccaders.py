@@ -21,7 +21,7 @@ CLASS_NAMES = ("cat", "dog", "wärze")
 RECIPE = ProxyRecipe(height=24, width=32, channels=3)
 CROP_SIZE = 16
 NUM_STEPS = 2
-MAX_IMAGE_PX = 1500 * 1500
+MAX_IMAGE_PX = 3000 * 3000
 
 
 def small_saccader(num_samples: int = 1, **changes: Any) -> VariationalSaccader:

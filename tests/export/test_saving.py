@@ -27,8 +27,10 @@ from tests.export.saccaders import (
 from tfvs.data import example as contract
 from tfvs.errors import ConfigError, DataError, InputError
 from tfvs.export import saving as export
+from tfvs.export.description import DESCRIPTION_FILE, DESCRIPTION_OUTPUT, ModelDescription
 from tfvs.images.proxy import encode_png, proxy_from_pyramid
 from tfvs.images.tiff.tile_index import read_index
+from tfvs.models.saccader import VariationalSaccader
 from tfvs.server.servable import Servable
 
 OUTPUTS = {"probabilities", "classes", "labels", "boxes", "boxes_px", "kl", "entropy", "valid", "reason"}
@@ -263,6 +265,33 @@ def test_an_older_export_is_replaced_and_anything_else_is_kept(tmp_path):
     with pytest.raises(DataError, match="holds something else"):
         export._check_target(str(other))
     assert (other / "thesis.txt").exists()
+
+
+class Broken(VariationalSaccader):
+    """A model whose signatures cannot be traced."""
+
+    def classify_crops(self, crops, hidden_states, *, training=False):
+        raise RuntimeError("no classifier")
+
+
+def test_a_save_that_fails_leaves_the_earlier_export(exported, tmp_path):
+    path = adapt(exported, tmp_path, [tmp_path])
+    before = {file: file.read_bytes() for file in sorted(path.rglob("*")) if file.is_file()}
+    broken = Broken(config=small_saccader().config)
+    broken.build({"proxy": (None, *RECIPE.shape), "image": (None, None, None, 3)})
+    with pytest.raises(RuntimeError, match="no classifier"):
+        export.export_saved_model(broken, path, class_names=CLASS_NAMES, proxy=RECIPE, image_roots=[tmp_path])
+    assert {file: file.read_bytes() for file in sorted(path.rglob("*")) if file.is_file()} == before
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+
+
+def test_the_asset_is_the_description_that_locate_answers(servable):
+    inputs = {"proxy": np.zeros([2, *RECIPE.shape], np.float32), "image_size": np.ones([2, 2], np.int32)}
+    answered = servable.run("locate", inputs)[DESCRIPTION_OUTPUT]
+    description = ModelDescription.from_json((Path(servable.path) / "assets" / DESCRIPTION_FILE).read_text())
+    assert [ModelDescription.from_json(text.decode()) for text in answered] == [description] * 2
+    assert description.proxy == RECIPE
+    assert (description.class_names, description.crop_size, description.bands) == (CLASS_NAMES, CROP_SIZE, 3)
 
 
 def test_next_version_counts_up(tmp_path):

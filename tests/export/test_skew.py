@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
+from PIL import Image
 
 from components.decode import Decoded, Task, decode
 from components.options import PrepareOptions
 from tests.export.pictures import write_pictures
-from tests.export.saccaders import CLASS_NAMES, RECIPE, small_saccader
+from tests.export.saccaders import RECIPE, adapt, small_saccader
 from tests.export.test_saving import stack
 from tfvs.client.client import SaccadeClient
-from tfvs.client.transport import LocalTransport
+from tfvs.client.transport import Arrays, LocalTransport
 from tfvs.data.example import ImageRecord, to_example
 from tfvs.errors import InputError
+from tfvs.export.description import DESCRIPTION_FILE, DESCRIPTION_OUTPUT, ModelDescription
 from tfvs.export.pyramid_inputs import pyramid_inputs
-from tfvs.export.saving import export_saved_model
+from tfvs.export.signatures import ROOTS_FILE, SaccaderSignatures
 from tfvs.images.proxy import proxy_from_pyramid
 
 # Lossless pyramids: lossy tiles hold other pixels than the file that is sent.
@@ -57,11 +61,8 @@ def images(folder) -> list[Prepared]:
 
 
 @pytest.fixture(scope="module")
-def transport(folder) -> LocalTransport:
-    export_saved_model(
-        small_saccader(), folder / "model", class_names=CLASS_NAMES, proxy=RECIPE, image_roots=[folder / "pyramids"]
-    )
-    return LocalTransport(str(folder / "model"))
+def transport(folder, exported) -> LocalTransport:
+    return LocalTransport(str(adapt(exported, folder / "model", [folder / "pyramids"])))
 
 
 def test_every_way_in_gives_the_same_answer(transport, images, folder):
@@ -100,27 +101,39 @@ def test_every_way_in_gives_the_same_answer(transport, images, folder):
         assert all(difference <= 1e-3 for _, difference in worst.values()), (way, worst)
 
 
-def test_a_model_of_noisy_proxies_refuses_whole_images_with_a_sentence(folder, images, tmp_path):
-    export_saved_model(
-        small_saccader(),
-        tmp_path / "noisy",
-        class_names=CLASS_NAMES,
-        proxy=RECIPE.replace(noise=5.0),
-        image_roots=[folder / "pyramids"],
-        max_side_px=500,
-    )
-    transport = LocalTransport(str(tmp_path / "noisy"))
-    answer = transport.call("predict_images", {"image_bytes": np.array([images[0].path.read_bytes()], object)})
-    assert not answer["valid"][0]
-    assert b"noise" in answer["reason"][0]
-    recorded = transport.call("serving_default", {"examples": np.array([images[0].record], object)})
-    assert recorded["valid"][0]
-    client = SaccadeClient(transport, way="crops")
+class Described(LocalTransport):
+    """An exported model that describes itself in another way."""
+
+    def __init__(self, path: str, **changes: object) -> None:
+        super().__init__(path)
+        asset = (Path(path) / "assets" / DESCRIPTION_FILE).read_text()
+        self.description = ModelDescription.from_json(asset).replace(**changes)
+
+    def call(self, signature: str, inputs: Arrays) -> Arrays:
+        outputs = super().call(signature, inputs)
+        if signature == "locate":
+            outputs[DESCRIPTION_OUTPUT] = np.array([self.description.to_json().encode()], object)
+        return outputs
+
+
+def test_what_cannot_be_followed_is_refused_with_a_sentence(transport, exported, images):
+    changes = {"proxy": {"noise": 5.0}, "max_side_px": 500}
+    noisy = Described(str(exported), **changes)
+    files = {name: str(exported / "assets" / name) for name in (ROOTS_FILE, DESCRIPTION_FILE)}
+    signatures = SaccaderSignatures(small_saccader(), noisy.description, files)
+    answer = signatures.predict_images(tf.constant([images[0].path.read_bytes()]))
+    assert not answer["valid"].numpy()[0]
+    assert b"noise" in answer["reason"].numpy()[0]
+    client = SaccadeClient(noisy, way="crops")
     with pytest.raises(InputError, match="noise"):
         client.predict(images[0].path)
-    proxy = proxy_from_pyramid(folder / "pyramids" / images[0].pyramid, images[0].decoded.index, RECIPE)
-    given = client.predict(images[0].path, proxy=proxy)
-    np.testing.assert_allclose(given.probabilities, recorded["probabilities"][0], atol=1e-3)
+    with Image.open(io.BytesIO(images[0].decoded.proxy)) as proxy:
+        given = client.predict(images[0].path, proxy=np.asarray(proxy))
+    wanted = SaccadeClient(transport, way="crops").predict(images[0].path)
+    np.testing.assert_allclose(given.probabilities, wanted.probabilities, atol=1e-3)
     large = next(image for image in images if image.path.name == "huge.jpg")
     with pytest.raises(InputError, match="at most 500 pixels"):
-        client.predict(large.path, proxy=proxy)
+        client.predict(large.path, proxy=np.zeros(RECIPE.shape, np.uint8))
+    scaled = SaccadeClient(Described(str(exported), conversion=["scale=(0, 4095)"]), way="crops")
+    with pytest.raises(InputError, match="scale="):
+        scaled.predict(images[0].path)

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from tfvs.export.guarded import JPEG
-from tfvs.images.proxy import ProxyRecipe, to_channels
+from tfvs.images.proxy import code_light, luminance
 
 MAX_PARTS = 1024  # segments or chunks before the pixels; a file with more is refused
 _EXIF = b"Exif\0\0"
 _ICC = b"ICC_PROFILE\0"
 _ORIENTATION_TAG = 0x0112
+_CODES = np.rint(255 * code_light(np.arange(256) / 255, np)).astype(np.float32)
 _GREY, _GREY_ALPHA, _RGB_ALPHA = 0, 4, 6  # PNG colour types
 
 
@@ -81,9 +83,7 @@ def decode_normalized(
         over_white = lambda: tf.floor((colour * alpha + top * (top - alpha)) / top)  # noqa: E731
         colour = tf.cond(facts.alpha, over_white, lambda: colour)
     if bands <= 2:
-        luminance = ProxyRecipe(channels=1)
-        grey = lambda: tf.round(to_channels(colour / top, luminance, tf) * top)  # noqa: E731
-        colour = tf.cond(facts.grey, lambda: colour[..., :1], grey)
+        colour = tf.cond(facts.grey, lambda: colour[..., :1], lambda: _grey(colour, deep))
     pixels = colour if bands in (1, 3) else tf.concat([colour, alpha], axis=-1)
     if dtype == "uint8":
         pixels = tf.cond(deep, lambda: tf.floor((pixels + 128.0) / 257.0), lambda: pixels)
@@ -92,6 +92,19 @@ def decode_normalized(
         pixels = tf.cond(deep, lambda: pixels, lambda: pixels * 257.0)
         top = tf.constant(65535.0)
     return tf.ensure_shape(pixels / top, [None, None, bands]), top
+
+
+def _grey(colour: tf.Tensor, deep: tf.Tensor) -> tf.Tensor:
+    """Luminance as libvips has it: of 8 bits, between the entries of a table of whole numbers."""
+
+    def shallow() -> tf.Tensor:
+        light = luminance(colour / 255.0, tf) * 255.0
+        below = tf.clip_by_value(tf.floor(light), 0.0, 255.0)
+        table, place = tf.constant(_CODES), tf.cast(below, tf.int32)
+        low, high = tf.gather(table, place), tf.gather(table, tf.minimum(place + 1, 255))
+        return tf.round(low + (high - low) * (light - below))
+
+    return tf.cond(deep, lambda: tf.round(code_light(luminance(colour / 65535.0, tf), tf) * 65535.0), shallow)
 
 
 def _upright(pixels: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
@@ -133,7 +146,7 @@ def _jpeg_facts(encoded: tf.Tensor) -> tuple[tf.Tensor, ...]:
         content = tf.strings.substr(encoded, place + 4, tf.maximum(size - 2, 0))
         is_exif = tf.equal(marker, 0xFFE1) & tf.equal(tf.strings.substr(content, 0, len(_EXIF)), _EXIF)
         first = is_exif & tf.equal(exif, b"")
-        exif = tf.where(first, tf.strings.substr(content, len(_EXIF), -1), exif)
+        exif = tf.where(first, content, exif)
         is_icc = tf.equal(marker, 0xFFE2) & tf.equal(tf.strings.substr(content, 0, len(_ICC)), _ICC)
         fill = tf.equal(marker, 0xFFFF)
         return tf.where(fill, place + 1, place + 2 + tf.maximum(size, 2)), exif, profiled | (is_icc & ~fill)
@@ -142,7 +155,8 @@ def _jpeg_facts(encoded: tf.Tensor) -> tuple[tf.Tensor, ...]:
     place, exif, profiled = tf.while_loop(more, step, start, maximum_iterations=MAX_PARTS)
     with tf.control_dependencies([tf.debugging.assert_less(place + 4, length + 1)]):
         grey = tf.equal(channels, 1)
-        return _orientation(exif), grey, tf.constant(False), (profiled & ~grey) | (channels > 3)
+        found = tf.cond(tf.equal(exif, b""), lambda: exif, lambda: tf.strings.substr(exif, len(_EXIF), -1))
+        return _orientation(found), grey, tf.constant(False), (profiled & ~grey) | (channels > 3)
 
 
 def _png_facts(encoded: tf.Tensor) -> tuple[tf.Tensor, ...]:
@@ -176,7 +190,7 @@ def _orientation(exif: tf.Tensor) -> tf.Tensor:
     """EXIF's orientation, 1 where there is none; ``exif`` begins with the TIFF header."""
     values = _bytes(exif)
     count = tf.size(values)
-    big = tf.equal(tf.strings.substr(exif, 0, 2), b"MM")
+    big = tf.strings.regex_full_match(exif, r"(?s)MM\C*")
 
     def read() -> tf.Tensor:
         directory = tf.cast(tf.minimum(_number(values, tf.constant(4), 4, big), 1 << 30), tf.int32)

@@ -275,13 +275,19 @@ def to_channels(pixels: Any, recipe: ProxyRecipe, lib: ModuleType) -> Any:
         return lib.repeat(pixels, 3, axis=-1)
     if bands != 3:
         raise InputError("A proxy is made of grey or colour", expected="1 or 3 bands", received=bands)
-    red, green, blue = (pixels[..., i : i + 1] for i in range(3))
     if recipe.grey == "luma":
-        return _REC_601[0] * red + _REC_601[1] * green + _REC_601[2] * blue
-    red, green, blue = (
-        lib.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4) for c in (red, green, blue)
-    )  # sRGB, IEC 61966-2-1
-    light = _REC_709[0] * red + _REC_709[1] * green + _REC_709[2] * blue
+        return sum(weight * pixels[..., i : i + 1] for i, weight in enumerate(_REC_601))
+    return code_light(luminance(pixels, lib), lib)
+
+
+def luminance(pixels: Any, lib: ModuleType) -> Any:
+    """sRGB ``[..., 3]`` in [0, 1] → linear light ``[..., 1]``, Rec. 709; NumPy or TensorFlow."""
+    linear = lib.where(pixels <= 0.04045, pixels / 12.92, ((pixels + 0.055) / 1.055) ** 2.4)  # IEC 61966-2-1
+    return sum(weight * linear[..., i : i + 1] for i, weight in enumerate(_REC_709))
+
+
+def code_light(light: Any, lib: ModuleType) -> Any:
+    """Linear light → sRGB's code, both in [0, 1]; NumPy or TensorFlow."""
     return lib.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1.0 / 2.4) - 0.055)
 
 
