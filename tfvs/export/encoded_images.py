@@ -15,6 +15,7 @@ from tfvs.export.guarded import JPEG
 from tfvs.images.proxy import code_light, luminance
 
 MAX_PARTS = 1024  # segments or chunks before the pixels; a file with more is refused
+_SCAN = 0xFFDA  # the marker before the pixels
 _EXIF = b"Exif\0\0"
 _ICC = b"ICC_PROFILE\0"
 _ORIENTATION_TAG = 0x0112
@@ -138,7 +139,7 @@ def _jpeg_facts(encoded: tf.Tensor) -> tuple[tf.Tensor, ...]:
         return _number(_bytes(tf.strings.substr(encoded, place, 2)), tf.constant(0), 2)
 
     def more(place: tf.Tensor, *_: tf.Tensor) -> tf.Tensor:
-        return tf.cond(place + 4 <= length, lambda: tf.not_equal(marker_at(place), 0xFFDA), lambda: tf.constant(False))
+        return tf.cond(place + 4 <= length, lambda: tf.not_equal(marker_at(place), _SCAN), lambda: tf.constant(False))
 
     def step(place: tf.Tensor, exif: tf.Tensor, profiled: tf.Tensor) -> tuple[tf.Tensor, ...]:
         marker = marker_at(place)
@@ -153,7 +154,7 @@ def _jpeg_facts(encoded: tf.Tensor) -> tuple[tf.Tensor, ...]:
 
     start = (tf.constant(2), tf.constant(b""), tf.constant(False))
     place, exif, profiled = tf.while_loop(more, step, start, maximum_iterations=MAX_PARTS)
-    with tf.control_dependencies([tf.debugging.assert_less(place + 4, length + 1)]):
+    with tf.control_dependencies([tf.debugging.assert_equal(marker_at(place), tf.constant(_SCAN, tf.int64))]):
         grey = tf.equal(channels, 1)
         found = tf.cond(tf.equal(exif, b""), lambda: exif, lambda: tf.strings.substr(exif, len(_EXIF), -1))
         return _orientation(found), grey, tf.constant(False), (profiled & ~grey) | (channels > 3)
@@ -180,7 +181,7 @@ def _png_facts(encoded: tf.Tensor) -> tuple[tf.Tensor, ...]:
 
     start = (tf.constant(8), tf.constant(b""), tf.constant(False), tf.constant(False))
     place, exif, profiled, transparent = tf.while_loop(more, step, start, maximum_iterations=MAX_PARTS)
-    with tf.control_dependencies([tf.debugging.assert_less(place + 8, length + 1)]):
+    with tf.control_dependencies([tf.debugging.assert_equal(kind_at(place), b"IDAT")]):
         grey = tf.equal(colour, _GREY) | tf.equal(colour, _GREY_ALPHA)
         alpha = transparent | tf.equal(colour, _GREY_ALPHA) | tf.equal(colour, _RGB_ALPHA)
         return _orientation(exif), grey, alpha, profiled & ~grey

@@ -190,7 +190,8 @@ def make_proxy_in_graph(image: tf.Tensor, recipe: ProxyRecipe, *, levels: int | 
         count = tf.shape(pixels)[axis] // factor
         moved = pixels if axis == 0 else tf.transpose(pixels, [1, 0, 2])
         groups = tf.reshape(moved[: count * factor], [count, factor, tf.shape(moved)[1], bands])
-        means = tf.floor(tf.reduce_mean(groups, axis=1) + 0.5)
+        sums = tf.reduce_sum(tf.cast(groups, tf.int32), axis=1)
+        means = tf.cast((sums + factor // 2) // factor, tf.float32)
         pixels = means if axis == 0 else tf.transpose(means, [1, 0, 2])
     small = tf.round(_resample(pixels / top, recipe, tf))
     return tf.ensure_shape(small, recipe.shape) / 255.0
@@ -229,7 +230,10 @@ def _reduce(image: pyvips.Image, recipe: ProxyRecipe) -> pyvips.Image:
         image = halve(image)
     across, down = max(1, image.width // (2 * recipe.width)), max(1, image.height // (2 * recipe.height))
     if across > 1 or down > 1:
-        image = image.crop(0, 0, image.width // across * across, image.height // down * down).shrink(across, down)
+        whole = image.crop(0, 0, image.width // across * across, image.height // down * down)
+        image = (
+            whole.cast("float").shrink(across, down).linear(1, 0.5).cast(image.format)
+        )  # of whole numbers it is inexact
     return image
 
 
