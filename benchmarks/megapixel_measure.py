@@ -67,9 +67,9 @@ def measure(model: VariationalSaccader, data: MegapixelData, num_samples: int) -
 
     Returns:
       ``accuracy`` of the likeliest trajectory and ``accuracy_of_samples``; ``digits_seen``, the share of the class's
-      digits that lie wholly in one look, and ``digits_touched``, whose centre does; per image, ``tiles_read``,
-      ``pixels_read`` (of the tiles, all decoded) and ``pixels_looked_at``, the same as shares of the image;
-      ``test_images_per_second``, of the processor's time.
+      digits that lie wholly in one look, ``digits_touched``, whose centre does, and ``digits_seen_by_a_sample``, by one
+      trajectory that is drawn; per image, ``tiles_read``, ``pixels_read`` (of these tiles), ``pixels_looked_at`` and
+      ``share_read``, of the image; ``test_images_per_second``, of the processor's time.
     """
     batch = min(TEST_BATCH, data.counts["test"])
     if data.proxy_px > 400:
@@ -84,12 +84,12 @@ def measure(model: VariationalSaccader, data: MegapixelData, num_samples: int) -
     seconds = time.process_time() - began
     logits, boxes = (np.concatenate(values)[: len(labels)] for values in zip(*rows, strict=True))
     tiles = count_tiles(model, data, boxes, batch)
-    inside = look_at(boxes, positions[:, :NUM_OF_TARGET] / data.config.height, DIGIT_PX / data.config.height)
-    centres = positions[:, :NUM_OF_TARGET] + DIGIT_PX / 2
-    touched = look_at(boxes, centres / data.config.height, 0.0)
+    corners, digit = positions[:, :NUM_OF_TARGET] / data.config.height, DIGIT_PX / data.config.height
+    inside, touched = look_at(boxes, corners, digit), look_at(boxes, corners + digit / 2, 0.0)
     sampling = model.adapted(num_samples=num_samples)
-    sampled = tf.function(lambda inputs: sampling(inputs).logits, reduce_retracing=True)
-    of_samples = np.concatenate([sampled(inputs).numpy() for inputs, _, _ in dataset])[: len(labels)]
+    sampled = tf.function(lambda inputs: _answer(sampling, inputs), reduce_retracing=True)
+    rows = [[value.numpy() for value in sampled(inputs)] for inputs, _, _ in dataset]
+    of_samples, drawn = (np.concatenate(values)[: len(labels)] for values in zip(*rows, strict=True))
     tile_pixels = TILE_PX**2
     whole = data.config.height * data.config.width
     return {
@@ -99,6 +99,7 @@ def measure(model: VariationalSaccader, data: MegapixelData, num_samples: int) -
         "num_samples": num_samples,
         "digits_seen": float(inside.mean()),
         "digits_touched": float(touched.mean()),
+        "digits_seen_by_a_sample": float(look_at(drawn, corners, digit).mean()),
         "tiles_read": float(tiles.mean()),
         "pixels_read": float(tiles.mean() * tile_pixels),
         "pixels_looked_at": model.config.num_steps * model.config.crop_size**2,
