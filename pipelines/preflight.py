@@ -77,7 +77,9 @@ def saccader_config(config: PipelineConfig) -> SaccaderConfig:
     fixed = {"num_classes": len(config.class_names), "pyramid_roots": (config.location(PYRAMIDS),)}
     if both := sorted(set(fixed) & set(config.model)):
         raise ConfigError("Trainer: the pipeline itself sets some of the model's fields", received=both)
-    return SaccaderConfig.from_dict({**config.model, **fixed})
+    model = SaccaderConfig.from_dict({**config.model, **fixed})
+    model.check_proxy(config.proxy.height, config.proxy.width)
+    return model
 
 
 def prepare_options(config: PipelineConfig) -> PrepareOptions:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import keras_tuner
@@ -15,12 +16,17 @@ from pipelines.modules.trainer import write_line
 OBJECTIVE = "val_accuracy"
 
 
-def search_space() -> keras_tuner.HyperParameters:
-    """The search space. The first trial uses its default values."""
+def search_space(model: Mapping[str, Any] | None = None) -> keras_tuner.HyperParameters:
+    """The search space. The first trial uses its default values.
+
+    Args:
+      model: Fields of the model that the pipeline sets. A model without a decoder is not given one.
+    """
     space = keras_tuner.HyperParameters()
     space.Float("train.learning_rate", 5e-4, 5e-3, sampling="log", default=2e-3)
     space.Float("model.kl_weight", 1e-4, 1e-1, sampling="log", default=1e-3)
-    space.Float("model.reconstruction_weight", 1e-4, 1e-1, sampling="log", default=1e-3)
+    if (model or {}).get("reconstruction_weight") != 0:
+        space.Float("model.reconstruction_weight", 1e-4, 1e-1, sampling="log", default=1e-3)
     return space
 
 
@@ -70,7 +76,7 @@ def tuner_fn(fn_args: Any) -> TunerFnResult:
             objective=keras_tuner.Objective(OBJECTIVE, "max"),
             max_trials=config.tuner_trials,
             seed=config.train.get("seed", 0),
-            hyperparameters=search_space(),
+            hyperparameters=search_space(config.model),
             tune_new_entries=False,
         ),
         directory=os.path.dirname(folder_for(config, fn_args)),

@@ -8,20 +8,20 @@ import numpy as np
 import pytest
 
 
-def run(devices: int) -> dict:
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.models.two_devices", str(devices)], capture_output=True, text=True, timeout=250
-    )
+def run(devices: int, posterior: str) -> dict:
+    command = [sys.executable, "-m", "tests.models.two_devices", str(devices), posterior]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=250)
     assert done.returncode == 0, done.stderr[-2000:]
     return json.loads(done.stdout.splitlines()[-1])
 
 
 @pytest.mark.slow
-def test_the_same_loss_on_two_devices():
-    one, two = run(1), run(2)
+@pytest.mark.parametrize("posterior", ["gaussian", "categorical"])
+def test_the_same_loss_on_two_devices(posterior):
+    one, two = run(1, posterior), run(2, posterior)
     assert one["history"].keys() == two["history"].keys()
     for name, values in one["history"].items():
-        np.testing.assert_allclose(two["history"][name], values, rtol=1e-4, err_msg=name)
+        np.testing.assert_allclose(two["history"][name], values, rtol=1e-4, atol=1e-5, err_msg=name)
     for name, value in one["evaluated"].items():
-        assert two["evaluated"][name] == pytest.approx(value, rel=1e-4), name
+        assert two["evaluated"][name] == pytest.approx(value, rel=1e-4, abs=1e-5), name
     assert np.all(np.diff(one["history"]["loss"]) < 0)

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from typing import Any
 
 import keras
 import numpy as np
@@ -10,8 +11,26 @@ import tfvs
 from tests.models.conftest import SMALL
 from tfvs.training.strategy import make_strategy
 
+# Each device would draw its own noise: without noise the losses must agree. Where cells are drawn, the prior is so
+# peaked that the draw is the mode.
+POSTERIORS: dict[str, dict[str, Any]] = {
+    "gaussian": {"posterior_stddev": 1e-6},
+    "categorical": {
+        "posterior": "categorical",
+        "cells": (3, 4),
+        "inhibition_cells": 0,
+        "prior_power": 1e6,
+        "learns_offset": False,
+        "posterior_stddev": 1e-6,
+        "kl_weight": 0.0,
+        "look_pooling": "evidence",
+        "reconstruction_weight": 0.0,
+        "max_scale": 0.4,
+    },
+}
 
-def main(devices: int) -> None:
+
+def main(devices: int, posterior: str) -> None:
     strategy = make_strategy(devices)
     rng = np.random.default_rng(7)
     inputs = {
@@ -21,8 +40,7 @@ def main(devices: int) -> None:
     labels, weights = rng.integers(0, 4, 16), rng.random(16).astype("float32")
     keras.utils.set_random_seed(1)
     with strategy.scope():
-        # Each device would draw its own noise: without noise the losses must agree.
-        model = tfvs.VariationalSaccader(**SMALL, posterior_stddev=1e-6, initial_state_noise=0.0)
+        model = tfvs.VariationalSaccader(**{**SMALL, **POSTERIORS[posterior]}, initial_state_noise=0.0)
         model.build({name: (None, *value.shape[1:]) for name, value in inputs.items()})
         model.compile(keras.optimizers.SGD(0.01), weighted_metrics=["accuracy"])
     history = model.fit(inputs, labels, sample_weight=weights, batch_size=8, epochs=3, shuffle=False, verbose=0)
@@ -31,4 +49,4 @@ def main(devices: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), sys.argv[2])

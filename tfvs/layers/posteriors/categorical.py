@@ -13,6 +13,7 @@ from tfvs.layers.shapes import known
 from tfvs.ops import categorical, gaussian
 
 INITIAL_STDDEV = 0.2  # of an offset, in cells
+NARROWEST_PRIOR = 1e-3  # at first, however narrow a fixed posterior is
 
 
 class CategoricalLooking(NamedTuple):
@@ -187,7 +188,7 @@ class CategoricalPosterior(keras.layers.Layer):
                 local = tf.gather(looking.feature_map, cell, batch_dims=1)
         initial = self.stddev or INITIAL_STDDEV
         prior_loc, prior_raw = tf.split(tf.cast(self.prior_head(self.prior_hidden(hidden)), tf.float32), 2, axis=-1)
-        prior_scale = gaussian.stddev_from_raw(prior_raw, initial)
+        prior_scale = gaussian.stddev_from_raw(prior_raw, max(initial, NARROWEST_PRIOR))
         loc, scale = self._in_cell(local, hidden, prior_loc, initial)
         inside = loc
         if sample:
