@@ -188,6 +188,9 @@ REFUSED: dict[str, tuple[str, str, int, str]] = {
     "no instances": ("", '{"instances": []}', 400, "No values in 'instances' array"),
     "a signature that is not there": ("nope", '{"instances": [1]}', 400, 'Serving signature name: "nope" not found'),
     "half a surrogate pair": ("string", '{"instances": ["\\ud800"]}', 400, "surrogate pair"),
+    "a signature's name that is no text": ("\\ud800", '{"instances": [1]}', 400, "'signature_name' is not UTF-8"),
+    "an input's name that is no text": ("float32", '{"inputs": {"x": 1, "\\udfff": 2}}', 400, "named input: \udfff"),
+    "a name in a row that is no text": ("two", '{"instances": [{"a": 1, "\\udfff": 2}]}', 400, "not have named input"),
     # Outputs.
     "a scalar answer by row": ("sum", '{"instances": [1, 2]}', 400, "Tensor name: y has no shape information"),
     "uneven answers by row": ("uneven", '{"instances": [1, 2]}', 400, "has inconsistent batch size"),

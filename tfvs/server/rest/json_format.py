@@ -59,12 +59,20 @@ def signature_name(request: Mapping[str, Any]) -> str:
         raise invalid(
             f"JSON Value: {shown(request)} not formatted correctly. '{SIGNATURE_NAME}' key must be a string value."
         )
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise invalid(f"'{SIGNATURE_NAME}' is not UTF-8: {shown(name)}") from error
     return name or DEFAULT_SIGNATURE
 
 
 def to_bytes(answer: dict[str, Any]) -> bytes:
     """JSON text in UTF-8, with NaN and Infinity where there are any; bytes that are not UTF-8 stay as they are."""
-    return json.dumps(answer, ensure_ascii=False).encode("utf-8", "surrogateescape")
+    text = json.dumps(answer, ensure_ascii=False)
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # half a surrogate pair that an error cites: JSON's escape of it
+        return text.encode("utf-8", "backslashreplace")
 
 
 def bytes_from_json(value: Any) -> bytes:

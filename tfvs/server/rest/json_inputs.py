@@ -65,7 +65,7 @@ def _columns(value: Any, signature: meta_graph_pb2.SignatureDef) -> dict[str, An
         if name not in value:
             raise invalid(f"Missing named input: {name} in '{INPUTS}' object.")
     for name in value:
-        if name not in signature.inputs:
+        if name not in names:
             raise invalid(f"JSON object: does not have named input: {name}")
     return value
 
@@ -86,7 +86,7 @@ def _rows_to_columns(request: Mapping[str, Any], signature: meta_graph_pb2.Signa
         if named != (isinstance(row, dict) and not is_base64(row)):
             what = "object but got list" if named else "value/list but got object"
             raise invalid(f"Expecting {what} at item {number} of input list")
-        if named and row.keys() != signature.inputs.keys():
+        if named and row.keys() != set(names):
             _refuse_names(number, row, names)
     return {name: [row[name] for row in rows] for name in names} if named else {names[0]: rows}
 
