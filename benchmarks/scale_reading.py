@@ -25,7 +25,7 @@ from tfvs.data.example import TileIndex
 from tfvs.images.crops.plan import make_plan
 from tfvs.images.crops.reader import read_crops, resolve_uris
 from tfvs.images.crops.source import read_tiles
-from tfvs.images.tiff.tile_index import HEADER_BYTES
+from tfvs.images.tiff.frames import HEADER_BYTES
 
 STEPS = 4
 CROP = 224

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from components import files
 from components.decode import Decoded, Refused, Task, decode
 from components.options import PrepareOptions
+from components.slide_parts import with_parts
 from components.sources import Rejected, Source
 from tfvs.data.records import ImageRecord
 from tfvs.errors import ResourceError
@@ -39,6 +40,7 @@ def convert(
     try:
         with contextlib.ExitStack() as stack:
             path, sha256 = stack.enter_context(files.local_copy(source.uri))
+            sha256 = with_parts(source.uri, sha256)
             stage, proxy_path = "proxy", None
             if source.proxy_uri is not None:
                 proxy_path, _ = stack.enter_context(files.local_copy(source.proxy_uri))
@@ -60,7 +62,16 @@ def convert(
         return Rejected(source.uri, stage, f"The path cannot be read: {error}", sha256, source.image_id)
     if isinstance(decoded, Refused):
         return Rejected(source.uri, decoded.stage, decoded.reason, sha256, source.image_id)
-    return ImageRecord(source.image_id, source.label, sha256, decoded.proxy, relative, decoded.index)
+    return ImageRecord(
+        source.image_id,
+        source.label,
+        sha256,
+        decoded.proxy,
+        relative,
+        decoded.index,
+        decoded.micrometres_per_px,
+        decoded.notes,
+    )
 
 
 @contextlib.contextmanager

@@ -1,24 +1,24 @@
-"""Damage that decoders pass over: tiles and strips of a TIFF whose compressed stream stops before its end.
+"""Damage that decoders pass over: tiles and strips of a TIFF whose deflate stream stops before its end.
 
-From a deflate stream libtiff takes as many bytes as it needs and no further, so that the checksum behind them is not
-reached where damage decodes to pixels too, as zeros do; what a JPEG stream lacks is filled with grey.
+libtiff takes as many bytes as it needs and no further, so that the checksum behind them is not reached where damage
+decodes to pixels too, as zeros do. JPEG streams are looked at whenever a TIFF is opened (tfvs.images.tiff.choice).
 """
 
 from __future__ import annotations
 
 import os
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
 import tifffile
 
 from tfvs.errors import ImageError
+from tfvs.images.tiff.choice import page_at
 
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-JPEG, DEFLATES = 7, (8, 32946)
-_END_OF_IMAGE = b"\xff\xd9"
-_PADDING = 16  # writers may round a stream's length up
+DEFLATES = (8, 32946)
 _CHUNK = 1 << 20
 
 
@@ -35,39 +35,32 @@ def is_tiff(path: str) -> bool:
         return file.read(4) in SIGNATURES
 
 
-def check_streams(path: str, pages: int = 1) -> None:
-    """Follows every deflate and JPEG stream of a TIFF's first pages to its end, streaming.
+def check_streams(path: str, pages: Sequence[int] = (0,)) -> None:
+    """Follows every deflate stream of some pages of a TIFF to its end, streaming.
 
     Args:
       path: Of the TIFF.
-      pages: How many pages will be used.
+      pages: The pages that will be used, as :class:`tfvs.images.tiff.choice.TiffChoice` numbers them.
 
     Raises:
       ImageError: A stream is damaged or stops early.
     """
     try:
         with tifffile.TiffFile(path) as tiff:
-            found = [_page(tiff.pages[number]) for number in range(pages)]
+            found = [_page(page_at(tiff, number)) for number in pages]
     except Exception:  # whatever a damaged directory makes the parser raise: whether it can be read, libvips says
         return
     with open(path, "rb") as file:
         for page in found:
             for start, length in page.parts:
-                whole = not length or (
-                    _inflates(file, start, length, page.part_bytes)
-                    if page.compression in DEFLATES
-                    else page.compression != JPEG or _ends(file, start, length)
-                )
-                if not whole:
+                if length and page.compression in DEFLATES and not _inflates(file, start, length, page.part_bytes):
                     raise ImageError(
                         "A tile or strip is damaged: its compressed stream does not come to its end",
                         received=f"{length} bytes at {start} of {path}",
                     )
 
 
-def _page(page: tifffile.TiffPage | tifffile.TiffFrame) -> _Page:
-    if not isinstance(page, tifffile.TiffPage):
-        raise TypeError(page)
+def _page(page: tifffile.TiffPage) -> _Page:
     width, rows = (
         (page.tilewidth, page.tilelength)
         if page.is_tiled
@@ -93,9 +86,3 @@ def _inflates(file: BinaryIO, start: int, length: int, part_bytes: int) -> bool:
     except zlib.error:
         return False
     return stream.eof and given <= part_bytes
-
-
-def _ends(file: BinaryIO, start: int, length: int) -> bool:
-    """Whether a JPEG stream has its end marker."""
-    count = min(length, _PADDING)
-    return _END_OF_IMAGE in os.pread(file.fileno(), count, start + length - count)

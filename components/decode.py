@@ -9,13 +9,16 @@ from pathlib import Path
 
 import pyvips
 
-from components import raw
 from components.damage import check_streams, is_tiff
-from components.kept import check_pixels, levels_to_keep
+from components.kept import check_pixels, lacks_coarse_levels, pages_to_keep
+from components.opening import Facts, describe, notes_on, open_source
 from components.options import PrepareOptions
 from tfvs.data.records import TileIndex
-from tfvs.errors import ImageError, ResourceError
+from tfvs.errors import ImageError, ResourceError, TfvsError
 from tfvs.images import proxy, reading
+from tfvs.images.colour import apply_scale
+from tfvs.images.tiff.choice import choose
+from tfvs.images.tiff.completing import frame_completed
 from tfvs.images.tiff.framing import frame
 from tfvs.images.tiff.pyramid import write_pyramid
 from tfvs.images.tiff.tile_index import read_index
@@ -45,10 +48,19 @@ class Task:
 
 @dataclass(frozen=True)
 class Decoded:
-    """What came of it: the pyramid's index, and the proxy as PNG."""
+    """What came of it.
+
+    Attributes:
+      index: Of the pyramid.
+      proxy: As PNG.
+      notes: What was left out of the file, in words that files of one kind share.
+      micrometres_per_px: Of the pyramid's finest level, where the file tells.
+    """
 
     index: TileIndex
     proxy: bytes
+    notes: tuple[str, ...] = ()
+    micrometres_per_px: float | None = None
 
 
 @dataclass(frozen=True)
@@ -70,24 +82,29 @@ def decode(task: Task) -> Decoded | Refused:
 
     Raises:
       OSError: The pyramid cannot be written: no image's fault.
-      ResourceError: The disk is full.
+      ResourceError: The disk is full, or a package that the file takes is missing.
     """
-    stage = "pyramid"
+    stage, options = "pyramid", task.options
     try:
-        index = _find(task.pyramid) or _write(task.path, task.pyramid, task.options)
+        Path(task.pyramid).parent.mkdir(parents=True, exist_ok=True)
+        facts = describe(task.path, options)
+        index = _find(task.pyramid) or _write(task.path, task.pyramid, facts, options)
+        notes = facts.notes + notes_on(task.pyramid, index, facts)
+        micrometres = None
+        if facts.micrometres_per_px is not None:
+            micrometres = facts.micrometres_per_px * facts.longest_px / max(index.width, index.height)
         stage = "proxy"
-        options = task.options
         if task.proxy_path is None:
             pixels = proxy.proxy_from_pyramid(
                 task.pyramid, index, options.proxy, seed=task.sha256, max_pixels=options.max_pixels
             )
         else:
             if is_tiff(task.proxy_path):
-                check_streams(task.proxy_path)
+                check_streams(task.proxy_path, choose(task.proxy_path).pages)
             pixels = proxy.proxy_from_other_image(
                 task.proxy_path, options.proxy, seed=task.sha256, max_pixels=options.max_pixels
             )
-        return Decoded(index, proxy.encode_png(pixels))
+        return Decoded(index, proxy.encode_png(pixels), notes, micrometres)
     except pyvips.Error as error:
         _blame_disk(task.pyramid, error)
         return Refused(stage, f"The image cannot be decoded: {reading.reason(error)}")
@@ -98,6 +115,10 @@ def decode(task: Task) -> Decoded | Refused:
         if stage == "pyramid":
             raise
         return Refused(stage, f"{type(error).__name__}: {error}")
+    except TfvsError:
+        raise
+    except Exception as error:  # decoders in Python have errors of their own; none may cost the other images
+        return Refused(stage, f"The image cannot be decoded: {type(error).__name__}: {error}"[:400])
 
 
 def _find(path: str) -> TileIndex | None:
@@ -108,19 +129,30 @@ def _find(path: str) -> TileIndex | None:
         return None
 
 
-def _write(source: str, path: str, options: PrepareOptions) -> TileIndex:
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    levels = levels_to_keep(source, options)
-    if is_tiff(source) and not raw.is_raw(source):
-        check_streams(source, pages=max(levels, 1))
-    if levels:
-        check_pixels(source, levels, options)
-        return frame(source, path)
-    image = raw.open_raw(source) if raw.is_raw(source) else reading.open_image(source, max_pixels=options.max_pixels)
+def _write(source: str, path: str, facts: Facts, options: PrepareOptions) -> TileIndex:
+    pages = pages_to_keep(source, options) if facts.may_be_kept else []
+    if facts.tiff is not None:
+        check_streams(source, pages or facts.tiff.pages)
+    if pages:
+        check_pixels(source, pages, options)
+        if lacks_coarse_levels(read_index(source)):
+            return frame_completed(source, path)
+        return frame(source, path, levels_only=True)
+    image = open_source(source, facts, options)
+    wanted = options.pyramid
+    scale = options.levels_of(facts.tiff.nodata if facts.tiff else None)
+    if scale is not None:
+        image = apply_scale(image, scale, wanted.dtype or "uint16")
     if options.max_side_px is not None and max(image.width, image.height) > options.max_side_px:
-        side = options.max_side_px
-        image = image.thumbnail_image(side, height=side, size="down", no_rotate=True)
-    return write_pyramid(image, path, max_pixels=options.max_pixels, **options.pyramid.to_dict())
+        image = _reduced(reading.normalize(image, bands=wanted.bands, dtype=wanted.dtype), options.max_side_px)
+    return write_pyramid(image, path, max_pixels=image.width * image.height, **wanted.to_dict())
+
+
+def _reduced(image: pyvips.Image, side: int) -> pyvips.Image:
+    """An image made smaller in its own depth, so that its longer side is as long as asked for."""
+    scale = side / max(image.width, image.height)
+    width, height = (max(1, round(length * scale)) for length in (image.width, image.height))
+    return image.resize(width / image.width, vscale=height / image.height)
 
 
 def _blame_disk(pyramid: str, error: Exception) -> None:

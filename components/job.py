@@ -137,6 +137,8 @@ def make_manifest(summary: dict[str, Any], options: PrepareOptions) -> dict[str,
         "rejected": len(summary["rejected"]),
         "rejected_by_stage": dict(sorted(Counter(item["stage"] for item in summary["rejected"]).items())),
         "passed_over": summary["passed_over"],
+        "notes": summary["notes"],
+        "kinds": dict(sorted(sum((Counter(shard["kinds"]) for shard in summary["shards"]), Counter()).items())),
         "identical": {
             "groups": len(summary["identical"]),
             "images": sum(len(group["image_ids"]) for group in summary["identical"]),

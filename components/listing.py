@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from components.sources import PassedOver, Rejected, Source
@@ -15,24 +16,37 @@ class Listing:
 
     def __init__(self) -> None:
         self._listed = 0
-        self._passed: dict[str, list[str]] = {}
-        self._counts: dict[str, int] = {}
+        self._passed: dict[str, tuple[int, list[str]]] = {}
 
     def add(self, item: Source | Rejected | PassedOver) -> bool:
         """Counts one; returns whether it is listed, rather than passed over."""
         if not isinstance(item, PassedOver):
             self._listed += 1
             return True
-        first = self._passed.setdefault(item.reason, [])
-        self._counts[item.reason] = self._counts.get(item.reason, 0) + 1
-        if len(first) < NAMED:
-            first.append(item.uri)
+        _count(self._passed, item.reason, item.uri)
         return False
 
     def to_dict(self) -> dict[str, Any]:
         """``listed``, a number, and ``passed_over``: why, how many and the first of them."""
-        passed = [
-            {"reason": reason, "count": self._counts[reason], "first": first}
-            for reason, first in sorted(self._passed.items())
-        ]
-        return {"listed": self._listed, "passed_over": passed}
+        return {"listed": self._listed, "passed_over": _told(self._passed)}
+
+
+def grouped(items: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:
+    """Reasons with how many items have each and the first of these.
+
+    >>> grouped([("dark", "a"), ("dark", "b")])
+    [{'reason': 'dark', 'count': 2, 'first': ['a', 'b']}]
+    """
+    found: dict[str, tuple[int, list[str]]] = {}
+    for reason, item in items:
+        _count(found, reason, item)
+    return _told(found)
+
+
+def _count(found: dict[str, tuple[int, list[str]]], reason: str, item: str) -> None:
+    count, first = found.get(reason, (0, []))
+    found[reason] = count + 1, [*first, item] if count < NAMED else first
+
+
+def _told(found: dict[str, tuple[int, list[str]]]) -> list[dict[str, Any]]:
+    return [{"reason": reason, "count": count, "first": first} for reason, (count, first) in sorted(found.items())]

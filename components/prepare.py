@@ -135,9 +135,16 @@ def _say(manifest: dict[str, Any]) -> None:
     """The summary on standard error."""
     names = ("listed", "written", "rejected")
     click.echo(", ".join(f"{manifest[name]} {name}" for name in names if name in manifest), err=True)
-    for passed in manifest["passed_over"]:
-        more = "" if passed["count"] <= len(passed["first"]) else ", …"
-        click.echo(f"{passed['count']} passed over, {passed['reason']}: {', '.join(passed['first'])}{more}", err=True)
+    told = [(f"{item['count']} passed over, {item['reason']}", item) for item in manifest["passed_over"]]
+    told += [(f"{item['count']} images: {item['reason']}", item) for item in manifest.get("notes", [])]
+    for text, item in told:
+        more = "" if item["count"] <= len(item["first"]) else ", …"
+        click.echo(f"{text}: {', '.join(item['first'])}{more}", err=True)
+    if len(kinds := manifest.get("kinds", {})) > 1:
+        shares = ", ".join(f"{count} of {kind}" for kind, count in kinds.items())
+        click.echo(
+            f"Pyramids differ in bands or depth, where a model takes one kind (--bands, --dtype): {shares}", err=True
+        )
     identical = manifest.get("identical", {"groups": 0})
     if identical["groups"]:
         click.echo(

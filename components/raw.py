@@ -5,8 +5,9 @@ from __future__ import annotations
 import pyvips
 
 from tfvs.errors import ImageError, ResourceError
+from tfvs.images.reading import MAX_PIXELS, check_size
 
-SUFFIXES = (".dng",)
+SUFFIXES = (".dng", ".nef", ".nrw", ".cr2", ".cr3", ".arw", ".sr2", ".orf", ".rw2", ".raf", ".pef", ".srw")
 
 
 def is_raw(path: str) -> bool:
@@ -14,11 +15,15 @@ def is_raw(path: str) -> bool:
     return path.lower().endswith(SUFFIXES)
 
 
-def open_raw(path: str) -> pyvips.Image:
+def open_raw(path: str, max_pixels: int = MAX_PIXELS) -> pyvips.Image:
     """Develops a raw file with the camera's white balance to upright 8-bit sRGB, whole in memory.
 
+    Args:
+      path: Of the file.
+      max_pixels: Largest width times height.
+
     Raises:
-      ImageError: It is damaged, or no raw file.
+      ImageError: It is damaged, too large, or no raw file.
       ResourceError: rawpy is not installed.
     """
     try:
@@ -29,6 +34,7 @@ def open_raw(path: str) -> pyvips.Image:
         ) from error
     try:
         with rawpy.imread(path) as opened:
+            check_size(opened.sizes.width, opened.sizes.height, max_pixels=max_pixels, name=path)
             pixels = opened.postprocess(use_camera_wb=True, output_bps=8)
     except rawpy.LibRawError as error:
         raise ImageError("The raw file cannot be developed", received=f"{path}: {error}") from error

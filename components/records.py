@@ -12,7 +12,7 @@ from typing import IO
 from apache_beam.io.filesystems import FileSystems
 
 from components import files
-from tfvs.images.tiff.tile_index import frame_header, masked_crc
+from tfvs.images.tiff.frames import frame_header, masked_crc
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class Entry:
       label: For the histogram.
       width: Pixels, for the manifest.
       height: Pixels, for the manifest.
+      kind: Bands and dtype of the pyramid, such as ``"3 x uint8"``, for the manifest.
       example: The serialized Example.
       other_proxy: Whether the proxy was made from another image.
     """
@@ -32,6 +33,7 @@ class Entry:
     label: int
     width: int
     height: int
+    kind: str
     example: bytes
     other_proxy: bool = False
 
@@ -50,6 +52,7 @@ class Shard:
       pixels: Sum of the images' pixels.
       largest: Width and height of the image with the most pixels.
       other_proxies: Records whose proxies were made from other images.
+      kinds: Records per bands and dtype.
     """
 
     split: str
@@ -61,6 +64,7 @@ class Shard:
     pixels: int
     largest: tuple[int, int]
     other_proxies: int
+    kinds: dict[str, int]
 
 
 def bucket_of(image_id: str, salt: str, buckets: int) -> int:
@@ -109,6 +113,7 @@ def write_shard(root: str, split: str, number: int, shards: int, entries: Iterab
         pixels=sum(entry.width * entry.height for entry in ordered),
         largest=(largest.width, largest.height),
         other_proxies=sum(entry.other_proxy for entry in ordered),
+        kinds=dict(sorted(Counter(entry.kind for entry in ordered).items())),
     )
 
 

@@ -23,7 +23,7 @@ from components.contents import Converted, Identical, compare, content_of
 from components.convert import convert
 from components.decode import decode, limit_libvips
 from components.decoder import Decoder
-from components.listing import Listing
+from components.listing import Listing, grouped
 from components.options import PrepareOptions
 from components.readers import Reader
 from components.records import Entry, Shard, bucket_of, split_of, write_shard
@@ -32,6 +32,7 @@ from components.sources import Rejected, Source
 REJECTED = "rejected"
 LISTING = "listing"
 IDENTICAL = "identical"
+NOTES = "notes"
 NAMESPACE = "tfvs"
 
 
@@ -86,7 +87,7 @@ class PrepareRecords(beam.PTransform):
         )
         converted = unique.sources | "Convert" >> beam.ParDo(
             Convert(self._options, layout.pyramid_root, layout.progress)
-        ).with_outputs(REJECTED, main="entries")
+        ).with_outputs(REJECTED, NOTES, main="entries")
         compared = (
             converted.entries
             | "GroupByContent" >> beam.GroupByKey()
@@ -110,6 +111,7 @@ class PrepareRecords(beam.PTransform):
                 AsIter(shards),
                 AsIter(rejected),
                 AsIter(compared[IDENTICAL]),
+                AsIter(converted[NOTES]),
             )
         )
 
@@ -154,7 +156,10 @@ class Convert(beam.DoFn):
             self._written.inc()
             example = to_example(result).SerializeToString(deterministic=True)
             index, other = result.index, source.proxy_uri is not None
-            entry = Entry(result.image_id, result.label, index.width, index.height, example, other)
+            kind = f"{index.bands} x {index.dtype.removesuffix('_be')}"
+            entry = Entry(result.image_id, result.label, index.width, index.height, kind, example, other)
+            for note in result.notes:
+                yield TaggedOutput(NOTES, (note, source.uri))
             yield content_of(result), Converted(source.split, source.uri, entry)
         if self._progress is not None:
             count_one(self._progress)
@@ -223,11 +228,13 @@ def _write_summary(
     shards: Iterable[Shard],
     rejected: Iterable[Rejected],
     identical: Iterable[Identical],
+    notes: Iterable[tuple[str, str]],
 ) -> str:
     summary = {
         **listing,
         "shards": sorted((asdict(shard) for shard in shards), key=lambda shard: shard["path"]),
         "rejected": sorted((item.to_dict() for item in rejected), key=lambda item: (item["uri"], item["reason"])),
+        "notes": grouped(sorted(notes)),
         "identical": sorted((asdict(group) for group in identical), key=lambda group: group["image_ids"]),
     }
     with files.atomic_write(path) as file:

@@ -80,7 +80,8 @@ def _option(
         "show_default": not required and field.default not in (None, "", ()),
     }
     if declared.parse is not None:
-        settings |= {"type": _Parsed(declared.parse), "multiple": tuple in kinds}
+        # A list that is not there by default is one value; others are gathered from flags that are given repeatedly.
+        settings |= {"type": _Parsed(declared.parse), "multiple": tuple in kinds and field.default is not None}
     elif bool in kinds:  # --flag, --flag=true and --flag=false, as TensorFlow Serving has them
         settings |= {"type": click.BOOL, "is_flag": False, "flag_value": "true"}
     elif declared.choices is not None and str in kinds:

@@ -13,6 +13,7 @@ from tfvs.errors import InputError
 IMAGE_ID = "image/id"
 LABEL = "image/label"
 SHA256 = "image/sha256"
+MICROMETRES_PER_PX = "image/micrometres_per_px"
 PROXY = "proxy/encoded"
 PYRAMID_URI = "pyramid/uri"
 # Those of the tile index, by the name of the attribute: the readers of tiles ask for each by itself.
@@ -70,6 +71,10 @@ def to_example(record: ImageRecord) -> tf.train.Example:
         PYRAMID_URI: _bytes(record.pyramid_uri.encode()),
         **index_to_features(record.index),
     }
+    if record.micrometres_per_px is not None:
+        features[MICROMETRES_PER_PX] = tf.train.Feature(
+            float_list=tf.train.FloatList(value=[record.micrometres_per_px])
+        )
     return tf.train.Example(features=tf.train.Features(feature=features))
 
 
@@ -97,6 +102,7 @@ def from_example(example: tf.train.Example) -> ImageRecord:
         proxy=_present(features, PROXY).bytes_list.value[0],
         pyramid_uri=text(PYRAMID_URI),
         index=TileIndex(**index),
+        micrometres_per_px=features[MICROMETRES_PER_PX].float_list.value[0] if MICROMETRES_PER_PX in features else None,
     )
 
 

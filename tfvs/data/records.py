@@ -122,6 +122,8 @@ class ImageRecord:
       proxy: The proxy image, PNG.
       pyramid_uri: Path of the pyramid, relative to the pyramids' root.
       index: The pyramid's tile index.
+      micrometres_per_px: Of a microscope's image, at the pyramid's finest level; None where the file does not tell.
+      notes: What was left out of the source file, for a summary; not part of the record.
     """
 
     image_id: str
@@ -130,3 +132,5 @@ class ImageRecord:
     proxy: bytes
     pyramid_uri: str
     index: TileIndex
+    micrometres_per_px: float | None = None
+    notes: tuple[str, ...] = ()

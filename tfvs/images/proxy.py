@@ -27,6 +27,7 @@ from tfvs.config import Config, option
 from tfvs.data.records import TileIndex
 from tfvs.errors import ImageError, InputError
 from tfvs.images import reading
+from tfvs.images.levels import open_level
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -132,7 +133,7 @@ def proxy_from_pyramid(
     for number, (width, height, *_) in enumerate(index.levels):
         if width >= 2 * recipe.width and height >= 2 * recipe.height:
             level = number
-    return make_proxy(reading.normalize(_open_level(path, index, level, max_pixels)), recipe, seed=seed)
+    return make_proxy(reading.normalize(open_level(path, index, level, max_pixels=max_pixels)), recipe, seed=seed)
 
 
 def proxy_from_other_image(
@@ -217,9 +218,11 @@ def halve(image: pyvips.Image) -> pyvips.Image:
 
 
 def _opaque(image: pyvips.Image) -> pyvips.Image:
-    """Laid over white where it has alpha."""
+    """Laid over white where it has alpha; of bands that are no colour the first."""
     if image.bands not in (2, 4):
         return image
+    if image.interpretation == "multiband":
+        return image[:3] if image.bands == 4 else image[0]
     top = 65535 if image.format == "ushort" else 255
     return image.flatten(background=[top] * (image.bands - 1), max_alpha=top).cast(image.format)
 
@@ -235,28 +238,6 @@ def _reduce(image: pyvips.Image, recipe: ProxyRecipe) -> pyvips.Image:
             whole.cast("float").shrink(across, down).linear(1, 0.5).cast(image.format)
         )  # of whole numbers it is inexact
     return image
-
-
-def _open_level(path: str | os.PathLike[str], index: TileIndex, level: int, max_pixels: int) -> pyvips.Image:
-    """A level by its size: others keep levels as SubIFDs, and pages of thumbnails and labels between them."""
-    base = reading.open_image(path, max_pixels=max_pixels)
-    if level == 0:
-        return base
-    size = index.levels[level][:2]
-    if base.get_typeof("n-subifds") and base.get("n-subifds"):
-        places = [{"subifd": i} for i in range(base.get("n-subifds"))]
-    else:
-        pages = range(1, base.get("n-pages"))
-        places = [{"page": i} for i in sorted(pages, key=lambda page: page != level)]
-    try:
-        for place in places:
-            source = pyvips.Source.new_from_file(os.fspath(path))
-            image = pyvips.Image.tiffload_source(source, fail_on="warning", access="sequential", **place)
-            if (image.width, image.height) == tuple(size):
-                return image
-    except pyvips.Error as error:
-        raise ImageError("A level cannot be opened", received=f"{path}: {reading.reason(error)}") from error
-    raise ImageError("libvips does not find a level", expected=f"{size[0]} x {size[1]}", received=str(path))
 
 
 def _resample(pixels: Any, recipe: ProxyRecipe, lib: ModuleType) -> Any:

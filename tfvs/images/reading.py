@@ -1,18 +1,41 @@
 """Opening images that may be hostile: allow-listed loaders, sizes checked before pixels, errors instead of guesses.
 
 The loader is chosen by the file's first bytes and called by name, so that no other libvips loader ever sees the data
-and no option can be smuggled in through a file name.
+and no option can be smuggled in through a file name. Of a TIFF :mod:`tfvs.images.tiff.choice` says which image and
+which bands are meant, and whether libvips or tifffile with imagecodecs decodes them.
 """
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
+import threading
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyvips
 
-from tfvs.errors import ImageError, InputError
+from tfvs.errors import ImageError
+from tfvs.images.colour import FORMATS, interpretation_of, normalize
+from tfvs.images.streamed import RowSource, take_failure
+from tfvs.images.tiff.choice import TiffChoice, choose
+from tfvs.images.tiff.rows import TiffRows
+
+__all__ = [
+    "ALLOWED",
+    "FORMATS",
+    "JPEG_SHRINKS",
+    "MAX_PIXELS",
+    "check_size",
+    "normalize",
+    "open_image",
+    "read_array",
+    "reason",
+    "resolve_under",
+]
 
 # 60 000 x 60 000 in a 400-kB PNG is refused; raise it where images truly are larger.
 MAX_PIXELS = 2_000_000_000
@@ -27,7 +50,6 @@ SIGNATURES = (
 )
 ALLOWED = "JPEG, PNG, TIFF or WebP"
 JPEG_SHRINKS = (1, 2, 4, 8)
-FORMATS = {"uchar": "uint8", "ushort": "uint16"}
 
 
 def open_image(
@@ -35,51 +57,152 @@ def open_image(
     *,
     root: str | os.PathLike[str] | None = None,
     max_pixels: int = MAX_PIXELS,
-    page: int = 0,
+    page: int | None = None,
+    channels: tuple[int, ...] | None = None,
     shrink: int = 1,
     random_access: bool = False,
 ) -> pyvips.Image:
     """Opens an image without decoding it.
 
     Pixels are decoded where they are used; a damaged file raises ``pyvips.Error`` there. :func:`read_array` and
-    :func:`tfvs.images.tiff.pyramid.write_pyramid` turn that into an ImageError.
+    :func:`tfvs.images.tiff.pyramid.write_pyramid` turn that into an ImageError. An image that is to be turned upright
+    by a quarter or a half is decoded into memory first or, where it has more than 100 MB, into a temporary file.
 
     Args:
       source: Path, or the encoded bytes.
       root: If given, the path is taken relative to it and must lie under it, symbolic links resolved.
       max_pixels: Largest width times height, pixels.
-      page: Page of a TIFF.
+      page: Directory of a TIFF, from 0, or -1 - n for SubIFD n of the first; None: the largest image that is no reduced
+        copy.
+      channels: Bands to take of a TIFF, from 1, in their order; None: colour or grey, and alpha.
       shrink: Whole factor by which a JPEG is reduced while it is decoded, one of :data:`JPEG_SHRINKS`; others are not.
       random_access: Whether pixels will be read in any order rather than from top to bottom.
 
     Raises:
-      ImageError: Not an allowed format, too large, empty, damaged, missing, or outside ``root``.
+      ImageError: Not an allowed format, too large, empty, damaged, missing, or outside ``root``; no such page or band.
     """
     name = f"{len(source)} bytes" if isinstance(source, bytes) else str(source)
-    if isinstance(source, bytes):
-        path, head = None, source[:16]
-    else:
-        path = resolve_under(source, root)
-        if not path.is_file():
+    if not isinstance(source, bytes):
+        source = resolve_under(source, root)
+        if not source.is_file():
             raise ImageError("There is no such image file", received=name, mend="Check the path")
-        with open(path, "rb") as file:
-            head = file.read(16)
-    loader = _loader(head, name)
-    options: dict[str, object] = {"fail_on": "error", "access": "random" if random_access else "sequential"}
-    if loader == "tiffload":
-        # Only then does a tile that cannot be decompressed count as an error; unknown tags never do.
-        options |= {"page": page, "fail_on": "warning"}
+    loader = _loader(_head(source), name)
+    options: dict[str, Any] = {"fail_on": "error", "access": "random" if random_access else "sequential"}
     if loader == "jpegload":
         options["shrink"] = shrink
     try:
-        if path is not None:
-            # A source, since libvips remembers files opened by name: open, and as they were before they were replaced.
-            image = getattr(pyvips.Image, f"{loader}_source")(pyvips.Source.new_from_file(str(path)), **options)
+        if loader == "tiffload":
+            image = _open_tiff(source, choose(source, page=page, channels=channels), options, max_pixels, name)
+        elif channels is not None or page:
+            raise ImageError("Only TIFFs have pages and bands to choose", received=name)
         else:
-            image = getattr(pyvips.Image, f"{loader}_buffer")(source, **options)
+            image = _load(loader, source, options)
+            if _is_turned(image) and not random_access:
+                image = _load(loader, source, options | {"access": "random"})
     except pyvips.Error as error:
         raise ImageError("The image cannot be opened", received=f"{name}: {reason(error)}") from error
     check_size(image.width, image.height, max_pixels=max_pixels, name=name)
+    return image
+
+
+def _head(source: Path | bytes) -> bytes:
+    if isinstance(source, bytes):
+        return source[:16]
+    with open(source, "rb") as file:
+        return file.read(16)
+
+
+def _load(loader: str, source: Path | bytes, options: dict[str, Any]) -> pyvips.Image:
+    if isinstance(source, bytes):
+        return getattr(pyvips.Image, f"{loader}_buffer")(source, **options)
+    # A source, since libvips remembers files opened by name: open, and as they were before they were replaced.
+    return getattr(pyvips.Image, f"{loader}_source")(pyvips.Source.new_from_file(str(source)), **options)
+
+
+def _is_turned(image: pyvips.Image) -> bool:
+    """Whether rows of the upright image are no rows of the file, or come in another order."""
+    return bool(image.get_typeof("orientation")) and image.get("orientation") > 2
+
+
+def _open_tiff(
+    source: Path | bytes, choice: TiffChoice, options: dict[str, Any], max_pixels: int, name: str
+) -> pyvips.Image:
+    image = _open_native(source, choice, options) if choice.native else None
+    if image is None:
+        rows = _rows(source, choice, name)
+        check_size(rows.width, rows.height, max_pixels=max_pixels, name=name)
+        orientation, profile = rows.metadata()
+        turned = orientation > 2
+        image = RowSource(rows).open(random_access=turned or options["access"] == "random").copy()
+        image.set_type(pyvips.GValue.gint_type, "orientation", orientation)
+        if profile:
+            image.set_type(pyvips.GValue.blob_type, "icc-profile-data", profile)
+    return _with_bands(image, choice)
+
+
+def _rows(source: Path | bytes, choice: TiffChoice, name: str) -> TiffRows:
+    try:
+        return TiffRows(source, choice)
+    except ImageError:
+        raise
+    except Exception as error:  # whatever damaged tags make the parser raise
+        raise ImageError("The TIFF's directories cannot be read", received=f"{name}: {error}"[:400]) from error
+
+
+def _open_native(source: Path | bytes, choice: TiffChoice, options: dict[str, Any]) -> pyvips.Image | None:
+    """By libvips; None where libtiff has something to say of the directory, which other readers let pass.
+
+    libvips fails where libtiff warns, or takes tiles that cannot be decompressed for zeros: there is no third way.
+    """
+    number = choice.pages[0]
+    options = {**options, "page": max(number, 0)} | ({"subifd": -1 - number} if number < 0 else {})
+    with _warnings() as told:
+        image = _load("tiffload", source, options)
+    if told:
+        return None
+    if _is_turned(image):
+        options["access"] = "random"
+    return _load("tiffload", source, options | {"fail_on": "warning"})
+
+
+@contextlib.contextmanager
+def _warnings() -> Iterator[list[str]]:
+    """What libvips logs meanwhile in this thread."""
+    told: list[str] = []
+    here = threading.get_ident()
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.thread == here:
+                told.append(record.getMessage())
+
+    logger, listener = logging.getLogger("pyvips"), Listener(logging.WARNING)
+    logger.addHandler(listener)
+    try:
+        yield told
+    finally:
+        logger.removeHandler(listener)
+
+
+def _with_bands(image: pyvips.Image, choice: TiffChoice) -> pyvips.Image:
+    """The bands that are meant, with an interpretation that tells alpha from others."""
+    profile = not choice.chosen
+    if choice.channels is not None:
+        picked = [image[band] for band in choice.channels]
+        image = picked[0].bandjoin(picked[1:]) if len(picked) > 1 else picked[0]
+    if image.format not in FORMATS:
+        return image
+    deep = image.format == "ushort"
+    if choice.alpha == "premultiplied":
+        top = 65535 if deep else 255
+        image = image.unpremultiply(max_alpha=top).cast(image.format)
+        image = image.copy(interpretation=interpretation_of(image.bands, deep))
+    elif not choice.alpha and (choice.chosen or image.bands != choice.colour):
+        interpretation = interpretation_of(image.bands, deep) if image.bands in (1, 3) else "multiband"
+        image = image.copy(interpretation=interpretation)
+    if not profile and image.get_typeof("icc-profile-data"):
+        image = image.copy()
+        image.remove("icc-profile-data")
     return image
 
 
@@ -117,44 +240,6 @@ def check_size(width: int, height: int, *, max_pixels: int, name: str) -> None:
         )
 
 
-def normalize(image: pyvips.Image, *, bands: int | None = None, dtype: str | None = None) -> pyvips.Image:
-    """Brings an image to upright sRGB or grey, without alpha, in uint8 or uint16.
-
-    In this order: EXIF orientation is applied; an embedded ICC profile, CMYK, Lab and the like become sRGB (grey stays
-    grey); palettes are already expanded by the loaders; alpha is flattened on white, unless two or four bands are asked
-    for; samples are scaled by 257 or its inverse, rounded, where another dtype is asked for.
-
-    Args:
-      image: Any image.
-      bands: 1 (luminance), 2 (luminance and alpha), 3, 4 (RGB and alpha), or None: grey stays 1 band, all other
-        colour becomes 3, a multiband image without colour interpretation keeps its bands.
-      dtype: ``"uint8"``, ``"uint16"`` or None: as it is.
-
-    Raises:
-      InputError: Bands or dtype is none of these.
-      ImageError: Samples are neither 8 nor 16 bits, or the bands cannot be had from this image.
-    """
-    if bands not in (None, 1, 2, 3, 4):
-        raise InputError("bands is out of range", expected="1, 2, 3, 4 or None", received=bands)
-    if dtype not in (None, "uint8", "uint16"):
-        raise InputError("dtype is not known", expected="'uint8', 'uint16' or None", received=dtype)
-    image = _to_srgb(image.autorot())
-    if image.format not in FORMATS:
-        raise ImageError(
-            "Samples of this kind are not read",
-            expected="8 or 16 bits, unsigned",
-            received=image.format,
-            mend="Convert the image first, with a scale you choose",
-        )
-    image = _to_bands(image, bands)
-    if dtype is not None and FORMATS[image.format] != dtype:
-        deep = dtype == "uint16"
-        interpretation = _interpretation(image.bands, deep)
-        image = (image * 257).cast("ushort") if deep else ((image + 128) / 257).cast("uchar")
-        image = image.copy(interpretation=interpretation)
-    return image
-
-
 def read_array(
     source: str | os.PathLike[str] | bytes,
     *,
@@ -183,44 +268,8 @@ def _loader(head: bytes, name: str) -> str:
     raise ImageError("The file is no image of an allowed format", expected=ALLOWED, received=f"{head!r} in {name}")
 
 
-def _to_srgb(image: pyvips.Image) -> pyvips.Image:
-    deep = image.format == "ushort"
-    grey = image.interpretation in ("b-w", "grey16")
-    if image.get_typeof("icc-profile-data") and image.format in FORMATS and not grey:
-        return image.icc_transform("srgb", embedded=True, depth=16 if deep else 8)
-    if grey or image.interpretation in ("srgb", "rgb", "rgb16", "multiband"):
-        return image
-    return image.colourspace("rgb16" if deep else "srgb")
-
-
-def _to_bands(image: pyvips.Image, bands: int | None) -> pyvips.Image:
-    deep = image.format == "ushort"
-    top = 65535 if deep else 255
-    # libvips takes the last of 2 or 4 bands for alpha, which a multiband image that is left as it is does not.
-    transparent = image.hasalpha() and (bands is not None or image.interpretation != "multiband")
-    if transparent and bands not in (2, 4):
-        image = image.flatten(background=[top] * (image.bands - 1), max_alpha=top).cast(image.format)
-        transparent = False
-    if bands not in (None, image.bands):
-        alpha = image[image.bands - 1] if transparent else None
-        colour = image[: image.bands - 1] if transparent else image
-        if bands <= 2 and colour.bands == 3:
-            colour = colour.copy(interpretation=_interpretation(3, deep)).colourspace("grey16" if deep else "b-w")
-        elif bands >= 3 and colour.bands == 1:
-            colour = colour.bandjoin([colour, colour])
-        image = colour if bands in (1, 3) else colour.bandjoin(top if alpha is None else alpha)
-    if image.bands != (bands or image.bands) or not 1 <= image.bands <= 4:
-        raise ImageError("The image does not have these bands", expected=f"{bands} of 1 to 4", received=image.bands)
-    return image.copy(interpretation=_interpretation(image.bands, deep))
-
-
-def _interpretation(bands: int, deep: bool) -> str:
-    if bands in (1, 2):
-        return "grey16" if deep else "b-w"
-    return "rgb16" if deep else "srgb"
-
-
 def reason(error: pyvips.Error) -> str:
-    """What libvips said, in one line."""
-    detail = getattr(error, "detail", "") or getattr(error, "message", "")
+    """What libvips said, or what stopped the library that decodes for it, in one line."""
+    cause = take_failure()
+    detail = str(cause) if cause is not None else getattr(error, "detail", "") or getattr(error, "message", "")
     return " ".join(str(detail).split())[:300]

@@ -14,8 +14,9 @@ import tifffile
 
 from tests.images.pyramids import as_image, png, texture
 from tfvs.errors import ConfigError, ImageError
+from tfvs.images.tiff.frames import masked_crc
 from tfvs.images.tiff.pyramid import PyramidOptions, write_pyramid
-from tfvs.images.tiff.tile_index import masked_crc, read_index
+from tfvs.images.tiff.tile_index import read_index
 
 # Down to one pixel, so that however wide a crop is, there is a level for it.
 LEVELS = [(330, 500), (165, 250), (82, 125), (41, 62), (20, 31), (10, 15), (5, 7), (2, 3), (1, 1)]

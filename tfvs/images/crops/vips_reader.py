@@ -15,6 +15,7 @@ import pyvips
 
 from tfvs.errors import ImageError, InputError
 from tfvs.images import reading
+from tfvs.images.levels import level_numbers
 from tfvs.images.tiff.tile_index import read_index
 from tfvs.ops.crop_rule import MAX_PITCH, numpy_boxes, numpy_crop, numpy_level
 
@@ -120,26 +121,12 @@ class VipsReader:
     def _load(self, path: str, stamp: tuple[int, int]) -> _Handle:
         index = read_index(path)
         sizes = np.array([(height, width) for width, height, *_ in index.levels])
-        base = reading.open_image(path, max_pixels=self._max_pixels, random_access=True)
-        levels = [base]
-        found = self._pages(path, base)
-        for height, width in sizes[1:]:
-            if (height, width) not in found:
-                raise ImageError("libvips does not find a level", expected=f"{width} x {height}", received=path)
-            levels.append(found[height, width])
+        bands = tuple(range(1, index.bands + 1))  # as they are stored, alpha too
+        levels = [
+            reading.open_image(path, page=number, channels=bands, max_pixels=self._max_pixels, random_access=True)
+            for number in level_numbers(path)
+        ]
         return _Handle(stamp, sizes, levels, 1 / 255 if index.dtype == "uint8" else 1 / 65535)
-
-    def _pages(self, path: str, base: pyvips.Image) -> dict[tuple[int, int], pyvips.Image]:
-        def load(**directory: int) -> pyvips.Image:
-            source = pyvips.Source.new_from_file(path)
-            return pyvips.Image.tiffload_source(source, access="random", fail_on="warning", **directory)
-
-        images = []
-        if base.get_typeof("n-subifds") and base.get("n-subifds"):
-            images = [load(subifd=i) for i in range(base.get("n-subifds"))]
-        elif base.get_typeof("n-pages"):
-            images = [load(page=i) for i in range(1, base.get("n-pages"))]
-        return {(image.height, image.width): image for image in reversed(images)}
 
     def _crop(self, handle: _Handle, box: np.ndarray) -> np.ndarray:
         _, pitch = numpy_level(box, handle.sizes, self._crop_size, self._max_level)

@@ -14,7 +14,8 @@ from typing import BinaryIO
 
 from tfvs.data.records import TileIndex
 from tfvs.errors import ImageError
-from tfvs.images.tiff.tile_index import COMPRESSIONS, HEADER_BYTES, complete_tables
+from tfvs.images.tiff.frames import HEADER_BYTES
+from tfvs.images.tiff.tile_index import COMPRESSIONS, complete_tables
 
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, BANDS, PREDICTOR = 256, 257, 258, 259, 262, 277, 317
 TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_BYTES = 322, 323, 324, 325
@@ -36,6 +37,7 @@ class Directory:
       offsets_tag: The tag of ``starts``.
       tables: If set, joined to each JPEG tile.
       children: SubIFDs.
+      file: Where the tiles lie, if not in the file that is copied.
     """
 
     entries: dict[int, tuple[int, int, bytes]]
@@ -44,6 +46,7 @@ class Directory:
     offsets_tag: int
     tables: bytes = b""
     children: list[Directory] = field(default_factory=list)
+    file: BinaryIO | None = None
 
     def numbers(self, tag: int, order: str) -> list[int]:
         """The whole numbers of an entry; none where it is not there."""

@@ -6,6 +6,7 @@ checksum, and the TIFF's offsets point past the header: readers of TIFF never lo
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
 import uuid
@@ -18,6 +19,7 @@ import tifffile
 
 from tfvs.data.records import TileIndex
 from tfvs.errors import ImageError
+from tfvs.images.tiff.choice import MAX_DIRECTORIES
 from tfvs.images.tiff.directories import (
     JPEG_TABLES,
     SUBIFDS,
@@ -28,7 +30,8 @@ from tfvs.images.tiff.directories import (
     index_of,
     read_directories,
 )
-from tfvs.images.tiff.tile_index import MAX_DIRECTORIES, frame_header, level_pages, masked_crc, read_index
+from tfvs.images.tiff.frames import frame_header, masked_crc
+from tfvs.images.tiff.tile_index import level_pages, read_index, tile_lengths
 
 STRIP_OFFSETS, STRIP_BYTES = 273, 279
 # Pointers to directories of metadata, and to data of old-style JPEG: what they point at is not copied.
@@ -42,6 +45,8 @@ def frame(
     source: str | os.PathLike[str],
     destination: str | os.PathLike[str],
     *,
+    levels_only: bool = False,
+    coarser: str | os.PathLike[str] | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> TileIndex:
     """Writes a framed copy of a pyramid TIFF.
@@ -49,6 +54,9 @@ def frame(
     Args:
       source: Any tiled TIFF or BigTIFF whose encoding :func:`tfvs.images.tiff.tile_index.read_index` accepts.
       destination: Where the framed file goes; it appears there whole or not at all.
+      levels_only: Whether labels, thumbnails and other directories that are no level are left out, so that the pages of
+        the copy are the levels.
+      coarser: A pyramid that libvips wrote from the coarsest level in its encoding: its own coarser levels are added.
       progress: Called with the fraction of the bytes copied.
 
     Returns:
@@ -58,9 +66,11 @@ def frame(
       ImageError: The source cannot be read; tiles that overlap so much that the copy would be far larger.
     """
     source, destination = Path(source), Path(destination)
-    temporary = destination.with_name(f".{destination.name}.{uuid.uuid4().hex}.part")
+    temporary = destination.with_name(f".{uuid.uuid4().hex}.part")  # a name that fits wherever the file's own does
     try:
-        _copy_framed(source, temporary, progress)
+        with contextlib.ExitStack() as stack:
+            added = [] if coarser is None else _coarser_levels(stack.enter_context(open(coarser, "rb")))
+            _copy_framed(source, temporary, levels_only, added, progress)
         index = read_index(temporary)
         if not index.framed:
             raise ImageError("The framed file did not verify", received=str(destination), mend="Check the disk")
@@ -90,10 +100,26 @@ def frame_own(
     return index_of(directories, order, file_bytes)
 
 
-def _copy_framed(source: Path, destination: Path, progress: Callable[[float], None] | None = None) -> None:
+def _coarser_levels(file: BinaryIO) -> list[Directory]:
+    """All levels but the first, each JPEG tile with its own tables."""
+    _, directories = read_directories(file)
+    for directory in directories[1:]:
+        directory.file = file
+        if JPEG_TABLES in directory.entries:
+            directory.tables = directory.entries.pop(JPEG_TABLES)[2][:-2]
+    return directories[1:]
+
+
+def _copy_framed(
+    source: Path,
+    destination: Path,
+    levels_only: bool,
+    added: list[Directory],
+    progress: Callable[[float], None] | None,
+) -> None:
     try:
         with tifffile.TiffFile(source) as tiff, open(source, "rb") as file:
-            directories = _read(tiff, file, source)
+            directories = [*_read(tiff, file, source, levels_only, bool(added)), *added]
             source_bytes = os.path.getsize(source)
             total = sum(_total(directory) for directory in directories)
             if total > 4 * source_bytes:
@@ -121,11 +147,13 @@ class _Progress:
             self._report(fraction)
 
 
-def _read(tiff: tifffile.TiffFile, file: BinaryIO, source: Path) -> list[Directory]:
+def _read(
+    tiff: tifffile.TiffFile, file: BinaryIO, source: Path, levels_only: bool, each_its_tables: bool
+) -> list[Directory]:
     levels = level_pages(tiff, str(source))
     tables = {page.jpegtables for page in levels}
-    own_tables = {id(page) for page in levels} if len(tables) > 1 else set()
-    pages = [page for page in tiff.pages if isinstance(page, tifffile.TiffPage)]
+    own_tables = {id(page) for page in levels} if len(tables) > 1 or each_its_tables else set()
+    pages = levels if levels_only else [page for page in tiff.pages if isinstance(page, tifffile.TiffPage)]
     if len(pages) > MAX_DIRECTORIES:
         raise ImageError("The TIFF has too many directories", expected=MAX_DIRECTORIES, received=len(pages))
     return [_read_directory(page, file, own_tables) for page in pages]
@@ -144,7 +172,7 @@ def _read_directory(page: tifffile.TiffPage, file: BinaryIO, own_tables: set[int
     directory = Directory(
         entries,
         [int(start) for start in page.dataoffsets],
-        [int(length) for length in page.databytecounts],
+        tile_lengths(page, str(file.name)).tolist() if page.is_tiled else [int(count) for count in page.databytecounts],
         TILE_OFFSETS if TILE_OFFSETS in entries else STRIP_OFFSETS,
     )
     if len(directory.starts) != len(directory.lengths):
@@ -196,7 +224,7 @@ def _gap(directory: Directory, file: BinaryIO) -> int:
     check = 0
     for start, length in zip(directory.starts, directory.lengths, strict=True):
         if length:
-            check = google_crc32c.extend(check, _read_at(file, start, length, "A tile"))
+            check = google_crc32c.extend(check, _read_at(directory.file or file, start, length, "A tile"))
     return check % MAX_GAP_BYTES
 
 
@@ -243,7 +271,7 @@ def _copy_tiles(
             starts.append(0)
             lengths.append(0)
             continue
-        tile = _read_at(file, start, length, "A tile")
+        tile = _read_at(directory.file or file, start, length, "A tile")
         if directory.tables:
             tile = directory.tables + tile[2:]
         out.write(frame_header(len(tile)))

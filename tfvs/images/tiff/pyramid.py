@@ -104,8 +104,8 @@ def write_pyramid(
     reading.check_size(image.width, image.height, max_pixels=max_pixels, name=name)
     destination = Path(destination)
     unique = uuid.uuid4().hex
-    plain = destination.with_name(f".{destination.name}.{unique}.plain")
-    framed = destination.with_name(f".{destination.name}.{unique}.part")
+    plain = destination.with_name(f".{unique}.plain")
+    framed = destination.with_name(f".{unique}.part")
     try:
         _save(reading.normalize(image, bands=options.bands, dtype=options.dtype), plain, options, progress)
         index = frame_own(plain, framed, progress=None if progress is None else lambda done: progress(0.8 + 0.2 * done))

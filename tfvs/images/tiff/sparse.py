@@ -21,8 +21,8 @@ import numpy as np
 
 from tfvs.data.records import TileIndex
 from tfvs.errors import InputError
+from tfvs.images.tiff.frames import FOOTER_BYTES, HEADER_BYTES, frame_header, masked_crc
 from tfvs.images.tiff.framing import MAX_GAP_BYTES
-from tfvs.images.tiff.tile_index import FOOTER_BYTES, HEADER_BYTES, frame_header, masked_crc
 
 COMPRESSIONS = {"none": 1, "deflate": 8}
 _SHORT, _LONG, _LONG8 = (3, "H"), (4, "I"), (16, "Q")
@@ -226,7 +226,7 @@ def _append_directory(out: bytearray, tags: Mapping[int, tuple[tuple[int, str], 
 
 
 def _write_whole(destination: Path, content: bytearray) -> None:
-    part = destination.with_name(f".{destination.name}.{uuid.uuid4().hex}.part")
+    part = destination.with_name(f".{uuid.uuid4().hex}.part")
     try:
         part.write_bytes(content)
         os.replace(part, destination)

@@ -2,46 +2,26 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import os
 import struct
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 
-import google_crc32c
 import numpy as np
 import tifffile
 
 from tfvs.data.records import TileIndex
 from tfvs.errors import ImageError
-
-# A TFRecord frame: 8-byte length and its masked CRC-32C before, the data's masked CRC-32C behind.
-HEADER_BYTES = 12
-FOOTER_BYTES = 4
+from tfvs.images.tiff.choice import MAX_DIRECTORIES, check_jpeg_tiles, images, main_page
+from tfvs.images.tiff.frames import FOOTER_BYTES, HEADER_BYTES, frame_header
+from tfvs.images.tiff.jpeg_markers import ADOBE_RGB, ADOBE_YCBCR
 
 MAX_TILE_SIDE = 1024
 MAX_TILES = 16_000_000
-MAX_DIRECTORIES = 1000
 # Without frames TensorFlow cannot seek: the whole file is read, up to this size.
 MAX_FOREIGN_BYTES = 8 << 20
 COMPRESSIONS = {1: "none", 7: "jpeg", 8: "deflate", 32946: "deflate"}
-# JPEG APP14 markers that say how colour is stored, for tiles that leave it to the TIFF's tags.
-ADOBE_RGB = bytes.fromhex("ffee000e41646f626500640000000000")
-ADOBE_YCBCR = bytes.fromhex("ffee000e41646f626500640000000001")
-
-
-def masked_crc(data: bytes) -> int:
-    """The masked CRC-32C of the TFRecord format."""
-    crc = google_crc32c.value(data)
-    return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
-
-
-def frame_header(length: int) -> bytes:
-    """The 12 bytes before a record of ``length`` bytes."""
-    packed = struct.pack("<Q", length)
-    return packed + struct.pack("<I", masked_crc(packed))
 
 
 def read_index(path: str | os.PathLike[str]) -> TileIndex:
@@ -93,12 +73,19 @@ def _check_chain(tiff: tifffile.TiffFile, file_bytes: int, name: str) -> None:
 
 
 def level_pages(tiff: tifffile.TiffFile, name: str) -> list[tifffile.TiffPage]:
-    """The directories that are levels of the first image, finest first.
+    """The directories that are levels of the main image, finest first.
 
     Raises:
-      ImageError: The first page is not tiled.
+      ImageError: The image is not tiled, or its tiles are not what the TIFF's tags say they are.
     """
-    base = _page(tiff.pages[0])
+    if tiff.is_ndpi or tiff.is_bif:
+        raise ImageError(
+            "The tiles of this slide are no tiles of a TIFF",
+            expected="a tiled pyramid TIFF",
+            received=f"{'NDPI' if tiff.is_ndpi else 'BIF'} in {name}",
+            mend="Convert it with components.prepare and tfvs[slides]",
+        )
+    number, base = main_page(tiff)
     if not base.is_tiled:
         raise ImageError(
             "The image is not tiled",
@@ -107,7 +94,7 @@ def level_pages(tiff: tifffile.TiffFile, name: str) -> list[tifffile.TiffPage]:
             mend="Write a pyramid with tfvs.images.tiff.pyramid.write_pyramid",
         )
     levels = [base]
-    for page in _candidates(tiff):
+    for page in _candidates(tiff, number):
         last = levels[-1]
         fits = (
             page.is_tiled
@@ -121,6 +108,8 @@ def level_pages(tiff: tifffile.TiffFile, name: str) -> list[tifffile.TiffPage]:
             continue
         if _same_shape(base, page):
             levels.append(page)
+    for page in levels:
+        check_jpeg_tiles(page, name)
     return levels
 
 
@@ -134,11 +123,10 @@ def _same_shape(base: tifffile.TiffPage, page: tifffile.TiffPage) -> bool:
     return least < most
 
 
-def _candidates(tiff: tifffile.TiffFile) -> Iterator[tifffile.TiffPage]:
-    pages = [_page(page) for page in itertools.islice(tiff.pages, MAX_DIRECTORIES)]
-    children = itertools.islice(pages[0].pages or (), MAX_DIRECTORIES) if pages[0].subifds else ()
-    found = pages[1:] + [_page(page) for page in children]
-    return iter(sorted(found, key=lambda page: -page.imagewidth * page.imagelength))
+def _candidates(tiff: tifffile.TiffFile, main: int) -> list[tifffile.TiffPage]:
+    """All other images, the largest first."""
+    found = [page for number, page in images(tiff) if number != main]
+    return sorted(found, key=lambda page: -page.imagewidth * page.imagelength)
 
 
 def _page(page: tifffile.TiffPage | tifffile.TiffFrame) -> tifffile.TiffPage:
@@ -162,6 +150,7 @@ def _encoding(page: tifffile.TiffPage) -> tuple:
 def _index(tiff: tifffile.TiffFile, file_bytes: int, name: str) -> TileIndex:
     pages = level_pages(tiff, name)
     base = pages[0]
+    _check_plain(base, name)
     compression = _compression(base, name)
     dtype = _dtype(base, tiff.byteorder, compression, name)
     levels, offsets, counts, first = [], [], [], 0
@@ -183,7 +172,7 @@ def _index(tiff: tifffile.TiffFile, file_bytes: int, name: str) -> TileIndex:
             )
         levels.append((page.imagewidth, page.imagelength, page.tilewidth, page.tilelength, first))
         offsets.append(np.asarray(page.dataoffsets, np.int64))
-        counts.append(np.asarray(page.databytecounts, np.int64))
+        counts.append(tile_lengths(page, name))
         first += across * down
     starts, lengths = np.concatenate(offsets), np.concatenate(counts)
     _check_inside(starts, lengths, file_bytes, base, name)
@@ -202,6 +191,35 @@ def _index(tiff: tifffile.TiffFile, file_bytes: int, name: str) -> TileIndex:
         dtype=dtype,
         file_crc32=0 if framed or file_bytes > MAX_FOREIGN_BYTES else zlib.crc32(Path(name).read_bytes()),
     )
+
+
+def _check_plain(page: tifffile.TiffPage, name: str) -> None:
+    """Refuses what the graph, which reads tiles as they are stored, would show otherwise than other readers do."""
+    turned = page.tags.valueof(274) not in (None, 1)
+    if turned or (page.samplesperpixel >= 3 and page.tags.valueof(34675)):
+        raise ImageError(
+            "The image is stored turned or in a colour space of its own, which tiles are read without",
+            expected="orientation 1, no ICC profile",
+            received=f"{'orientation ' + str(page.tags.valueof(274)) if turned else 'an ICC profile'} in {name}",
+            mend="Write a pyramid with tfvs.images.tiff.pyramid.write_pyramid",
+        )
+
+
+def tile_lengths(page: tifffile.TiffPage, name: str) -> np.ndarray:
+    """Bytes of each tile, 0 for one that a sparse file leaves out; without the padding behind uncompressed ones.
+
+    Raises:
+      ImageError: An uncompressed tile is too short, or what is left out would not be zero.
+    """
+    lengths = np.where(np.asarray(page.dataoffsets, np.int64) > 0, np.asarray(page.databytecounts, np.int64), 0)
+    if int(page.compression) == 1:
+        whole = page.tilewidth * page.tilelength * page.samplesperpixel * page.bitspersample // 8
+        if ((lengths > 0) & (lengths < whole)).any():
+            raise ImageError("A tile is too short", expected=f"{whole} bytes", received=f"{lengths.min()} in {name}")
+        lengths = np.minimum(lengths, whole)
+    if page.nodata and not lengths.all():
+        raise ImageError("Tiles are left out for a value that is not zero", received=f"{page.nodata} in {name}")
+    return lengths
 
 
 def _compression(page: tifffile.TiffPage, name: str) -> str:
