@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.metadata
 import logging
@@ -9,6 +10,8 @@ import os
 import re
 import sys
 import tempfile
+from collections.abc import Iterator
+from typing import IO
 
 MINIMUM_TENSORFLOW = (2, 16)
 MINIMUM_KERAS = (3, 0)
@@ -27,6 +30,7 @@ def prepare() -> None:
     tensorflow_transform, which TFX imports, sets TF_USE_LEGACY_KERAS=1 where it is unset, and TensorFlow Probability
     then looks for a Keras 2 that is not there: so the value is assigned, not defaulted.
     """
+    _name_missing_folders()
     os.environ["TF_USE_LEGACY_KERAS"] = "0"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
@@ -60,15 +64,50 @@ def import_tensorflow() -> None:
         stderr = os.dup(2)
     except OSError:  # closed: nobody reads it
         return
-    with tempfile.TemporaryFile() as said:
+    with _scratch_file() as said:
         os.dup2(said.fileno(), 2)
         try:
-            importlib.import_module("tensorflow")
+            with _without_what_cannot_start():
+                importlib.import_module("tensorflow")
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)
             said.seek(0)
             os.write(2, b"".join(line for line in said if not _BEFORE_LOG_LEVEL.match(line)))
+
+
+def _name_missing_folders() -> None:
+    """A home and a temporary folder, for the packages that ask for them when they are imported.
+
+    A container may run as a user that has no home, and have no folder that can be written to. Imports write nothing
+    there; whoever does is told then.
+    """
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError:
+        tempfile.tempdir = "/tmp"
+    if os.path.expanduser("~") == "~":
+        os.environ["HOME"] = tempfile.gettempdir()
+
+
+@contextlib.contextmanager
+def _without_what_cannot_start() -> Iterator[None]:
+    """Keras imports packages it can do without, two of which write temporary files: not where that is impossible."""
+    hidden = ["matplotlib", "sklearn"] if not os.access(tempfile.gettempdir(), os.W_OK) else []
+    hidden = [name for name in hidden if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
+
+
+def _scratch_file() -> IO[bytes]:
+    """In memory where the system has that: a container may have no folder to write to."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("stderr"), "w+b")
+    return tempfile.TemporaryFile()
 
 
 def _version(package: str) -> str | None:

@@ -55,10 +55,11 @@ def stub() -> Iterator[Callable[..., prediction_service_pb2_grpc.PredictionServi
     """Opens the stub of TensorFlow Serving's documentation."""
     channels: list[grpc.Channel] = []
 
-    def open_stub(server: ModelServer | int, **channel_options: Any) -> Any:
-        port = server if isinstance(server, int) else server.port
+    def open_stub(server: ModelServer | int | str, **channel_options: Any) -> Any:
+        port = server.port if isinstance(server, ModelServer) else server
         options = [("grpc.max_send_message_length", -1), *channel_options.items()]
-        channel = grpc.insecure_channel(f"127.0.0.1:{port}", options=options)
+        address = port if isinstance(port, str) else f"127.0.0.1:{port}"
+        channel = grpc.insecure_channel(address, options=options)
         channels.append(channel)
         return prediction_service_pb2_grpc.PredictionServiceStub(channel)
 

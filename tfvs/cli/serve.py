@@ -23,6 +23,7 @@ def serve(**options: Any) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname).1s %(message)s")
     need_serving()
     warn_of_ignored_flags()
+    from tfvs.server.lifecycle import leave
     from tfvs.server.model_server import ModelServer
 
-    ModelServer(ServerOptions.from_dict(options)).run_until_signal()
+    leave(ModelServer(ServerOptions.from_dict(options)).run_until_signal())

@@ -52,8 +52,8 @@ class Runner(Protocol):
         """Runs a request for as long as its caller waits."""
         ...
 
-    def close(self) -> None:
-        """Finishes what waits."""
+    def close(self, timeout_s: float | None = None) -> None:
+        """Finishes what waits, for so long at most."""
 
 
 class DirectRunner:
@@ -65,7 +65,7 @@ class DirectRunner:
             raise _gone(caller)
         return servable.run(signature_name, inputs, timeout_of(caller))
 
-    def close(self) -> None:
+    def close(self, timeout_s: float | None = None) -> None:
         """Nothing waits here."""
 
 
@@ -127,13 +127,14 @@ class BatchingRunner:
         """Batches that wait for a thread, full or not."""
         return len(self._open) + len(self._full)
 
-    def close(self) -> None:
-        """Runs what waits, then ends the threads."""
+    def close(self, timeout_s: float | None = None) -> None:
+        """Runs what waits, then ends the threads, for so long at most."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+        end = None if timeout_s is None else time.monotonic() + timeout_s
         for thread in self._threads:
-            thread.join()
+            thread.join(None if end is None else max(end - time.monotonic(), 0.0))
 
     def _enqueue(self, servable: Servable, signature_name: str, task: _Task) -> None:
         key = (id(servable), signature_name, *_row_shapes(task.inputs))

@@ -41,11 +41,15 @@ class TimedCaller:
     """
 
     def __init__(self, timeout_s: float) -> None:
-        self._end = time.monotonic() + timeout_s
+        self._end, self._left = time.monotonic() + timeout_s, False
+
+    def leave(self) -> None:
+        """It waits no more."""
+        self._left = True
 
     def is_active(self) -> bool:
-        """Whether the deadline lies ahead."""
-        return time.monotonic() < self._end
+        """Whether it still waits."""
+        return not self._left and time.monotonic() < self._end
 
     def time_remaining(self) -> float | None:
         """Seconds until the deadline."""

@@ -29,7 +29,7 @@ class ConfigWatch:
         path: str,
         poll_seconds: float,
         applied: list[ModelConfig],
-        apply: Callable[[list[ModelConfig]], None],
+        apply: Callable[[list[ModelConfig]], object],
     ) -> None:
         self._path, self._poll_seconds, self._applied, self._apply = path, poll_seconds, applied, apply
         self._reported = ""

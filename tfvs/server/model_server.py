@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import signal
-import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import tensorflow as tf
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
 from tfvs.errors import ResourceError
+from tfvs.server.addresses import for_url
 from tfvs.server.batching import BatchingRunner, DirectRunner, Runner
 from tfvs.server.config_watch import ConfigWatch
 from tfvs.server.grpc.model_service import ModelService
 from tfvs.server.grpc.prediction_service import PredictionService
 from tfvs.server.grpc.profiler import add_profiler
-from tfvs.server.grpc.reflection import PREDICTION_SERVICE, add_reflection
+from tfvs.server.grpc.reflection import add_reflection
+from tfvs.server.health import Health
+from tfvs.server.lifecycle import run_until_signal
 from tfvs.server.manager import ModelManager, require_folders
 from tfvs.server.metrics import CONTENT_TYPE, Metrics
 from tfvs.server.observation import Observer, ObservingInterceptor
@@ -31,6 +32,8 @@ from tfvs.server.rest.handlers import Gate, Surroundings
 from tfvs.server.startup import batching_of, models_to_serve, request_threads
 from tfvs.server.status import LOGGER
 from tfvs.server.text_configs import read_credentials, read_metrics_path
+
+STOPPING_SECONDS = 0.5
 
 
 class ModelServer:
@@ -52,12 +55,12 @@ class ModelServer:
     """
 
     def __init__(self, options: ServerOptions) -> None:
-        self._options = options
+        self._options, self._stopped = options, False
         models, batching = models_to_serve(options), batching_of(options)
         self._threads = request_threads(options, batching)
         credentials = read_credentials(options.ssl_config_file) if options.ssl_config_file else None
         require_folders({model.name: model.base_path for model in models})
-        self._health = health.HealthServicer()
+        self._health = Health()
         self._runner: Runner = BatchingRunner(batching) if batching else DirectRunner()
         self.manager = ModelManager(
             models, poll_seconds=options.file_system_poll_wait_seconds, on_change=self._set_health
@@ -87,46 +90,62 @@ class ModelServer:
                 options.max_message_bytes,
                 options.rest_api_enable_cors_support,
                 self._observers,
+                max_connections=options.rest_api_max_connections,
+                timeout_s=options.rest_api_timeout_in_ms / 1000,
+                is_ready=lambda: self._health.ready,
             )
             self._rest = RestServer(surroundings, options.host, options.rest_api_port, self._metrics_page)
 
     def start(self) -> None:
-        """Loads what is there, then begins to answer."""
-        self.manager.start()
+        """Answers at once, and returns when what is there has been loaded.
+
+        Until then health checks say NOT_SERVING, and requests get UNAVAILABLE.
+        """
         self._server.start()
-        LOGGER.info("Running gRPC ModelServer at %s:%d ...", self._options.host, self.port)
         if self._rest is not None:
             self._rest.start()
-            LOGGER.info("Exporting HTTP/REST API at:%s:%d ...", self._options.host, self._options.rest_api_port)
+        self.manager.start()
+        self.manager.wait_until_settled()
+        host = for_url(self._options.host)
+        LOGGER.info("Running gRPC ModelServer at %s:%d ...", host, self.port)
+        if self._rest is not None:
+            LOGGER.info("Exporting HTTP/REST API at:%s:%d ...", host, self._options.rest_api_port)
         if self._config_watch is not None:
             self._config_watch.start()
 
-    def stop(self) -> None:
-        """Takes no more requests, finishes those in flight, lets go of the port."""
-        self._health.enter_graceful_shutdown()
+    def stop(self) -> bool:
+        """Says that it is not ready, goes on for a while, then finishes what is in flight and lets go of the ports.
+
+        Returns:
+          Whether all requests in flight were finished within the grace.
+        """
+        if self._stopped:
+            return True
+        self._stopped = True
+        end = time.monotonic() + self._options.grace_for_requests()
+        self._health.end()
+        if self._rest is not None:
+            self._rest.close_after_each_answer()
         if self._config_watch is not None:
             self._config_watch.stop()
-        grace = self._options.shutdown_grace_seconds
-        stopped = self._server.stop(grace)
-        if self._rest is not None and self._rest_executor is not None:
-            self._rest.stop(grace)
-            self._rest_executor.shutdown()
-        stopped.wait()
+        time.sleep(self._options.shutdown_delay_seconds)
+        left = max(end - time.monotonic(), 0.0)
         self.manager.stop()
-        self._runner.close()
+        stopped = self._server.stop(left)  # tells clients to go elsewhere, refuses new calls
+        finished = self._rest is None or self._rest.stop(left)
+        finished &= stopped.wait(max(end - time.monotonic(), 0.0))
+        if self._rest_executor is not None:
+            self._rest_executor.shutdown(wait=False, cancel_futures=True)
+        self._runner.close(max(end - time.monotonic(), 0.0))
+        stopped.wait(STOPPING_SECONDS)  # calls that were cut off are told so
         if self._request_log is not None:
             self._request_log.close()
+        return finished
 
-    def run_until_signal(self) -> None:
-        """Serves until SIGTERM or SIGINT, then finishes what is in flight."""
-        ended = threading.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: ended.set())
+    def run_until_signal(self) -> int:
+        """Serves until SIGTERM or SIGINT, then finishes what is in flight; returns the exit code."""
         self._limit_threads()
-        self.start()
-        ended.wait()
-        LOGGER.info("Finishing what is in flight ...")
-        self.stop()
+        return run_until_signal(self, self._options.shutdown_grace_seconds)
 
     def __enter__(self) -> ModelServer:
         self.start()
@@ -156,14 +175,14 @@ class ModelServer:
         service = PredictionService(self._predictor, as_content=options.enable_serialization_as_tensor_content)
         prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(service, server)
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(self._predictor), server)
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        self._health.add_to(server)
         add_reflection(server)
         if options.enable_profiler:
             add_profiler(server)
         return server
 
     def _bind(self, credentials: grpc.ServerCredentials | None) -> int:
-        address = f"{self._options.host}:{self._options.port}"
+        address = f"{for_url(self._options.host)}:{self._options.port}"
         try:
             if credentials is not None:
                 port = self._server.add_secure_port(address, credentials)
@@ -212,7 +231,5 @@ class ModelServer:
         self._observers.append(metrics)
         self._metrics_page = path, metrics.page, CONTENT_TYPE
 
-    def _set_health(self, name: str, serves: bool) -> None:
-        state = health_pb2.HealthCheckResponse.SERVING if serves else health_pb2.HealthCheckResponse.NOT_SERVING
-        for service in ("", PREDICTION_SERVICE, name):
-            self._health.set(service, state)
+    def _set_health(self) -> None:
+        self._health.update(self.manager.ready())

@@ -77,7 +77,20 @@ class ServerOptions(Config):
     max_request_pixels: int = option(
         2**27, "Width times height of all JPEG and PNG images of one request; more is INVALID_ARGUMENT.", at_least=1
     )
-    shutdown_grace_seconds: float = option(30.0, "Seconds that requests in flight may take after SIGTERM.", at_least=0)
+    rest_api_timeout_in_ms: int = option(
+        30_000, "How long a REST request may take to arrive, and how long to be answered.", at_least=1
+    )
+    rest_api_max_connections: int = option(
+        1024, "REST connections at a time, or a quarter of the files that may be open; more are closed.", at_least=1
+    )
+    shutdown_grace_seconds: float = option(
+        25.0,
+        "Seconds from SIGTERM to the end of the process, whatever it is doing; Kubernetes kills after 30.",
+        at_least=0,
+    )
+    shutdown_delay_seconds: float = option(
+        0.0, "Of these, how long to go on answering before the ports close, until nobody sends any more.", at_least=0
+    )
     image_roots: tuple[str, ...] = option(
         (), "Narrows the folders images may be read from; may be given several times.", flag="image_root"
     )
@@ -103,7 +116,17 @@ class ServerOptions(Config):
             expected="two ports",
             received=self.port,
         )
+        require(
+            self.shutdown_delay_seconds <= self.shutdown_grace_seconds,
+            "--shutdown_delay_seconds leaves no time for what is in flight",
+            expected=f"at most --shutdown_grace_seconds, {self.shutdown_grace_seconds:g}",
+            received=self.shutdown_delay_seconds,
+        )
         self.channel_arguments()
+
+    def grace_for_requests(self) -> float:
+        """The grace less what telling the clients of cut-off requests takes, seconds."""
+        return self.shutdown_grace_seconds - min(1.0, 0.2 * self.shutdown_grace_seconds)
 
     def channel_arguments(self) -> list[tuple[str, int | str]]:
         """Names and values of ``grpc_channel_arguments``; whole numbers are numbers.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -30,7 +31,6 @@ from tfvs.server.status import RequestError, invalid
 METHODS = tuple(f"tensorflow/serving/{kind}" for kind in ("predict", "classify", "regress"))
 
 IMAGE_BYTES = "image_bytes"
-FOREVER = PatientCaller()
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,15 @@ class Predictor:
         check_method_names: bool = False,
     ) -> None:
         self.manager, self._runner, self._guard = manager, runner, guard
+        self.caller: Caller = PatientCaller()
         self.check_method_names, self._max_request_pixels = check_method_names, max_request_pixels
         self.on_answer: Callable[[Answer], None] = lambda answer: None
+
+    def for_caller(self, caller: Caller) -> Predictor:
+        """The same, for requests of this caller."""
+        bound = copy.copy(self)
+        bound.caller = caller
+        return bound
 
     def servable(self, spec: model_pb2.ModelSpec) -> Servable:
         """The servable a ModelSpec means.
@@ -84,6 +91,8 @@ class Predictor:
             raise invalid("Missing ModelSpec" if not spec.ByteSize() else "ModelSpec has no name specified.")
         version = self.version(spec)
         found = self.manager.find(spec.name, version)
+        if found is None and self.manager.is_loading(spec.name):
+            raise RequestError(grpc.StatusCode.UNAVAILABLE, f"The model is still loading: {spec.name}")
         if found is None:
             wanted = f"Latest({spec.name})" if version is None else f"Specific({spec.name}, {version})"
             raise RequestError(grpc.StatusCode.NOT_FOUND, f"Servable not found for request: {wanted}")
@@ -107,7 +116,7 @@ class Predictor:
         spec: model_pb2.ModelSpec,
         inputs: Mapping[str, tensor_pb2.TensorProto],
         output_filter: Sequence[str] = (),
-        caller: Caller = FOREVER,
+        caller: Caller | None = None,
     ) -> Answer:
         """Runs a PredictRequest's tensors.
 
@@ -126,10 +135,10 @@ class Predictor:
         check_outputs(signature, list(output_filter))
         missing = {key: value for key, value in signature.defaults.items() if key not in inputs}
         arrays = arrays_from_protos(servable, name, {**missing, **inputs})
-        return self._run(servable, name, arrays, output_filter, caller)
+        return self._run(servable, name, arrays, output_filter, caller or self.caller)
 
     def predict_arrays(
-        self, servable: Servable, signature_name: str, inputs: Arrays, caller: Caller = FOREVER
+        self, servable: Servable, signature_name: str, inputs: Arrays, caller: Caller | None = None
     ) -> Answer:
         """Runs arrays that have the signature's dtypes.
 
@@ -142,7 +151,7 @@ class Predictor:
         if servable.checks_shapes:
             for key, value in inputs.items():
                 check_shape(key, list(value.shape), wanted[key])
-        return self._run(servable, signature_name, inputs, (), caller)
+        return self._run(servable, signature_name, inputs, (), caller or self.caller)
 
     def _run(
         self,

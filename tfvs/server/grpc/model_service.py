@@ -12,6 +12,7 @@ from tensorflow_serving.apis import (
 )
 
 from tfvs.errors import TfvsError
+from tfvs.server.caller import timeout_of
 from tfvs.server.manager import ModelManager
 from tfvs.server.predictor import Predictor
 from tfvs.server.status import RequestError, answered, invalid
@@ -38,9 +39,8 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
         self, request: model_management_pb2.ReloadConfigRequest, context: grpc.ServicerContext
     ) -> Any:
         """Serves the models named, and only those, from now on."""
-        del context
         try:
-            self._predictor.manager.reconfigure(models_from_proto(request.config))
+            self._predictor.manager.reconfigure(models_from_proto(request.config), timeout_of(context))
         except TfvsError as error:
             raise invalid(str(error)) from error
         response = model_management_pb2.ReloadConfigResponse()
@@ -55,6 +55,8 @@ def model_status(manager: ModelManager, name: str, version: int | None) -> get_m
       RequestError: NOT_FOUND.
     """
     statuses = manager.statuses(name)
+    if not statuses and manager.is_loading(name):
+        raise RequestError(grpc.StatusCode.UNAVAILABLE, f"The model is still loading: {name}")
     if not statuses:
         raise RequestError(grpc.StatusCode.NOT_FOUND, f"Could not find any versions of model {name}")
     if version is not None and version not in statuses:

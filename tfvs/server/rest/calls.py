@@ -14,7 +14,7 @@ from tensorflow_serving.apis import get_model_metadata_pb2, model_pb2
 from tfvs.server import classification
 from tfvs.server.grpc.model_service import model_status
 from tfvs.server.grpc.prediction_service import SIGNATURE_DEF, metadata
-from tfvs.server.predictor import FOREVER, Predictor
+from tfvs.server.predictor import Predictor
 from tfvs.server.rest.json_examples import examples_from_json, json_from_classifications, json_from_regressions
 from tfvs.server.rest.json_format import parse_object, signature_name, to_bytes
 from tfvs.server.rest.json_inputs import arrays_from_json
@@ -55,7 +55,7 @@ def classify(predictor: Predictor, spec: model_pb2.ModelSpec, body: bytes) -> by
     request = parse_object(body)
     spec.signature_name = signature_name(request)
     examples = examples_from_json(request)
-    answer, result = classification.classify(predictor, spec, examples, FOREVER)
+    answer, result = classification.classify(predictor, spec, examples, predictor.caller)
     answer.describe(spec)
     return json_from_classifications(result)
 
@@ -69,7 +69,7 @@ def regress(predictor: Predictor, spec: model_pb2.ModelSpec, body: bytes) -> byt
     request = parse_object(body)
     spec.signature_name = signature_name(request)
     examples = examples_from_json(request)
-    answer, result = classification.regress(predictor, spec, examples, FOREVER)
+    answer, result = classification.regress(predictor, spec, examples, predictor.caller)
     answer.describe(spec)
     return json_from_regressions(result)
 

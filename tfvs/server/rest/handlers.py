@@ -15,12 +15,13 @@ import grpc
 import tornado.web
 from tensorflow_serving.apis import model_pb2
 
+from tfvs.server.caller import TimedCaller
 from tfvs.server.observation import Observation, Observer, tell
 from tfvs.server.predictor import Predictor
 from tfvs.server.rest import calls
 from tfvs.server.rest.json_format import to_bytes
 from tfvs.server.rest.request_body import unpacked
-from tfvs.server.status import RequestError, as_request_error, invalid
+from tfvs.server.status import LOGGER, RequestError, as_request_error, invalid
 
 Call = Callable[[Predictor, model_pb2.ModelSpec, bytes], bytes]
 
@@ -77,6 +78,9 @@ class Surroundings:
       max_body_bytes: Bytes of a body, unpacked.
       cors: Whether web pages of other origins may read the answers.
       observers: Are told of each request.
+      max_connections: Connections at a time; more are closed.
+      timeout_s: How long a request may take to arrive, and how long to be answered, seconds.
+      is_ready: Whether requests should be sent here, for probes.
     """
 
     predictor: Predictor
@@ -85,14 +89,44 @@ class Surroundings:
     max_body_bytes: int
     cors: bool = False
     observers: Sequence[Observer] = ()
+    max_connections: int = 1024
+    timeout_s: float = 30.0
+    is_ready: Callable[[], bool] = lambda: True
 
 
-class ApiHandler(tornado.web.RequestHandler):
+class BodyHandler(tornado.web.RequestHandler):
+    """A request whose body is bytes, whatever its headers say.
+
+    Tornado would parse what calls itself a form, as ``curl -d`` does, on the thread that serves all connections.
+    """
+
+    def prepare(self) -> None:
+        """Waits for the body."""
+        self._chunks: list[bytes] = []
+
+    def data_received(self, chunk: bytes) -> None:
+        """Keeps a part of the body."""
+        self._chunks.append(chunk)
+
+    def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:
+        """Logs what nobody foresaw, without the address: its query may hold credentials."""
+        if not isinstance(value, tornado.web.HTTPError):
+            LOGGER.error("A REST request failed in a way nobody foresaw.", exc_info=value)
+
+
+@tornado.web.stream_request_body
+class ApiHandler(BodyHandler):
     """Everything under ``/v1/``."""
 
     def initialize(self, surroundings: Surroundings) -> None:
         """Keeps what all requests share."""
         self._shared = surroundings
+        self._caller: TimedCaller | None = None
+
+    def on_connection_close(self) -> None:
+        """The client waits no more."""
+        if self._caller is not None:
+            self._caller.leave()
 
     def set_default_headers(self) -> None:
         """Tells browsers that pages of any origin may ask, where that is wanted."""
@@ -131,12 +165,14 @@ class ApiHandler(tornado.web.RequestHandler):
 
     async def _answer(self, call: Call, spec: model_pb2.ModelSpec) -> None:
         """Runs the call in the executor, and writes what it returns."""
-        shared, body, start = self._shared, self.request.body, time.perf_counter()
+        shared, body, start = self._shared, b"".join(self._chunks), time.perf_counter()
+        self._caller = TimedCaller(shared.timeout_s)
+        predictor = shared.predictor.for_caller(self._caller)
         encoding = self.request.headers.get("Content-Encoding", "")
         code = grpc.StatusCode.OK
 
         def work() -> bytes:
-            return call(shared.predictor, spec, unpacked(body, encoding, shared.max_body_bytes))
+            return call(predictor, spec, unpacked(body, encoding, shared.max_body_bytes))
 
         if shared.gate.in_flight >= shared.gate.limit:
             code = grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -174,13 +210,16 @@ class MetricsHandler(tornado.web.RequestHandler):
         self.finish(self._page())
 
 
-class NowhereHandler(tornado.web.RequestHandler):
+@tornado.web.stream_request_body
+class NowhereHandler(BodyHandler):
     """Addresses outside the API."""
 
-    def prepare(self) -> None:
-        """Answers 404."""
+    def get(self) -> None:
+        """Answers 404, when the body has been read: a client that is still sending would not see the answer."""
         self.set_status(404)
         self.finish({"error": f"Malformed request: {self.request.method} {self.request.path}"})
+
+    head = post = put = delete = patch = options = get
 
 
 def find_call(http_method: str, path: str) -> tuple[Call, model_pb2.ModelSpec]:
