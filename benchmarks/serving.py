@@ -138,7 +138,8 @@ class ServerProcess:
         command = [
             sys.executable,
             "-m",
-            "tfvs.server.model_server",
+            "tfvs",
+            "serve",
             "--port=0",
             f"--model_base_path={base}",
             *arguments,

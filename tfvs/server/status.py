@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,12 @@ import tensorflow as tf
 
 LOGGER = logging.getLogger("tfvs.server")
 MAX_MESSAGE_CHARACTERS = 1024
+
+MAX_LOGGED = 1000
+HIDDEN = "(a file of the server)"
+_NODE = re.compile(r"\{\{[^{}]*\}\}|\[\[[^\[\]]*\]\]")
+_PATH = re.compile(r"(?<![\w:/.])/(?:[\w.@+~-]+/)+[\w.@+~-]*")
+_logged: set[str] = set()
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
@@ -45,16 +52,28 @@ def as_request_error(error: Exception) -> RequestError:
         return error
     if isinstance(error, tf.errors.OpError):
         code = _CODES.get(error.error_code, grpc.StatusCode.INTERNAL)
-        return RequestError(code, _essence(error.message) or type(error).__name__)
+        shown = _essence(error.message)
+        if HIDDEN in shown:
+            _log_once(error.message)
+        return RequestError(code, shown or type(error).__name__)
     if isinstance(error, MemoryError):
         return RequestError(grpc.StatusCode.RESOURCE_EXHAUSTED, "The request needs more memory than there is.")
     LOGGER.error("A request failed in a way nobody foresaw.", exc_info=error)
-    return RequestError(grpc.StatusCode.INTERNAL, f"{type(error).__name__}: {error}")
+    return RequestError(grpc.StatusCode.INTERNAL, f"{type(error).__name__}: {_essence(str(error))}")
 
 
 def _essence(message: str) -> str:
-    """What the failing operation said, without the preamble that Python puts around it."""
-    return message.rsplit("<stack traces unavailable>", 1)[-1].split(" [Op:", 1)[0].strip()
+    """What the failing operation said, without Python's preamble, the names of nodes, and paths of the server."""
+    said = message.rsplit("<stack traces unavailable>", 1)[-1].split(" [Op:", 1)[0]
+    said = _PATH.sub(HIDDEN, _NODE.sub("", said))
+    return "\n".join(line.strip() for line in said.splitlines() if line.strip())
+
+
+def _log_once(message: str) -> None:
+    """What operators should see whole, once per cause."""
+    if message not in _logged and len(_logged) < MAX_LOGGED:
+        _logged.add(message)
+        LOGGER.error("A request failed: %s", message)
 
 
 def answered(method: Callable[..., Any]) -> Callable[..., Any]:

@@ -15,6 +15,7 @@ from tfvs.server.batching import BatchingParameters
 from tfvs.server.manager import ModelConfig
 from tfvs.server.protos import server_configs_pb2
 from tfvs.server.status import LOGGER
+from tfvs.server.tls import check_tls
 
 METRICS_PATH = "/monitoring/prometheus/metrics"
 
@@ -65,13 +66,12 @@ def read_credentials(path: str) -> grpc.ServerCredentials:
 
     Raises:
       DataError: It cannot be read.
-      ConfigError: Key or certificate is missing.
+      ConfigError: The material cannot be used.
     """
     parsed = _parse(path, server_configs_pb2.SSLConfig(), is_secret=True)
-    if not parsed.server_key or not parsed.server_cert:
-        raise ConfigError(
-            "The TLS configuration is not complete", expected="server_key and server_cert, PEM", received=path
-        )
+    check_tls(
+        parsed.server_key, parsed.server_cert, parsed.custom_ca, verifies_clients=parsed.client_verify, source=path
+    )
     return grpc.ssl_server_credentials(
         [(parsed.server_key.encode(), parsed.server_cert.encode())],
         root_certificates=parsed.custom_ca.encode() or None,
