@@ -61,6 +61,6 @@ def test_tls_and_config_files(serve, toy_model, tmp_path):
     ssl.write_text("server_key: 'only'")
     with pytest.raises(ConfigError, match="server_cert"):
         serve(toy_model, ssl_config_file=str(ssl))
-    batching.write_text("allowed_batch_sizes: 3")
-    with pytest.raises(ConfigError, match="Cannot parse"):
+    batching.write_text("no_such_field: 3")
+    with pytest.raises(ConfigError, match="Error parsing"):
         serve(toy_model, enable_batching=True, batching_parameters_file=str(batching))
