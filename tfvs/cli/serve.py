@@ -23,7 +23,6 @@ def serve(**options: Any) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname).1s %(message)s")
     need_serving()
     warn_of_ignored_flags()
-    from tfvs.server.lifecycle import leave
     from tfvs.server.model_server import ModelServer
 
-    leave(ModelServer(ServerOptions.from_dict(options)).run_until_signal())
+    ModelServer(ServerOptions.from_dict(options)).run_until_signal()

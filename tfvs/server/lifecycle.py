@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from types import FrameType
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from tfvs.server.status import LOGGER
 
@@ -31,8 +31,10 @@ class Server(Protocol):
         ...
 
 
-def run_until_signal(server: Server, grace_seconds: float) -> int:
-    """Serves until SIGTERM or SIGINT, then for as long as what is in flight takes, up to the grace.
+def run_until_signal(server: Server, grace_seconds: float) -> NoReturn:
+    """Serves until SIGTERM or SIGINT, then for as long as what is in flight takes, up to the grace; ends the process.
+
+    The exit code is 0, or EXIT_CUT_OFF where requests were cut off.
 
     Everything runs in threads other than the main one, which therefore always sees a signal. After the grace the
     process is ended although threads of it hang; a second signal ends it at once with 128 and the signal's number.
@@ -40,9 +42,6 @@ def run_until_signal(server: Server, grace_seconds: float) -> int:
     Args:
       server: Not started yet.
       grace_seconds: From the first signal to the end.
-
-    Returns:
-      The exit code: 0, or EXIT_CUT_OFF where requests were cut off.
     """
     _allow_many_files()
     changed = threading.Event()
@@ -70,7 +69,7 @@ def run_until_signal(server: Server, grace_seconds: float) -> int:
     stopped.wait()
     if stopping.error is not None:
         raise stopping.error
-    return 0 if stopping.result else EXIT_CUT_OFF
+    leave(0 if stopping.result else EXIT_CUT_OFF)
 
 
 def end_after(seconds: float) -> None:
@@ -85,7 +84,7 @@ def end_after(seconds: float) -> None:
     threading.Thread(target=end, name="grace", daemon=True).start()
 
 
-def leave(code: int) -> None:
+def leave(code: int) -> NoReturn:
     """Ends the process without waiting for its threads, or for what TensorFlow does at the end."""
     logging.shutdown()
     sys.stdout.flush()

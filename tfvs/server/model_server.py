@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import NoReturn
 
 import grpc
 import tensorflow as tf
@@ -142,10 +143,10 @@ class ModelServer:
             self._request_log.close()
         return finished
 
-    def run_until_signal(self) -> int:
-        """Serves until SIGTERM or SIGINT, then finishes what is in flight; returns the exit code."""
+    def run_until_signal(self) -> NoReturn:
+        """Serves until SIGTERM or SIGINT, then finishes what is in flight, and ends the process."""
         self._limit_threads()
-        return run_until_signal(self, self._options.shutdown_grace_seconds)
+        run_until_signal(self, self._options.shutdown_grace_seconds)
 
     def __enter__(self) -> ModelServer:
         self.start()
