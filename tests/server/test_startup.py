@@ -209,7 +209,7 @@ def test_specific_versions_that_are_missing_are_named(tmp_path, caplog):
     manager = ModelManager([ModelConfig("toy", str(tmp_path / "toy"), specific=(1, 7))], poll_seconds=0)
     with caplog.at_level(logging.WARNING, "tfvs.server"):
         manager.start()
-        manager.poll()
+        assert manager.wait_until_settled(60)
     manager.stop()
     assert manager.find("toy") is not None
     assert [record.getMessage() for record in caplog.records if "Versions 7 of servable toy" in record.getMessage()]

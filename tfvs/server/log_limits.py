@@ -47,8 +47,17 @@ class OncePerCause:
 
     def error(self, message: str, *arguments: object) -> None:
         """Logs an error, unless it was logged before."""
+        if self._is_new(message, *arguments):
+            LOGGER.error(message, *arguments)
+
+    def warning(self, message: str, *arguments: object) -> None:
+        """Logs a warning, unless it was logged before."""
+        if self._is_new(message, *arguments):
+            LOGGER.warning(message, *arguments)
+
+    def _is_new(self, *line: object) -> bool:
         with self._lock:
-            if (message, *arguments) in self._known or len(self._known) >= MAX_CAUSES:
-                return
-            self._known.add((message, *arguments))
-        LOGGER.error(message, *arguments)
+            if line in self._known or len(self._known) >= MAX_CAUSES:
+                return False
+            self._known.add(line)
+            return True

@@ -218,11 +218,11 @@ class ModelWatch:
     def _complain_about_absence(self, found: dict[int, VersionFolder]) -> None:
         name, base_path = self.config.name, self.config.base_path
         if not found:
-            self._complaints.error("No versions of servable %s found under base path %s", name, base_path)
+            self._complaints.warning("No versions of servable %s found under base path %s", name, base_path)
         missing = ", ".join(str(version) for version in sorted(set(self.config.specific) - found.keys()))
         if missing:
             message = "Versions %s of servable %s are not under base path %s, or not whole"
-            self._complaints.error(message, missing, name, base_path)
+            self._complaints.warning(message, missing, name, base_path)
 
 
 def _first_line(error: Exception) -> str:
