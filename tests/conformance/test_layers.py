@@ -74,6 +74,7 @@ CASES = [
             "look_pooling": "seen",
             "none_class": 1,
             "num_scales": 2,
+            "dropout": 0.3,
         },
         (images(4, 4, 8, 8, 1), images(4, 2, 5)),
     ),
@@ -106,7 +107,14 @@ CASES = [
     ),
     Case(
         public.MapEncoder,
-        {"cells": (4, 3), "filters": (5, 6), "kernels": (3, 1), "units": 7, "normalization": "none"},
+        {
+            "cells": (4, 3),
+            "filters": (5, 6),
+            "kernels": (3, 1),
+            "units": 7,
+            "normalization": "none",
+            "map_normalization": "batch",
+        },
         (images(4, 9, 8, 2),),
         call=lambda layer, proxy: layer([proxy]),
     ),

@@ -17,7 +17,7 @@ HEIGHT, WIDTH = 80, 120
 PROXY = ProxyRecipe(height=20, width=30, channels=3)
 LABELS = [0, 0, 0, 0, 1, 1, 2]
 FIELD = FieldConfig(cells=(10, 15), start_cells=3, hold_steps=2, grow_steps=4, real_share=0.25)
-PASTES = PasteConfig(canvas_px=24, max_pastes=3)
+PASTES = PasteConfig(canvas_px=24, max_pastes=3, light=(1.0, 1.0))
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def test_pairs_and_images_as_they_are(files: list[str]) -> None:
         assert (sides == np.minimum(FIELD.side(step), FIELD.cells)).all()
         left, right = batch["proxy"][:, 0, 0, 0], batch["proxy"][:, 0, -1, 0]
         unpasted = shown == 0
-        assert ((left > right) == batch["mirrored"])[unpasted].all()
+        assert ((left > right) == (batch["mirrored"] == 1))[unpasted].all()
 
 
 def test_a_batch_is_the_same_whenever_it_is_made(files: list[str]) -> None:

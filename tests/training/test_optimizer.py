@@ -38,3 +38,19 @@ def test_round_trip() -> None:
     again = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))
     assert isinstance(again, ClippedAdam)
     assert again.clip_norm == 3.0
+
+
+def test_groups_have_learning_rates_of_their_own() -> None:
+    """The first step of Adam moves every weight by its learning rate."""
+    inputs = keras.Input((3,))
+    hidden = keras.layers.Dense(3, use_bias=False, name="backbone")(inputs)
+    fine = keras.layers.Dense(2, use_bias=False, name="backbone_head")(hidden)
+    model = keras.Model(inputs, keras.layers.Dense(1, use_bias=False, name="head")(fine))
+    optimizer = ClippedAdam(0.1, clip_norm=1e6, group_rates={"backbone": 0.5, "backbone_head": 0.25, "other": 9.0})
+    before = [np.array(value) for value in model.get_weights()]
+    model.compile(optimizer, "mse")
+    model.fit(np.ones((4, 3), np.float32), np.full((4, 1), 7.0), batch_size=4, verbose=0)
+    moved = [np.abs(np.array(new) - old) for old, new in zip(before, model.get_weights(), strict=True)]
+    for change, rate in zip(moved, (0.05, 0.025, 0.1), strict=True):
+        np.testing.assert_allclose(change, rate, rtol=1e-3)
+    assert ClippedAdam.from_config(optimizer.get_config()).group_rates == optimizer.group_rates

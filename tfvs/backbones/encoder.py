@@ -26,6 +26,7 @@ OWN_NETWORKS: dict[str, Callable[..., keras.Model]] = {
     "efficientnet_lite2": EfficientNetLite2,
 }
 AUTO = "auto"
+POOLINGS = ("max", "mean", None)
 CHANNELS = 3
 
 
@@ -150,9 +151,11 @@ class ImageEncoder(keras.layers.Layer):
       scaling: See :class:`EncoderConfig`. ``"auto"`` goes by the network's name and takes [0, 1] for unknown ones.
       standardize: Whether each image is brought to a common mean and contrast first.
       gain: What features are multiplied by.
+      pooling: Of feature maps, ``"max"`` or ``"mean"``: all features of an image become one vector. None gives what the
+        network gives.
 
     Raises:
-      ConfigError: A scaling that does not exist.
+      ConfigError: A scaling or pooling that does not exist.
     """
 
     def __init__(
@@ -163,11 +166,14 @@ class ImageEncoder(keras.layers.Layer):
         scaling: str = AUTO,
         standardize: bool = False,
         gain: float = 1.0,
+        pooling: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        require(pooling in POOLINGS, "Unknown pooling", expected=POOLINGS, received=repr(pooling))
         require(scaling in (AUTO, *SCALINGS), "Unknown scaling", expected=(AUTO, *SCALINGS), received=repr(scaling))
         self.freeze_statistics, self.standardize, self.gain = freeze_statistics, standardize, gain
+        self.pooling = pooling
         self.scaling = scaling_of(network.name) if scaling == AUTO else scaling
         self.network = network
         self.trainable = trainable
@@ -186,19 +192,28 @@ class ImageEncoder(keras.layers.Layer):
           training: Whether the model trains.
 
         Returns:
-          What the network gives.
+          ``[N, F]`` with pooling; else what the network gives.
         """
-        x = standardize(images) if self.standardize else images
+        x = tf.cast(images, self.network.compute_dtype)
+        if self.standardize:
+            x = standardize(x)
         if x.shape[-1] == 1:
             x = tf.repeat(x, CHANNELS, axis=-1)
         features = self.network(scale_pixels(x, self.scaling), training=training and not self.freeze_statistics)
-        if self.gain == 1.0:
-            return features
-        return tf.nest.map_structure(lambda value: value * tf.cast(self.gain, value.dtype), features)
+        scaled = [tf.cast(value, self.compute_dtype) * self.gain for value in tf.nest.flatten(features)]
+        if self.pooling is None:
+            return tf.nest.pack_sequence_as(features, scaled)
+        pool = tf.reduce_max if self.pooling == "max" else tf.reduce_mean
+        pooled = [pool(value, axis=[1, 2]) if value.shape.rank == 4 else value for value in scaled]
+        return tf.concat(pooled, axis=-1)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> Any:
-        """Static shapes of the network's outputs."""
-        return self.network.compute_output_shape((*input_shape[:-1], CHANNELS))
+        """Static shapes of the outputs."""
+        shapes = self.network.compute_output_shape((*input_shape[:-1], CHANNELS))
+        if self.pooling is None:
+            return shapes
+        each = [shapes] if shapes[0] is None or isinstance(shapes[0], int) else shapes
+        return (input_shape[0], sum(shape[-1] for shape in each))
 
     def get_config(self) -> dict[str, Any]:
         """All arguments, the network among them."""
@@ -208,6 +223,7 @@ class ImageEncoder(keras.layers.Layer):
             "scaling": self.scaling,
             "standardize": self.standardize,
             "gain": self.gain,
+            "pooling": self.pooling,
         }
         return {**super().get_config(), **config}
 
@@ -223,6 +239,8 @@ def make_encoder(
     *,
     name: str,
     standardize: bool = False,
+    pooling: str | None = None,
+    dtype: Any = None,
     pretrained: bool = True,
 ) -> ImageEncoder:
     """The layer for an encoder by name or by model.
@@ -231,6 +249,8 @@ def make_encoder(
       encoder: A configuration, or a Keras model or layer; an :class:`ImageEncoder` is used as it is.
       name: Of the layer.
       standardize: See :class:`ImageEncoder`.
+      pooling: See :class:`ImageEncoder`.
+      dtype: Keras dtype policy.
       pretrained: See :meth:`EncoderConfig.make_network`.
     """
     if isinstance(encoder, ImageEncoder):
@@ -244,9 +264,13 @@ def make_encoder(
             scaling=scaling,
             standardize=standardize,
             gain=encoder.gain,
+            pooling=pooling,
             name=name,
+            dtype=dtype,
         )
-    return ImageEncoder(encoder, trainable=encoder.trainable, standardize=standardize, name=name)
+    return ImageEncoder(
+        encoder, trainable=encoder.trainable, standardize=standardize, pooling=pooling, name=name, dtype=dtype
+    )
 
 
 def join_on_grid(

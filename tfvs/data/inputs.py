@@ -7,6 +7,6 @@ FIELD_OF_VIEW = "field_of_view"
 # [B, P, h, w, 4] uint8 red, green, blue, opacity, with [B, P, 4] float32 boxes: laid over the image where it is read.
 PASTES = "pastes"
 PASTE_BOXES = "paste_boxes"
-# [B] bool: the image is to be seen mirrored, left for right; proxy and paste boxes are given as they are seen.
+# [B] uint8, 1: the image is to be seen mirrored, left for right; proxy and paste boxes are given as they are seen.
 MIRRORED = "mirrored"
 OPTIONAL_INPUTS = (FIELD_OF_VIEW, PASTES, PASTE_BOXES, MIRRORED)

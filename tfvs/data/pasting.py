@@ -146,7 +146,7 @@ class PastedBatches:
             "proxy": (tf.uint8, self.proxy.shape),
             PASTES: (tf.uint8, (self.pastes.max_pastes, canvas, canvas, 4)),
             PASTE_BOXES: (tf.float32, (self.pastes.max_pastes, 4)),
-            MIRRORED: (tf.bool, ()),
+            MIRRORED: (tf.uint8, ()),
             FIELD_OF_VIEW: (tf.float32, (4,)),
             "label": (tf.int64, ()),
         }
@@ -202,7 +202,10 @@ class _Draw:
             rows.append(self._row(row, [], False, plan.field.draw(random, number, random.random(2))))
         while len(rows) < plan.batch_size:
             rows.extend(self._pair(random, number))
-        return tuple(np.stack(column) for column in zip(*rows[: plan.batch_size], strict=True))
+        columns = [np.stack(column) for column in zip(*rows[: plan.batch_size], strict=True)]
+        for proxy, light in zip(columns[1], random.uniform(*plan.pastes.light, plan.batch_size), strict=True):
+            proxy[:] = np.clip(np.round(np.arange(256) * light), 0, 255).astype(np.uint8)[proxy]
+        return tuple(columns)
 
     def _pair(self, random: np.random.Generator, number: int) -> list[tuple]:
         plan = self._plan
@@ -226,4 +229,4 @@ class _Draw:
             boxes[n] = (paste.top / size[0], paste.left / size[1], end[0] / size[0], end[1] / size[1])
         seen = lay_over(proxy[:, ::-1] if mirrored else proxy, size, pastes)
         label = pastes[0].label if pastes else self._labels[row]
-        return self._records[row], seen, canvases, boxes, np.bool_(mirrored), field, np.int64(label)
+        return self._records[row], seen, canvases, boxes, np.uint8(mirrored), field, np.int64(label)

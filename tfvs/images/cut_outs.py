@@ -69,6 +69,7 @@ class PasteConfig(Config):
       edge_px: Standard deviation of the blur of the outline, pixels.
       brightness: Factor, from and to.
       tint: Factor on each colour, from and to.
+      light: Factor on the whole proxy, from and to; crops keep theirs, since they can be standardised.
       offset: Standard deviation of what is added to all pixels, grey levels.
     """
 
@@ -88,6 +89,7 @@ class PasteConfig(Config):
     edge_px: float = 0.6
     brightness: tuple[float, float] = (0.6, 1.4)
     tint: tuple[float, float] = (0.93, 1.07)
+    light: tuple[float, float] = (0.8, 1.25)
     offset: float = 8.0
 
     def __post_init__(self) -> None:
@@ -106,7 +108,7 @@ class PasteConfig(Config):
         for name in ("second", "others", "mirror", "mirror_place"):
             value = getattr(self, name)
             require(0.0 <= value <= 1.0, f"{name} is no probability", expected="0 to 1", received=value)
-        for name in ("size", "aspect", "brightness", "tint"):
+        for name in ("size", "aspect", "brightness", "tint", "light"):
             low, high = getattr(self, name)
             require(0.0 < low <= high, f"{name} is no range", expected="0 < from <= to", received=(low, high))
         for name in ("max_enlargement", "place_noise_px", "angle", "blur_px", "edge_px", "offset"):
@@ -248,24 +250,20 @@ def lay_over(pixels: np.ndarray, image_size: tuple[int, int], pastes: Sequence[P
     Returns:
       ``[h, w, C]`` uint8.
     """
-    result = pixels.astype(np.float32)
+    result = np.array(pixels)
     for paste in pastes:
         colours = paste.pixels[..., :3].astype(np.float32)
         if pixels.shape[2] == 1:
             colours = colours @ np.array([[0.299], [0.587], [0.114]], np.float32)
         opacity = paste.pixels[..., 3:].astype(np.float32) / 255.0
-        first, weights = zip(
-            *(
-                _footprint(start, length, image_size[axis], pixels.shape[axis])
-                for axis, (start, length) in enumerate(zip((paste.top, paste.left), paste.pixels.shape, strict=False))
-            ),
-            strict=True,
-        )
         layer = np.concatenate([colours * opacity, opacity], axis=2)
-        layer = np.einsum("rh,hwc,sw->rsc", weights[0], layer, weights[1])
-        part = result[first[0] : first[0] + layer.shape[0], first[1] : first[1] + layer.shape[1]]
-        part[:] = part * (1.0 - layer[..., -1:]) + layer[..., :-1]
-    return np.clip(np.round(result), 0, 255).astype(np.uint8)
+        top, rows = _footprint(paste.top, layer.shape[0], image_size[0], pixels.shape[0])
+        left, columns = _footprint(paste.left, layer.shape[1], image_size[1], pixels.shape[1])
+        layer = np.einsum("rwc,sw->rsc", np.tensordot(rows, layer, 1), columns)
+        part = result[top : top + layer.shape[0], left : left + layer.shape[1]]
+        mixed = part * (1.0 - layer[..., -1:]) + layer[..., :-1]
+        part[:] = np.clip(np.round(mixed), 0, 255).astype(np.uint8)
+    return result
 
 
 def _footprint(start: int, length: int, image_px: int, small_px: int) -> tuple[int, np.ndarray]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tfvs.ops.sampling import sample_positions
-
 
 def paste_over(crops: tf.Tensor, boxes: tf.Tensor, pastes: tf.Tensor, paste_boxes: tf.Tensor) -> tf.Tensor:
     """Crops as they would be had the pastes been in the image.
@@ -71,7 +69,8 @@ def _resample(layer: tf.Tensor, boxes: tf.Tensor, layer_boxes: tf.Tensor, size: 
         per_unit = length / (stop - start)
         low, high = ((boxes[:, axis + 2 * end] - start) * per_unit for end in (0, 1))
         pitch = tf.maximum((high - low) / size, 1.0)[:, tf.newaxis, tf.newaxis]
-        positions = sample_positions(low, high, size)  # [N, S]
+        middles = (tf.range(size, dtype=tf.float32) + 0.5) / size
+        positions = low[:, tf.newaxis] + (high - low)[:, tf.newaxis] * middles  # [N, S]
         distance = tf.abs(positions[..., tf.newaxis] - (tf.range(length) + 0.5)) / pitch
         weights.append(tf.nn.relu(1.0 - distance) / pitch)
     return tf.einsum("nih,nhwc,njw->nijc", weights[0], layer, weights[1])

@@ -52,6 +52,7 @@ class CropClassifier(keras.layers.Layer):
       look_pooling: ``"mean"``, ``"evidence"`` or ``"seen"``.
       none_class: Of ``"seen"`` alone.
       num_scales: Crops per look, M; the L = T · M crops of an image lie look by look.
+      dropout: Share of a crop's features that are dropped while training.
 
     Raises:
       ConfigError: Too few classes or an unknown pooling.
@@ -68,6 +69,7 @@ class CropClassifier(keras.layers.Layer):
         look_pooling: str = "mean",
         none_class: int = 0,
         num_scales: int = 1,
+        dropout: float = 0.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -78,6 +80,7 @@ class CropClassifier(keras.layers.Layer):
         self.normalization, self.reads_state = normalization, reads_state
         self.look_pooling, self.none_class, self.num_scales = look_pooling, none_class, num_scales
         policy = self.dtype_policy
+        self.dropout = keras.layers.Dropout(dropout, name="dropout", dtype=policy)
         self.crop_head = DenseBlock(crop_units, normalization, name="crop_head", dtype=policy)
         if look_pooling == "mean":
             self.hidden = keras.layers.Dense(head_units, activation="relu", name="hidden", dtype=policy)
@@ -155,7 +158,7 @@ class CropClassifier(keras.layers.Layer):
                 x = tf.concat([x[:-1], tf.repeat(x[-1:], tf.shape(states)[0], axis=0)], axis=0)
                 states = tf.concat([states, states], axis=0)
             x = tf.concat([x, states], axis=-1)
-        x = self.crop_head(x, training=training)
+        x = self.crop_head(self.dropout(x, training=training), training=training)
         if self.look_pooling == "mean":
             return self._mean(tf.reshape(x, [-1, length, self.crop_units]), weights, without_each)
         nats = tf.cast(self.logits(x), tf.float32)
@@ -212,4 +215,5 @@ class CropClassifier(keras.layers.Layer):
         dense = ("num_classes", "crop_units", "head_units", "normalization")
         names = (*dense, "reads_state", "look_pooling", "none_class", "num_scales")
         encoder = keras.saving.serialize_keras_object(self.encoder)
-        return {**super().get_config(), "encoder": encoder, **{name: getattr(self, name) for name in names}}
+        own = {"encoder": encoder, "dropout": self.dropout.rate}
+        return {**super().get_config(), **own, **{name: getattr(self, name) for name in names}}

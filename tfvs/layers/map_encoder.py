@@ -13,6 +13,9 @@ from tfvs.layers.dense_block import DenseBlock
 from tfvs.layers.shapes import known
 from tfvs.ops.grid import cells_to_depth, depth_of
 
+MAP_NORMALIZATIONS = ("none", "batch")
+MOMENTUM = 0.95  # of batch statistics: they are right after a hundred steps
+
 
 @keras.saving.register_keras_serializable("tfvs")
 class MapEncoder(keras.layers.Layer):
@@ -28,9 +31,10 @@ class MapEncoder(keras.layers.Layer):
       kernels: Sides of their kernels, cells.
       units: Features of the whole proxy, from the mean over the grid.
       normalization: Of the dense layer, see :class:`DenseBlock`.
+      map_normalization: Of the convolutions: ``"none"`` or ``"batch"``.
 
     Raises:
-      ConfigError: As many filters as there are not kernels.
+      ConfigError: As many filters as there are not kernels, or an unknown normalization.
     """
 
     def __init__(
@@ -40,6 +44,7 @@ class MapEncoder(keras.layers.Layer):
         kernels: Sequence[int] = (5, 1),
         units: int = 256,
         normalization: str = "layer",
+        map_normalization: str = "none",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -49,13 +54,26 @@ class MapEncoder(keras.layers.Layer):
             expected="as many kernels as filters, at least one",
             received=f"filters={tuple(filters)}, kernels={tuple(kernels)}",
         )
+        require(
+            map_normalization in MAP_NORMALIZATIONS,
+            "Unknown map_normalization",
+            expected=MAP_NORMALIZATIONS,
+            received=repr(map_normalization),
+        )
         self.cells = int(cells[0]), int(cells[1])
+        self.map_normalization = map_normalization
         self.filters, self.kernels = tuple(filters), tuple(kernels)
         self.units, self.normalization = units, normalization
         policy = self.dtype_policy
         self.convolutions = [
-            keras.layers.Conv2D(f, k, padding="same", activation="relu", name=f"conv_{i}", dtype=policy)
+            keras.layers.Conv2D(
+                f, k, padding="same", use_bias=map_normalization == "none", name=f"conv_{i}", dtype=policy
+            )
             for i, (f, k) in enumerate(zip(self.filters, self.kernels, strict=True))
+        ]
+        self.norms = [
+            keras.layers.BatchNormalization(momentum=MOMENTUM, name=f"norm_{i}", dtype=policy)
+            for i in range(len(self.filters) if map_normalization == "batch" else 0)
         ]
         self.head = DenseBlock(units, normalization, name="head", dtype=policy)
 
@@ -70,14 +88,19 @@ class MapEncoder(keras.layers.Layer):
         for convolution in self.convolutions:
             convolution.build(shape)
             shape = convolution.compute_output_shape(shape)
+        for norm, filters in zip(self.norms, self.filters, strict=False):
+            norm.build((None, *self.cells, filters))
         self.map_shape = shape
         self.head.build((None, self.filters[-1]))
 
     def call(self, maps: Sequence[tf.Tensor], training: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
         """Maps ``[B, h, w, c]`` → features ``[B, units]`` and the map ``[B, rows, columns, filters[-1]]``."""
         x = tf.concat([tf.cast(cells_to_depth(x, self.cells), self.compute_dtype) for x in maps], axis=-1)
-        for convolution in self.convolutions:
+        for i, convolution in enumerate(self.convolutions):
             x = convolution(x)
+            if self.norms:
+                x = self.norms[i](x, training=training)
+            x = tf.nn.relu(x)
         return self.head(tf.reduce_mean(x, axis=[1, 2]), training=training), x
 
     def compute_output_shape(self, maps_shape: Any) -> tuple[tuple[int | None, ...], ...]:
@@ -87,7 +110,7 @@ class MapEncoder(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """All arguments."""
-        names = ("cells", "filters", "kernels", "units", "normalization")
+        names = ("cells", "filters", "kernels", "units", "normalization", "map_normalization")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 

@@ -9,7 +9,9 @@ import tensorflow as tf
 
 from tfvs.config import require
 from tfvs.data import example
+from tfvs.data.inputs import MIRRORED, PASTE_BOXES, PASTES
 from tfvs.errors import InputError
+from tfvs.images.pastes import mirror_boxes, mirror_crops, paste_over
 from tfvs.models.saccader_config import SaccaderConfig
 from tfvs.ops.strings import pack_strings, unpack_strings
 
@@ -118,6 +120,30 @@ def restore_feature(name: str, value: tf.Tensor) -> tf.Tensor:
     if name in example.STRING_FEATURES:
         return value if value.dtype == tf.string else unpack_strings(value)
     return tf.cast(value, tf.int64)
+
+
+def boxes_to_read(inputs: Mapping[str, tf.Tensor], boxes: tf.Tensor) -> tf.Tensor:
+    """Boxes ``[B, T, 4]`` in the image as it is, of those in the image as it is seen: mirrored, where asked for."""
+    return mirror_boxes(boxes, _mirrored(inputs)) if MIRRORED in inputs else boxes
+
+
+def as_seen(inputs: Mapping[str, tf.Tensor], crops: tf.Tensor, boxes: tf.Tensor) -> tf.Tensor:
+    """Crops as the optional inputs want them: mirrored, and with pastes laid over them.
+
+    Args:
+      inputs: Of the saccader.
+      crops: ``[B, T, S, S, C]`` float32, read at :func:`boxes_to_read`.
+      boxes: ``[B, T, 4]`` float32 in the image as it is seen.
+    """
+    if MIRRORED in inputs:
+        crops = mirror_crops(crops, _mirrored(inputs))
+    if PASTES in inputs:
+        crops = paste_over(crops, boxes, inputs[PASTES], inputs[PASTE_BOXES])
+    return crops
+
+
+def _mirrored(inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    return tf.cast(inputs[MIRRORED], tf.float32) > 0.5
 
 
 def check_transformer(layer: keras.layers.Layer, config: SaccaderConfig) -> keras.layers.Layer:

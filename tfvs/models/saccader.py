@@ -8,13 +8,14 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfvs.data.inputs import FIELD_OF_VIEW
 from tfvs.errors import ConfigError, InputError
 from tfvs.layers import ConvDecoder, LocalizedSpatialTransformer, SpatialTransformer
 from tfvs.layers.crop_classifier import LookAnswers
 from tfvs.layers.posteriors.priors import log_place_prior
 from tfvs.layers.shapes import known
 from tfvs.losses import attention_weights, bound_terms, likelihoods, place_surrogate
-from tfvs.models import pixels
+from tfvs.models import pixels, places
 from tfvs.models import saccader_parts as parts
 from tfvs.models.image_classifier import ImageClassifier
 from tfvs.models.pixels import IMAGE, PROXY
@@ -23,6 +24,8 @@ from tfvs.models.saccader_output import SaccaderOutput, SaccadeTrajectory
 from tfvs.ops import boxes as box_ops
 
 TRANSFORMERS = ("spatial_transformer", "localized_spatial_transformer")
+# Fields whose networks may be given as Keras models or layers.
+NETWORKS = ("crop_encoder", "proxy_features")
 OWN_TRANSFORMERS = (SpatialTransformer, LocalizedSpatialTransformer)
 
 
@@ -34,7 +37,8 @@ class VariationalSaccader(ImageClassifier):
     locations are known before the first crop is read. The loss is the bound of eq. 5, negated: compile without a loss.
 
     Inputs are a dict: ``"proxy" [B, h, w, c]`` in [0, 1] with ``"image" [B, H, W, C]`` in [0, 1] (or uint8, uint16), or
-    with the pyramid features of :data:`tfvs.data.example.PYRAMID_FEATURES`. Outputs are a :class:`SaccaderOutput`.
+    with the pyramid features of :data:`tfvs.data.example.PYRAMID_FEATURES`, and those of
+    :data:`tfvs.data.inputs.OPTIONAL_INPUTS` where they are wanted. Outputs are a :class:`SaccaderOutput`.
 
     >>> model = VariationalSaccader(num_classes=10, num_steps=2, crop_size=16)
     >>> output = model({"image": tf.zeros([4, 100, 80, 1]), "proxy": tf.zeros([4, 32, 32, 1])})
@@ -48,7 +52,10 @@ class VariationalSaccader(ImageClassifier):
       spatial_transformer: Cuts crops out of dense images; None makes the layer of the configuration.
       localized_spatial_transformer: Reads crops of pyramids by tiles, likewise; where the configuration says
         ``localized``, also crops of dense images.
-      **fields: Fields of :class:`SaccaderConfig`.
+      pretrained: False leaves the weights of networks that the configuration names random, for a model whose weights
+        are loaded afterwards.
+      **fields: Fields of :class:`SaccaderConfig`. Keras models and layers are taken as ``crop_encoder`` and
+        ``proxy_features`` too, see :class:`tfvs.backbones.ImageEncoder`; they are saved within the model.
 
     Raises:
       ConfigError: An unknown field, a value that cannot work, or both a config and fields.
@@ -62,9 +69,11 @@ class VariationalSaccader(ImageClassifier):
         dtype: Any = None,
         spatial_transformer: keras.layers.Layer | None = None,
         localized_spatial_transformer: keras.layers.Layer | None = None,
+        pretrained: bool = True,
         **fields: Any,
     ) -> None:
         trainable = fields.pop("trainable", True)
+        given = {key: fields.pop(key) for key in NETWORKS if isinstance(fields.get(key), keras.layers.Layer)}
         if config is not None and fields:
             raise ConfigError("Give a config or its fields, not both", received=sorted(fields))
         super().__init__(name=name, dtype=dtype, autocast=False, trainable=trainable)
@@ -73,7 +82,10 @@ class VariationalSaccader(ImageClassifier):
         self.encoder = parts.make_encoder(cfg, policy)
         self.vrnn = parts.make_vrnn(cfg, policy)
         self.location = parts.make_location(cfg)
-        self.classifier = parts.make_classifier(cfg, policy)
+        self.proxy_features = parts.make_proxy_features(cfg, policy, given.get("proxy_features"), pretrained)
+        crop_encoder = parts.make_crop_encoder(cfg, policy, given.get("crop_encoder"), pretrained)
+        self.classifier = parts.make_classifier(cfg, policy, crop_encoder)
+        self._given = tuple(given)
         self.spatial_transformer = pixels.check_transformer(
             spatial_transformer or parts.make_spatial_transformer(cfg), cfg
         )
@@ -109,7 +121,7 @@ class VariationalSaccader(ImageClassifier):
         self.channels = pixels.check_shapes(shapes, cfg)
         proxy_shape = shapes[PROXY]
         height, width, bands = self.proxy_shape = tuple(known(size, "the proxy") for size in proxy_shape[1:])
-        self.encoder.build(self._encoder_shape(proxy_shape))
+        self.encoder.build(self._encoder_shapes(proxy_shape))
         self.vrnn.build((None, cfg.encoder_units), self.encoder.map_shape)
         if cfg.reconstruction_weight > 0.0:
             parameters = bands * likelihoods.parameters_per_channel(cfg.likelihood)
@@ -124,15 +136,21 @@ class VariationalSaccader(ImageClassifier):
         )
         self._shapes = shapes
 
-    def _encoder_shape(self, proxy_shape: tuple[int | None, ...]) -> Any:
+    def _encoder_shapes(self, proxy_shape: tuple[int | None, ...]) -> Any:
         """Shapes of what :meth:`_encoder_inputs` gives."""
         shape = (None, *proxy_shape[1:])
-        return [shape] if self.config.posterior == "categorical" else shape
+        if self.config.posterior != "categorical":
+            return shape
+        if self.proxy_features is not None:
+            self.proxy_features.build(shape)
+        maps = self._encoder_inputs(tf.zeros((1, *shape[1:])), training=False)
+        return [(None, *value.shape[1:]) for value in maps]
 
     def _encoder_inputs(self, proxy: tf.Tensor, training: bool) -> Any:
-        """What φ_x reads: the proxy; with cells a list of feature maps, of which the proxy's pixels are the first."""
-        del training
-        return [proxy * self.config.proxy_gain] if self.config.posterior == "categorical" else proxy
+        """What φ_x reads: the proxy; with cells a list of feature maps."""
+        if self.config.posterior != "categorical":
+            return proxy
+        return places.proxy_maps(proxy, self.config, self.proxy_features, training=training)
 
     def locate(
         self,
@@ -142,6 +160,7 @@ class VariationalSaccader(ImageClassifier):
         training: bool = False,
         sample: bool | None = None,
         num_steps: int | None = None,
+        field_of_view: tf.Tensor | None = None,
     ) -> SaccadeTrajectory:
         """Where to look, from the proxy alone.
 
@@ -152,6 +171,7 @@ class VariationalSaccader(ImageClassifier):
           sample: Whether latents are drawn from the posterior; None draws while training, else the likeliest cell and
             the mean are followed.
           num_steps: T; None for that of the configuration.
+          field_of_view: ``[B, 4]`` float32 boxes; cells outside them are looked at last. None for all of the image.
 
         Returns:
           The trajectory.
@@ -163,8 +183,8 @@ class VariationalSaccader(ImageClassifier):
         steps_wanted = cfg.num_steps if num_steps is None else num_steps
         cfg.check_steps(steps_wanted)
         draws = training if sample is None else sample
-        features, feature_map = self.encoder(self._encoder_inputs(proxy, training), training=training)  # φ_x(x̂)
-        looking = self._begin(proxy, features, feature_map, steps_wanted, draws)
+        features, _ = read = self._read_proxy(proxy, training)
+        looking = self._begin(proxy, read, steps_wanted, draws, field_of_view)
         states = self.vrnn.get_initial_states(tf.shape(proxy)[0], training=training)
         steps, hidden_states = [], []
         for t in range(steps_wanted):
@@ -199,8 +219,24 @@ class VariationalSaccader(ImageClassifier):
             place_log_prob=stacked("place_log_prob") if has_cells else None,
         )
 
-    def _begin(self, proxy: tf.Tensor, features: tf.Tensor, feature_map: tf.Tensor, num_steps: int, draws: bool) -> Any:
+    def _read_proxy(self, proxy: tf.Tensor, training: bool) -> tuple[tf.Tensor, tf.Tensor]:
+        """φ_x(x̂) ``[B, F]`` and its map; where looks follow the prior zeros, from which no evidence comes."""
+        if not self.config.looks_from_prior:
+            return self.encoder(self._encoder_inputs(proxy, training), training=training)
+        batch, dtype = tf.shape(proxy)[0], self.encoder.compute_dtype
+        width, map_shape = self.config.encoder_units, self.encoder.map_shape[1:]
+        return tf.zeros([batch, width], dtype), tf.zeros([batch, *map_shape], dtype)
+
+    def _begin(
+        self,
+        proxy: tf.Tensor,
+        read: tuple[tf.Tensor, tf.Tensor],
+        num_steps: int,
+        draws: bool,
+        field_of_view: tf.Tensor | None,
+    ) -> Any:
         """What all steps share: with cells, their prior too."""
+        features, feature_map = read
         cfg = self.config
         if cfg.posterior == "gaussian" or cfg.cells is None:
             return self.vrnn.posterior.begin(features, feature_map)
@@ -219,6 +255,8 @@ class VariationalSaccader(ImageClassifier):
             floor=cfg.prior_floor,
             reconstruct=reconstruct,
         )
+        if field_of_view is not None:
+            log_prior = places.within_field(log_prior, field_of_view)
         return self.vrnn.posterior.begin(features, feature_map, log_prior, num_steps, draws)
 
     def _decode(self, latent_features: tf.Tensor, hidden: tf.Tensor) -> tf.Tensor:
@@ -265,12 +303,14 @@ class VariationalSaccader(ImageClassifier):
         proxy = inputs[PROXY]
         batch = tf.shape(proxy)[0]
         count = 1 if training else self.config.num_samples
+        field = inputs.get(FIELD_OF_VIEW)
         trajectory = self.locate(  # [B·N, T, …]
             tf.repeat(proxy, count, axis=0) if count > 1 else proxy,
             tf.repeat(pixels.image_sizes(inputs, batch), count, axis=0),
             training=training,
             sample=training or count > 1,
             num_steps=num_steps,
+            field_of_view=None if field is None else tf.repeat(field, count, axis=0),
         )
         crops, valid = self._read_crops(inputs, trajectory.boxes, count)
         answers = self._answer(crops, trajectory, training)
@@ -303,7 +343,7 @@ class VariationalSaccader(ImageClassifier):
         """Crops ``[B·N, T, S, S, C]`` of all N trajectories in one read, and ``[B]`` which images could be read."""
         cfg = self.config
         looks = boxes.shape[1]
-        side_by_side = tf.reshape(boxes, [-1, count * looks, 4])
+        side_by_side = pixels.boxes_to_read(inputs, tf.reshape(boxes, [-1, count * looks, 4]))
         if IMAGE in inputs:
             crops = self.dense_transformer(pixels.check_channels(inputs[IMAGE], self.channels), side_by_side)
             valid = tf.reduce_all(tf.math.is_finite(crops), axis=[1, 2, 3, 4])
@@ -312,6 +352,7 @@ class VariationalSaccader(ImageClassifier):
                 pixels.pyramid_features(inputs), side_by_side, roots=pixels.check_roots(cfg), channels=self.channels
             )
         found = tf.reduce_all(tf.math.is_finite(side_by_side), axis=[1, 2])
+        crops = pixels.as_seen(inputs, crops, tf.reshape(boxes, [-1, count * looks, 4]))
         return tf.reshape(crops, [-1, looks, cfg.crop_size, cfg.crop_size, self.channels]), valid & found
 
     def _answer(self, crops: tf.Tensor, trajectory: SaccadeTrajectory, training: bool) -> LookAnswers:
@@ -351,7 +392,9 @@ class VariationalSaccader(ImageClassifier):
         own_layers = {
             name: layer for name in TRANSFORMERS if type(layer := getattr(self, name)) not in OWN_TRANSFORMERS
         }
-        other = type(self)(self.config.replace(**changes), dtype=self.dtype_policy, **own_layers)
+        networks = {name: value for name, value in self._networks().items() if name not in changes}
+        fields = {**self.config.to_dict(), **changes, **networks}
+        other = type(self).from_config({**fields, **own_layers, "dtype": self._dtype_config()})
         other.build(shapes)
         own, wanted = ([tuple(weight.shape) for weight in model.weights] for model in (self, other))
         if own != wanted:
@@ -424,27 +467,32 @@ class VariationalSaccader(ImageClassifier):
         return total + place_surrogate(cfg.place_gradient, classification, without, step_costs, outputs.place_log_prob)
 
     def get_config(self) -> dict[str, Any]:
-        """Every field of the configuration, and the layers that cut crops."""
+        """Every field of the configuration, the layers that cut crops, and networks that were given."""
         layers = {name: keras.saving.serialize_keras_object(getattr(self, name)) for name in TRANSFORMERS}
         own = {"name": self.name, "trainable": self.trainable, "dtype": self._dtype_config()}
-        return {**own, **layers, **self.config.to_dict()}
+        return {**own, **layers, **self.config.to_dict(), **self._networks()}
+
+    def _networks(self) -> dict[str, Any]:
+        """Networks that were given as Keras models or layers, as Keras serializes them."""
+        layers = {"crop_encoder": self.classifier.encoder, "proxy_features": self.proxy_features}
+        return {name: keras.saving.serialize_keras_object(layers[name]) for name in self._given}
 
     def _dtype_config(self) -> dict[str, Any]:
         return keras.dtype_policies.serialize(self.dtype_policy)
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> VariationalSaccader:
-        """The inverse of :meth:`get_config`.
+        """The inverse of :meth:`get_config`; weights are random, also those of networks that were pretrained.
 
         Raises:
           ConfigError: An unknown key.
         """
         layers = {
             name: keras.saving.deserialize_keras_object(config[name], custom_objects)
-            for name in TRANSFORMERS
-            if isinstance(config.get(name), dict)
+            for name in (*TRANSFORMERS, *NETWORKS)
+            if isinstance(config.get(name), dict) and "class_name" in config[name]
         }
-        return cls(**{**config, **layers})
+        return cls(**{**config, **layers}, pretrained=False)
 
 
 def _whole(found: dict[str, Any]) -> SaccaderOutput:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tfvs.backbones.encoder import EncoderConfig, encoder_config
 from tfvs.config import Config, require
 from tfvs.layers.conv_block import CONV_NORMALIZATIONS
 from tfvs.layers.crop_classifier import LOOK_POOLINGS
 from tfvs.layers.dense_block import NORMALIZATIONS
+from tfvs.layers.map_encoder import MAP_NORMALIZATIONS
 from tfvs.layers.posteriors.priors import PLACE_PRIORS
 from tfvs.layers.vrnn_cell import STATES
 from tfvs.losses.likelihoods import LIKELIHOODS
@@ -39,13 +41,15 @@ class SaccaderConfig(Config):
       attends: Whether the Gaussian posterior finds places by attention on the proxy's feature map; needs
         ``latent_size`` 3.
       posterior: ``"gaussian"`` (the paper's) or ``"categorical"``: a cell of the proxy's map without replacement, and a
-        Gaussian offset and scale inside it. The fields from here to ``map_kernels`` belong to the categorical one.
+        Gaussian offset and scale inside it. The fields from here to ``proxy_features`` belong to the categorical one.
       cells: Rows and columns of the map of places.
       place_prior: p(k) over cells: ``"contrast"``, ``"uniform"``, ``"surprise"`` (where the reconstruction of the proxy
         fails; needs ``reconstruction_weight`` above 0) or ``"learned"`` (from the recurrent state and the map).
       prior_power: Power of contrast or surprise in the prior.
       prior_floor: Share of the mean contrast (or surprise) that every cell gets, above 0.
       inhibition_cells: No look falls on a cell within this many rows and columns of an earlier look's.
+      looks_from_prior: Whether cells are drawn from the prior alone, and the proxy is not read: to train first what
+        reads the crops, and as a baseline.
       place_gradient: How the choice of cells learns: ``"counterfactual"`` (what each look contributed), ``"reinforce"``
         or ``"attention"`` (attention-sampling weights).
       posterior_reads_state: Whether the evidence for places depends on h_{t-1} as well.
@@ -54,6 +58,11 @@ class SaccaderConfig(Config):
       proxy_gain: What the proxy's pixels are multiplied by before the convolutions of the map.
       map_filters: Channels of the convolutions of the map.
       map_kernels: Sides of their kernels, cells.
+      map_normalization: Of these convolutions: ``"none"`` or ``"batch"``.
+      map_reads_pixels: Whether they read the proxy's pixels; without, ``proxy_features`` alone.
+      map_reads_place: Whether they read each cell's row and column.
+      proxy_features: A network whose feature maps of the proxy the convolutions read, such as a frozen pretrained one:
+        its name or the fields of an :class:`EncoderConfig`; None for none.
       encoder_filters: Channels of φ_x's convolutions.
       encoder_strides: Their strides.
       encoder_units: Width of φ_x.
@@ -67,6 +76,9 @@ class SaccaderConfig(Config):
       crop_pooling: Over a crop's feature map: ``"max"`` or ``"mean"``.
       crop_normalization: Of the crop network's convolutions: ``"group"`` or ``"none"``.
       standardize_crops: Whether each crop is brought to mean 0 and a common contrast before the network reads it.
+      crop_encoder: A network that reads the crops in place of these convolutions: its name or the fields of an
+        :class:`EncoderConfig`; ``crop_pooling`` pools its feature maps. None for the convolutions.
+      crop_dropout: Share of a crop's features that are dropped while training.
       crop_units: Features of a crop.
       head_units: Width of the classifier's hidden layer; of ``"mean"`` pooling alone.
       look_pooling: Over the looks: ``"mean"`` (features, then a head), ``"evidence"`` (every look gives nats per class,
@@ -109,12 +121,17 @@ class SaccaderConfig(Config):
     prior_power: float = 1.0
     prior_floor: float = 0.02
     inhibition_cells: int = 2
+    looks_from_prior: bool = False
     place_gradient: str = "counterfactual"
     posterior_reads_state: bool = False
     learns_offset: bool = True
     proxy_gain: float = 1.0
     map_filters: tuple[int, ...] = (32, 32)
     map_kernels: tuple[int, ...] = (5, 1)
+    map_normalization: str = "none"
+    map_reads_pixels: bool = True
+    map_reads_place: bool = False
+    proxy_features: EncoderConfig | None = None
     encoder_filters: tuple[int, ...] = (16, 32, 32)
     encoder_strides: tuple[int, ...] = (2, 1, 2)
     encoder_units: int = 256
@@ -128,6 +145,8 @@ class SaccaderConfig(Config):
     crop_pooling: str = "max"
     crop_normalization: str = "group"
     standardize_crops: bool = False
+    crop_encoder: EncoderConfig | None = None
+    crop_dropout: float = 0.0
     crop_units: int = 256
     head_units: int = 256
     look_pooling: str = "mean"
@@ -148,6 +167,8 @@ class SaccaderConfig(Config):
         Raises:
           ConfigError: A value that cannot work.
         """
+        for name in ("crop_encoder", "proxy_features"):
+            object.__setattr__(self, name, encoder_config(getattr(self, name)))
         require(self.num_classes >= 2, "num_classes is too small", expected="at least 2", received=self.num_classes)
         sizes = (
             "num_steps",
@@ -176,6 +197,7 @@ class SaccaderConfig(Config):
             "place_gradient": PLACE_GRADIENTS,
             "look_pooling": LOOK_POOLINGS,
             "crop_normalization": CONV_NORMALIZATIONS,
+            "map_normalization": MAP_NORMALIZATIONS,
         }
         for name, values in choices.items():
             value = getattr(self, name)
@@ -218,6 +240,12 @@ class SaccaderConfig(Config):
             received=self.scales,
         )
         require(
+            0.0 <= self.crop_dropout < 1.0,
+            "crop_dropout is no share",
+            expected="0 to below 1",
+            received=self.crop_dropout,
+        )
+        require(
             0 <= self.none_class < self.num_classes,
             "none_class is no class",
             expected=f"0 to {self.num_classes - 1}",
@@ -235,6 +263,12 @@ class SaccaderConfig(Config):
             expected="localized=True or None",
             received=self.localized,
             mend="Set margin_px to 1, from which on the two transformers give the same crops",
+        )
+        require(
+            self.posterior == "categorical" or (self.proxy_features is None and not self.looks_from_prior),
+            "Only the map of places reads features of the proxy, and only it can do without",
+            expected='posterior="categorical" with proxy_features or looks_from_prior',
+            received=f"posterior={self.posterior!r}",
         )
         if self.posterior == "categorical":
             self._check_places()

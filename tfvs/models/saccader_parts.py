@@ -6,6 +6,8 @@ from typing import Any
 
 import keras
 
+from tfvs.backbones.encoder import ImageEncoder
+from tfvs.backbones.encoder import make_encoder as make_image_encoder
 from tfvs.layers import (
     ConvEncoder,
     CropClassifier,
@@ -29,6 +31,7 @@ def make_encoder(config: SaccaderConfig, policy: Any) -> ConvEncoder | MapEncode
             config.map_kernels,
             config.encoder_units,
             config.normalization,
+            config.map_normalization,
             name="encoder",
             dtype=policy,
         )
@@ -99,8 +102,30 @@ def _crop_rule(config: SaccaderConfig) -> dict[str, Any]:
     return {"max_level": config.max_level, "max_scale": widest, "dtype": "float32"}
 
 
-def make_crop_encoder(config: SaccaderConfig, policy: Any) -> keras.layers.Layer:
+def make_proxy_features(
+    config: SaccaderConfig, policy: Any, given: keras.layers.Layer | None, pretrained: bool
+) -> ImageEncoder | None:
+    """What gives feature maps of the proxy, beside its pixels; None where there is no such network."""
+    network = given or config.proxy_features
+    if network is None:
+        return None
+    return make_image_encoder(network, name="proxy_features", dtype=policy, pretrained=pretrained)
+
+
+def make_crop_encoder(
+    config: SaccaderConfig, policy: Any, given: keras.layers.Layer | None, pretrained: bool
+) -> keras.layers.Layer:
     """What reads the crops: ``[N, S, S, C]`` in [0, 1] → ``[N, F]``."""
+    network = given or config.crop_encoder
+    if network is not None:
+        return make_image_encoder(
+            network,
+            name="crop_encoder",
+            standardize=config.standardize_crops,
+            pooling=config.crop_pooling,
+            dtype=policy,
+            pretrained=pretrained,
+        )
     return CropEncoder(
         config.crop_filters,
         config.crop_strides,
@@ -113,10 +138,10 @@ def make_crop_encoder(config: SaccaderConfig, policy: Any) -> keras.layers.Layer
     )
 
 
-def make_classifier(config: SaccaderConfig, policy: Any) -> CropClassifier:
+def make_classifier(config: SaccaderConfig, policy: Any, crop_encoder: keras.layers.Layer) -> CropClassifier:
     """From the crops to the class."""
     return CropClassifier(
-        make_crop_encoder(config, policy),
+        crop_encoder,
         config.num_classes,
         crop_units=config.crop_units,
         head_units=config.head_units,
@@ -125,6 +150,7 @@ def make_classifier(config: SaccaderConfig, policy: Any) -> CropClassifier:
         look_pooling=config.look_pooling,
         none_class=config.none_class,
         num_scales=len(config.scales),
+        dropout=config.crop_dropout,
         name="classifier",
         dtype=policy,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -19,12 +19,37 @@ class ClippedAdam(keras.optimizers.Adam):
     Args:
       learning_rate: A number or a schedule.
       clip_norm: Largest norm of all gradients together.
+      group_rates: Part of a variable's path, such as ``"crop_encoder"`` → what the learning rate is multiplied by
+        there; the longest part that occurs counts.
       **options: Of :class:`keras.optimizers.Adam`.
     """
 
-    def __init__(self, learning_rate: Any = 1e-3, *, clip_norm: float = 1.0, **options: Any) -> None:
+    def __init__(
+        self,
+        learning_rate: Any = 1e-3,
+        *,
+        clip_norm: float = 1.0,
+        group_rates: Mapping[str, float] | None = None,
+        **options: Any,
+    ) -> None:
         super().__init__(learning_rate, **options)
-        self.clip_norm = clip_norm
+        self.clip_norm, self.group_rates = clip_norm, dict(group_rates or {})
+
+    def update_step(self, gradient: tf.Tensor, variable: Any, learning_rate: Any) -> None:
+        """Keras calls it for every variable.
+
+        Args:
+          gradient: Of the variable.
+          variable: What is trained.
+          learning_rate: Of the step.
+        """
+        path = self._trainable_variables[self._get_variable_index(variable)].path
+        super().update_step(gradient, variable, learning_rate * self.rate_of(path))
+
+    def rate_of(self, path: str) -> float:
+        """What the learning rate is multiplied by for a variable of this path."""
+        parts = [part for part in self.group_rates if part in path]
+        return self.group_rates[max(parts, key=len)] if parts else 1.0
 
     def apply(self, grads: Sequence[tf.Tensor | None], trainable_variables: Any = None) -> None:
         """Keras calls it in every replica, with the replica's share of the gradient.
@@ -43,5 +68,5 @@ class ClippedAdam(keras.optimizers.Adam):
         super().apply([None if grad is None else next(shares) for grad in grads], trainable_variables)
 
     def get_config(self) -> dict[str, Any]:
-        """With the norm."""
-        return {**super().get_config(), "clip_norm": self.clip_norm}
+        """With the norm and the groups."""
+        return {**super().get_config(), "clip_norm": self.clip_norm, "group_rates": self.group_rates}

@@ -29,6 +29,8 @@ class TrainConfig(Config):
       learning_rate: Peak of the schedule: linear warm-up, then cosine decay to 0.
       warmup_steps: Steps to the peak.
       clip_norm: Global gradient norm.
+      group_rates: Part of a variable's path, such as ``"crop_encoder"`` (a pretrained network wants less) → what the
+        learning rate is multiplied by there.
       zoom_from: Widest crop at the beginning; None for the model's own, unchanged.
       zoom_to: Widest crop at the end.
       zoom_start: Fraction of training at which narrowing begins.
@@ -45,6 +47,7 @@ class TrainConfig(Config):
     learning_rate: float = 2e-3
     warmup_steps: int = 100
     clip_norm: float = 1.0
+    group_rates: dict[str, float] = dataclasses.field(default_factory=dict)
     zoom_from: float | None = None
     zoom_to: float | None = None
     zoom_start: float = 0.1
@@ -60,6 +63,12 @@ class TrainConfig(Config):
         require(steps is None or steps > 0, "steps_per_epoch must be positive", expected="None or > 0", received=steps)
         require(self.batch_size > 0, "batch_size must be positive", expected="> 0", received=self.batch_size)
         require(self.learning_rate > 0, "learning_rate must be positive", expected="> 0", received=self.learning_rate)
+        require(
+            all(rate >= 0 for rate in self.group_rates.values()),
+            "A group's learning rate is negative",
+            expected="factors of 0 or more",
+            received=self.group_rates,
+        )
         both = (self.zoom_from is None) == (self.zoom_to is None)
         require(
             both, "A zoom needs both ends", expected="zoom_from and zoom_to", received=(self.zoom_from, self.zoom_to)
@@ -95,7 +104,7 @@ def make_optimizer(config: TrainConfig, total_steps: int) -> keras.optimizers.Op
         warmup_target=config.learning_rate,
         warmup_steps=warmup,
     )
-    return ClippedAdam(schedule, clip_norm=config.clip_norm)
+    return ClippedAdam(schedule, clip_norm=config.clip_norm, group_rates=config.group_rates)
 
 
 class ProgressLine(keras.callbacks.Callback):
