@@ -116,12 +116,12 @@ def _ask(config: PipelineConfig, server: str, write: Write) -> tuple[Path, Path,
     import tensorflow as tf
 
     from pipelines.report import split_files
-    from pipelines.reporting.answers import Answer, to_saccades
     from pipelines.reporting.run_record import read_run
     from tfvs.client.client import connect
     from tfvs.client.options import ClientOptions
     from tfvs.data.dataset import read_records
     from tfvs.data.example import from_example
+    from tfvs.evaluation.answers import Answer, to_saccades
     from tfvs.viz.saccade_sheet import write_saccade_sheet
     from tfvs.viz.viewer import write_viewer
 

@@ -23,12 +23,13 @@ import click
 import numpy as np
 
 from pipelines.config import PipelineConfig
-from pipelines.reporting import answers as answering
 from pipelines.reporting import data_sections, evaluation, figures, history
-from pipelines.reporting.figures import DOTS_PER_INCH
 from pipelines.reporting.run_record import RunRecord, read_run
 from tfvs.data.dataset import find_files, read_labels
 from tfvs.errors import TfvsError
+from tfvs.evaluation import answers as answering
+from tfvs.evaluation.calibration import calibration_of_answers
+from tfvs.viz import charts
 from tfvs.viz.files import write_atomically
 from tfvs.viz.saccade_sheet import write_saccade_sheet
 
@@ -133,9 +134,11 @@ def collect(
     classes: list[evaluation.ClassRow] = []
     if results is not None and results.confusion is not None:
         classes = evaluation.class_rows(results.confusion, class_names)
-        pictures["confusion"] = figures.confusion_figure(results.confusion, class_names)
+        pictures["confusion"] = charts.confusion_figure(results.confusion, class_names)
     if calibration is not None:
-        pictures["calibration"] = figures.calibration_figure(calibration)
+        pictures["calibration"] = charts.calibration_figure(
+            calibration.stated, calibration.observed, calibration.counts
+        )
     slices = (
         [(feature, list(rows)) for feature, rows in groupby(results.slices, lambda row: row.feature)] if results else []
     )
@@ -238,7 +241,7 @@ def collect_saccades(
                 pictures[name] = write_saccade_sheet(Path(folder) / "sheet.png", saccades).read_bytes()
     return {
         "pictures": pictures,
-        "calibration": evaluation.calibration_of_answers(probabilities, labels),
+        "calibration": calibration_of_answers(probabilities, labels),
         "answered": len(found),
         "answered_split": split,
         "no_saccades": "The images are not at hand, or the model does not say where it looks.",
@@ -291,7 +294,7 @@ def picture(png: bytes) -> dict[str, Any]:
     width_px = int.from_bytes(png[16:20], "big")
     return {
         "uri": f"data:image/png;base64,{base64.b64encode(png).decode()}",
-        "width": round(width_px * 96 / DOTS_PER_INCH),
+        "width": round(width_px * 96 / charts.DOTS_PER_INCH),
     }
 
 

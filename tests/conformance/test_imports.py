@@ -17,7 +17,7 @@ LAYERS = (
     {"layers", "backbones"},
     {"losses", "metrics"},
     {"models"},
-    {"training", "export", "doctor"},
+    {"training", "export", "doctor", "evaluation"},
     {"server", "client"},
     {"cli"},
     {"__init__", "__main__"},

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import click
 
 from tfvs.cli.doctor import doctor
+from tfvs.cli.evaluate import evaluate
 from tfvs.cli.predict import predict
 from tfvs.cli.serve import serve
 from tfvs.cli.view import view
@@ -24,6 +25,7 @@ def cli(debug: bool) -> None:
 
 
 cli.add_command(doctor)
+cli.add_command(evaluate)
 cli.add_command(predict)
 cli.add_command(serve)
 cli.add_command(view)

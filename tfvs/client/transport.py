@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -16,6 +15,7 @@ from tensorflow_serving.apis import get_model_metadata_pb2, predict_pb2, predict
 
 from tfvs.client.options import ClientOptions
 from tfvs.errors import DataError, InputError, ResourceError
+from tfvs.export.versions import newest_version
 
 FIRST_PAUSE_S = 0.1
 MAX_PAUSE_S = 5.0
@@ -43,10 +43,7 @@ class LocalTransport:
     """A SavedModel in this process; a folder of numbered versions means the newest."""
 
     def __init__(self, path: str) -> None:
-        versions = (
-            [int(entry.name) for entry in Path(path).iterdir() if entry.name.isdecimal()] if os.path.isdir(path) else []
-        )
-        folder = str(Path(path, str(max(versions)))) if versions else path
+        folder = newest_version(path)
         try:
             self._model = tf.saved_model.load(folder)
         except Exception as error:

@@ -6,9 +6,12 @@ crops as the model's training set had them.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 from tfvs.config import Config, option, require
+from tfvs.errors import DataError
 from tfvs.images.proxy import ProxyRecipe
 
 DESCRIPTION_FILE = "model.json"
@@ -65,3 +68,24 @@ class ModelDescription(Config):
             expected="one line each",
             received=names,
         )
+
+
+def read_description(model_dir: str | os.PathLike[str]) -> ModelDescription:
+    """Reads the description of an exported model.
+
+    Args:
+      model_dir: SavedModel.
+
+    Raises:
+      DataError: The folder holds no model that was exported by this version of tfvs.
+    """
+    path = Path(model_dir, "assets", DESCRIPTION_FILE)
+    try:
+        return ModelDescription.from_json(path.read_text())
+    except (OSError, ValueError) as error:
+        raise DataError(
+            "The folder holds no exported saccader",
+            expected=path,
+            received=f"{type(error).__name__}: {error}",
+            mend="Give the folder of a SavedModel that tfvs exported",
+        ) from error

@@ -43,7 +43,8 @@ def export_saved_model(
 
     Args:
       model: Built and trained.
-      path: Folder of the SavedModel; for a server ``base/N``, see :func:`next_version`. An older export there is
+      path: Folder of the SavedModel; for a server ``base/N``, see
+        :func:`tfvs.export.versions.next_version`. An older export there is
         replaced once the new one is complete.
       class_names: One per class, in the order of the logits.
       proxy: How the proxies of the training set were made; :func:`tfvs.data.dataset.read_manifest` gives it.
@@ -120,14 +121,6 @@ def _save(
             Path(folder, name).write_text(text)
         module = SaccaderSignatures(model, description, {name: str(Path(folder, name)) for name in files})
         tf.saved_model.save(module, path, signatures=module.signatures())
-
-
-def next_version(base_path: str | os.PathLike[str]) -> str:
-    """The folder of a new version under a server's base path: one more than the newest, or 1."""
-    base = os.fspath(base_path)
-    entries = tf.io.gfile.listdir(base) if tf.io.gfile.isdir(base) else []
-    versions = [int(entry.rstrip("/")) for entry in entries if entry.rstrip("/").isdecimal()]
-    return os.path.join(base, str(max(versions, default=0) + 1))
 
 
 def _check(

@@ -37,14 +37,6 @@ def test_confusion_among_the_metrics_serves_as_well_as_a_plot():
     assert evaluation.summarise(slices, plots, NAMES).confusion.sum() == 6
 
 
-def test_calibration_of_answers_against_a_count_by_hand():
-    probabilities = np.array([[0.95, 0.05], [0.92, 0.08], [0.55, 0.45], [0.0, 1.0]])
-    found = evaluation.calibration_of_answers(probabilities, np.array([0, 1, 0, 1]))
-    assert found.counts == [1.0, 3.0]
-    assert found.stated == pytest.approx([0.55, (0.95 + 0.92 + 1.0) / 3])
-    assert found.observed == pytest.approx([1.0, 2 / 3])
-
-
 def test_missed_thresholds_are_put_into_words():
     from google.protobuf import text_format
     from tensorflow_model_analysis.proto import validation_result_pb2

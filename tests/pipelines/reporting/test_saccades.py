@@ -7,8 +7,8 @@ import tensorflow as tf
 pytest.importorskip("ml_metadata", reason="TFX is not installed")
 
 from pipelines import report
-from pipelines.reporting import answers
 from tfvs.data.example import ImageRecord, to_example
+from tfvs.evaluation import answers
 from tfvs.images.tiff.sparse import SparseImage, write_sparse_pyramid
 
 pytestmark = pytest.mark.tfx
