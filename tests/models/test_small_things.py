@@ -12,6 +12,7 @@ import tfvs
 from tests.models.conftest import SMALL
 from tests.models.test_saccader import assert_same
 from tfvs.errors import ConfigError, InputError
+from tfvs.layers.posteriors.priors import log_place_prior
 from tfvs.models.saccader_output import SaccaderOutput
 
 PLACES: dict[str, Any] = {
@@ -201,16 +202,27 @@ def test_several_trajectories(make_places, places_data):
 def test_a_blank_proxy_has_the_uniform_prior(make_places, places_data):
     inputs = places_data[0]
     inputs["proxy"][2] = 0.7
-    for prior in ("contrast", "surprise"):
-        model = make_places(place_prior=prior, reconstruction_weight=0.1)
-        model(inputs)
-        kernel = model.vrnn.posterior.evidence.kernel
-        kernel.assign(tf.zeros_like(kernel))
-        if model.decoder is not None and prior == "surprise":
-            continue
-        found = model(inputs).posterior_map
-        np.testing.assert_allclose(found[2], 1 / 108, rtol=1e-4)
-        assert np.ptp(found[1]) > 1e-3
+    model = make_places()
+    model(inputs)
+    kernel = model.vrnn.posterior.evidence.kernel
+    kernel.assign(tf.zeros_like(kernel))
+    found = model(inputs).posterior_map
+    np.testing.assert_allclose(found[2], 1 / 108, rtol=1e-4)
+    assert np.ptp(found[1]) > 1e-3
+
+
+def test_surprise_is_where_the_reconstruction_fails():
+    proxy = np.full([1, 6, 8, 1], 0.4, np.float32)
+    reconstruction = proxy.copy()
+    reconstruction[0, 2:4, 4:6] = 0.9
+
+    def log_prior(values: np.ndarray) -> np.ndarray:
+        return log_place_prior(
+            "surprise", tf.constant(proxy), (3, 4), power=2.0, floor=0.02, reconstruct=lambda: tf.constant(values)
+        ).numpy()
+
+    assert np.argmax(log_prior(reconstruction)) == 1 * 4 + 2
+    np.testing.assert_allclose(log_prior(proxy), 2.0 * np.log(0.02), rtol=1e-5)
 
 
 def test_mixed_precision(make_places, places_data):

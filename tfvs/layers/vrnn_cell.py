@@ -82,7 +82,8 @@ class VRNNCell(keras.layers.Layer):
     ) -> None:
         """Args: features_shape: ``[B, F]``; feature_map_shape: ``[B, h, w, C]``, where the posterior reads the map."""
         batch, features = features_shape[0], known(features_shape[-1], "the proxy's features")
-        self.posterior.build(features_shape, feature_map_shape, (batch, self.state_size))
+        if not self.posterior.built:  # Keras has built one that it read from a file
+            self.posterior.build(features_shape, feature_map_shape, (batch, self.state_size))
         self.latent_hidden.build((batch, self.latent_size))
         self.rnn.build((batch, features + self.latent_units))
         self.initial_states = [
