@@ -181,6 +181,9 @@ def _choose(tiff: tifffile.TiffFile, name: str, page: int | None, channels: tupl
         if page not in found:
             raise ImageError("There is no such page", expected=sorted(found), received=f"{page} of {name}")
         number, base = page, found[page]
+    fields = (base.imagewidth, base.imagelength, base.samplesperpixel, base.bitspersample)
+    if not all(isinstance(value, int) for value in fields):
+        raise ImageError("The TIFF's size is no number", received=f"{fields} in {name}"[:400])
     check_jpeg_tiles(base, name)
     alike = [other for other, image in images(tiff) if other >= 0 and _same_kind(image, base)] if number >= 0 else []
     bands, alpha = int(base.samplesperpixel), _alpha(base)
