@@ -35,8 +35,6 @@ from tfvs.models.saccader import VariationalSaccader
 from tfvs.training.trainer import TrainConfig, train
 
 CROP_PX = 50
-# Where it differs from the preset: looks that training draws must show whole digits, and the map costs the most.
-RECIPE = {"prior_power": 8.0, "map_filters": (16, 16), "encoder_filters": (8,), "encoder_strides": (4,)}
 SHORT = ("name", "accuracy", "accuracy_of_samples", "digits_seen", "cpu_minutes", "training_images_per_second")
 
 
@@ -69,7 +67,6 @@ def build(data: MegapixelData, num_steps: int, overrides: dict[str, Any], dtype:
         "max_scale": CROP_PX / data.config.height,
         "cells": (cells, cells),
         "pyramid_roots": (str(data.pyramid_root),),
-        **RECIPE,
         **overrides,
     }
     model = VariationalSaccader(PRESETS["small_things"].replace(**fields), dtype=dtype)

@@ -21,7 +21,6 @@ MODEL = PRESETS["small_things"].replace(
     min_scale=CROP_PX / SIDE_PX,
     max_scale=CROP_PX / SIDE_PX,
     cells=(PROXY_PX // 2, PROXY_PX // 2),
-    prior_power=8.0,  # looks that training draws must show whole digits
 )
 write_canvases = write
 

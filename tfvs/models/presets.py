@@ -38,7 +38,8 @@ PAPER = SaccaderConfig(
 
 # Small things in huge images: a cell of the proxy's map per look, and evidence that adds up. Made for things of about
 # 28 pixels in images of 1 500 × 1 500 and proxies of 180 × 180; crops have the pixels of the image itself. Train it
-# with batches of 32, a learning rate of 1e-3 and a clip norm of 5.
+# with batches of 32, a learning rate of 1e-3 and a clip norm of 5. The prior is steep, so that the looks that training
+# draws show whole things; where contrast says little, lower `prior_power`.
 SMALL_THINGS = SaccaderConfig(
     num_classes=10,
     num_steps=10,
@@ -48,10 +49,14 @@ SMALL_THINGS = SaccaderConfig(
     posterior="categorical",
     cells=(90, 90),
     learns_offset=False,
+    prior_power=8.0,
     proxy_gain=4.0,
+    map_filters=(16, 16),
     look_pooling="evidence",
     state_size=32,
     initial_state_noise=0.0,
+    encoder_filters=(8,),
+    encoder_strides=(4,),
     encoder_units=32,
     prior_units=32,
     posterior_units=32,
