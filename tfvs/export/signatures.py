@@ -163,7 +163,17 @@ class SaccaderSignatures(tf.Module):
             def cut() -> tf.Tensor:
                 image = tf.cond(tf.equal(pixels, b""), again, lambda: tf.io.parse_tensor(pixels, tf.float32))
                 dense = tf.ensure_shape(image, [None, None, spec.bands])[tf.newaxis]
-                crops = self._crop_image(dense, boxes[tf.newaxis])
+
+                def crops_of(dtype: tf.DType) -> tf.Tensor:
+                    whole = tf.cast(tf.round(dense * float(dtype.max)), dtype)
+                    return self._crop_image(whole, boxes[tf.newaxis])
+
+                # As integers, so that coarser levels are rounded as those of the records' pyramids are.
+                if spec.dtype is None:
+                    deep = image_header(encoded)[2]
+                    crops = tf.cond(deep, lambda: crops_of(tf.uint16), lambda: crops_of(tf.uint8))
+                else:
+                    crops = crops_of(tf.as_dtype(spec.dtype))
                 return tf.ensure_shape(crops[0], crop_shape)
 
             return tf.cond(ok, cut, lambda: tf.zeros(crop_shape))

@@ -71,11 +71,12 @@ class SpatialTransformer(keras.layers.Layer):
         """Crops.
 
         Args:
-          image: ``[B, H, W, C]`` float.
+          image: ``[B, H, W, C]`` float, or uint8 or uint16, whose levels are those of a pyramid file to the grey level.
           boxes: ``[B, T, 4]`` float32 ``[y0, x0, y1, x1]`` in [0, 1].
 
         Returns:
-          ``[B, T, S, S, C]``, the dtype of the image. Differentiable in both.
+          ``[B, T, S, S, C]``, the dtype of the image, or float32 in [0, 1] for an image of integers. Differentiable in
+          the boxes and in an image of floats.
         """
         return read_dense_crops(
             tf.convert_to_tensor(image),

@@ -75,3 +75,16 @@ def test_wrong_ranks_are_named():
         read_dense_crops(tf.zeros([1, 8, 8, 1]), tf.zeros([1, 4]), 4, max_level=0)
     with pytest.raises(InputError, match="max_level"):
         read_dense_crops(tf.zeros([1, 8, 8, 1]), tf.zeros([1, 1, 4]), 4, max_level=-1)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+@pytest.mark.parametrize("read", [read_dense_crops, read_region_crops])
+def test_levels_of_integers_are_rounded_half_up_as_in_a_pyramid_file(read, dtype):
+    top = np.iinfo(dtype).max
+    image = np.random.default_rng(1).integers(0, top, (1, 32, 32, 1), dtype, endpoint=True)
+    level = image.astype(np.int64)
+    for _ in range(2):
+        level = (level[:, ::2, ::2] + level[:, 1::2, ::2] + level[:, ::2, 1::2] + level[:, 1::2, 1::2] + 2) // 4
+    crops = read(tf.constant(image), tf.constant([[[0.0, 0.0, 1.0, 1.0]]]), 8)
+    assert crops.dtype == tf.float32
+    np.testing.assert_allclose(crops[0, 0] * top, level[0], atol=top * 1e-6)

@@ -13,7 +13,7 @@ from tfvs.ops.crop_rule import Taps, blend, choose_level, fill_outside, taps
 UNKNOWN_SIZE_LEVEL = 11
 
 
-def pyramid_levels(image: tf.Tensor, max_level: int) -> list[tf.Tensor]:
+def pyramid_levels(image: tf.Tensor, max_level: int, *, whole: bool = False) -> list[tf.Tensor]:
     """The image and its means over 2 x 2 pixels, again and again, until a side would vanish.
 
     An odd last row or column is left out of the next level, as libvips does.
@@ -21,6 +21,7 @@ def pyramid_levels(image: tf.Tensor, max_level: int) -> list[tf.Tensor]:
     Args:
       image: ``[B, H, W, C]`` float32.
       max_level: Largest number of halvings.
+      whole: Whether means are rounded to whole numbers, half up, as libvips rounds the levels of a pyramid file.
 
     Returns:
       At most ``max_level + 1`` tensors ``[B, H/2^l, W/2^l, C]``; where a side is not known beforehand, those that
@@ -36,7 +37,8 @@ def pyramid_levels(image: tf.Tensor, max_level: int) -> list[tf.Tensor]:
             missing = tf.maximum(2 - tf.shape(finer), 0) * [0, 1, 1, 0]
             padded = tf.pad(finer, tf.stack([tf.zeros_like(missing), missing], axis=1), "SYMMETRIC")
             finer = tf.ensure_shape(padded, [finer.shape[0], None, None, finer.shape[-1]])
-        levels.append(tf.nn.avg_pool2d(finer, 2, 2, "VALID"))
+        means = tf.nn.avg_pool2d(finer, 2, 2, "VALID")
+        levels.append(tf.floor(means + 0.5) if whole else means)
     return levels
 
 
@@ -76,7 +78,7 @@ def read_dense_crops(
     """Crops sampled from the whole image: four gathered neighbours around every sample.
 
     Args:
-      image: ``[B, H, W, C]`` float.
+      image: ``[B, H, W, C]`` float, or uint8 or uint16, whose levels are those of a pyramid file to the grey level.
       boxes: ``[B, T, 4]`` float32.
       crop_size: Side of the crops, pixels.
       max_level: Coarsest level that is read; 0 samples the image itself, which aliases where crops are large; None:
@@ -86,7 +88,8 @@ def read_dense_crops(
       fill_value: Value outside the image.
 
     Returns:
-      ``[B, T, crop_size, crop_size, C]``, the dtype of the image. Differentiable in image and boxes.
+      ``[B, T, crop_size, crop_size, C]``, the dtype of the image, or float32 in [0, 1] for an image of integers.
+      Differentiable in boxes and in an image of floats.
 
     Raises:
       InputError: A rank is wrong or ``max_level`` is negative.
@@ -115,7 +118,7 @@ def read_dense_crops(
         )
     neighbours = tf.reshape(neighbours, [batch * steps, 2, samples, 2, samples, bands])
     flat_rows, flat_columns = (
-        tf.cast(tf.reshape(axis.weight, [batch * steps, 2, samples]), image.dtype) for axis in axes
+        tf.cast(tf.reshape(axis.weight, [batch * steps, 2, samples]), levels[0].dtype) for axis in axes
     )
     crops = tf.reshape(blend(neighbours, flat_rows, flat_columns), [batch, steps, samples, samples, bands])
     return _shaped(fill_outside(crops, rows.weight, columns.weight, fill_value), image, boxes)
@@ -143,7 +146,8 @@ def read_region_crops(
       fill_value: Value outside the image and outside the region.
 
     Returns:
-      ``[B, T, crop_size, crop_size, C]``, the dtype of the image. Differentiable in image and boxes.
+      ``[B, T, crop_size, crop_size, C]``, the dtype of the image, or float32 in [0, 1] for an image of integers.
+      Differentiable in boxes and in an image of floats.
 
     Raises:
       InputError: A rank is wrong or ``max_level`` is negative.
@@ -158,8 +162,8 @@ def read_region_crops(
     regions = tf.gather(
         _flat(levels), line[..., tf.newaxis] + column[..., tf.newaxis, :], batch_dims=1
     )  # [B, T, h, w, C]
-    row_matrix = tf.cast(_matrix(rows, top, height), image.dtype)  # [B, T, S, h]
-    column_matrix = tf.cast(_matrix(columns, left, across), image.dtype)  # [B, T, S, w]
+    row_matrix = tf.cast(_matrix(rows, top, height), levels[0].dtype)  # [B, T, S, h]
+    column_matrix = tf.cast(_matrix(columns, left, across), levels[0].dtype)  # [B, T, S, w]
     crops = tf.einsum("btih,bthwc,btjw->btijc", row_matrix, regions, column_matrix)
     return _shaped(fill_outside(crops, rows.weight, columns.weight, fill_value), image, boxes)
 
@@ -181,7 +185,12 @@ def _plan(
         )
     if max_level is not None and max_level < 0:
         raise InputError("max_level is negative", expected="0 or more, or None", received=max_level)
-    levels = pyramid_levels(image, coarsest_level(image.shape, crop_size, max_level=max_level, max_scale=max_scale))
+    coarsest = coarsest_level(image.shape, crop_size, max_level=max_level, max_scale=max_scale)
+    if image.dtype.is_integer:
+        levels = pyramid_levels(tf.cast(image, tf.float32), coarsest, whole=True)
+        levels = [level / float(image.dtype.max) for level in levels]
+    else:
+        levels = pyramid_levels(image, coarsest)
     sizes = tf.stack([tf.shape(level)[1:3] for level in levels])  # [L, 2]
     if len(levels) == 1:
         number = tf.zeros(tf.shape(boxes)[:2], tf.int32)

@@ -30,9 +30,12 @@ class PlainLevels:
     def read(self, level: int, window: Window) -> np.ndarray:
         """Pixels of a window."""
         y0, x0, y1, x1 = (edge << level for edge in window)
-        pixels = _pixels(self._image, (y0, x0, y1, x1))
-        step = 1 << level
-        return pixels.reshape(pixels.shape[0] // step, step, pixels.shape[1] // step, step, -1).mean((1, 3))
+        pixels = self._image.crop(x0, y0, x1 - x0, y1 - y0).numpy().reshape(y1 - y0, x1 - x0, self._image.bands)
+        top = np.float32(np.iinfo(pixels.dtype).max)
+        whole = pixels.astype(np.uint32)
+        for _ in range(level):  # rounded at each level, half up, as the levels of a pyramid file are
+            whole = (whole[::2, ::2] + whole[1::2, ::2] + whole[::2, 1::2] + whole[1::2, 1::2] + 2) // 4
+        return whole.astype(np.float32) / top
 
 
 def cut_crops(
@@ -63,9 +66,3 @@ def cut_crops(
         )
     except pyvips.Error as error:
         raise ImageError("The image cannot be decoded", received=reading.reason(error)) from error
-
-
-def _pixels(image: pyvips.Image, window: Window) -> np.ndarray:
-    y0, x0, y1, x1 = window
-    region = image.crop(x0, y0, x1 - x0, y1 - y0).numpy().reshape(y1 - y0, x1 - x0, image.bands)
-    return region.astype(np.float32) / (65535.0 if region.dtype == np.uint16 else 255.0)
