@@ -14,7 +14,7 @@ from PIL import Image
 from components.decode import Decoded, Task, decode
 from components.options import PrepareOptions
 from tests.export.pictures import write_pictures
-from tests.export.saccaders import RECIPE, adapt, small_saccader
+from tests.export.saccaders import RECIPE, adapt, export_small, small_saccader
 from tests.export.test_saving import stack
 from tfvs.client.client import SaccadeClient
 from tfvs.client.transport import Arrays, LocalTransport
@@ -27,6 +27,7 @@ from tfvs.images.proxy import proxy_from_pyramid
 
 # Lossless pyramids: lossy tiles hold other pixels than the file that is sent.
 OPTIONS = PrepareOptions(proxy=RECIPE, bands=3, compression="deflate", tile_size=32)
+CATEGORICAL = {"posterior": "categorical", "cells": (12, 16), "look_pooling": "evidence", "reconstruction_weight": 0.0}
 ANSWERS = ("classes", "boxes", "probabilities")
 
 
@@ -65,7 +66,14 @@ def transport(folder, exported) -> LocalTransport:
     return LocalTransport(str(adapt(exported, folder / "model", [folder / "pyramids"])))
 
 
-def test_every_way_in_gives_the_same_answer(transport, images, folder):
+@pytest.fixture(scope="module")
+def categorical(folder) -> LocalTransport:
+    return LocalTransport(str(export_small(folder / "categorical", [folder / "pyramids"], **CATEGORICAL)))
+
+
+@pytest.mark.parametrize("model", ["transport", "categorical"])
+def test_every_way_in_gives_the_same_answer(model, images, folder, request):
+    transport = request.getfixturevalue(model)
     assert len(images) >= 60
     proxies = [proxy_from_pyramid(folder / "pyramids" / image.pyramid, image.decoded.index, RECIPE) for image in images]
     pyramids = [
