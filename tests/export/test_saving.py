@@ -27,6 +27,7 @@ from tests.export.saccaders import (
 from tfvs.data import example as contract
 from tfvs.errors import ConfigError, DataError, InputError
 from tfvs.export import saving as export
+from tfvs.export import versions
 from tfvs.export.description import DESCRIPTION_FILE, DESCRIPTION_OUTPUT, ModelDescription
 from tfvs.images.proxy import encode_png, proxy_from_pyramid
 from tfvs.images.tiff.tile_index import read_index
@@ -270,7 +271,7 @@ def test_an_older_export_is_replaced_and_anything_else_is_kept(tmp_path):
 class Broken(VariationalSaccader):
     """A model whose signatures cannot be traced."""
 
-    def classify_crops(self, crops, hidden_states, *, training=False):
+    def answer_crops(self, crops, hidden_states, *, training=False):
         raise RuntimeError("no classifier")
 
 
@@ -295,10 +296,10 @@ def test_the_asset_is_the_description_that_locate_answers(servable):
 
 
 def test_next_version_counts_up(tmp_path):
-    assert export.next_version(tmp_path / "none") == str(tmp_path / "none" / "1")
+    assert versions.next_version(tmp_path / "none") == str(tmp_path / "none" / "1")
     for name in ("9", "10", "x", ".partial"):
         (tmp_path / name).mkdir()
-    assert export.next_version(tmp_path) == str(tmp_path / "11")
+    assert versions.next_version(tmp_path) == str(tmp_path / "11")
 
 
 @pytest.mark.parametrize(
