@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,7 @@ def measure(model: VariationalSaccader, data: MegapixelData, num_samples: int) -
     dataset = evaluation_dataset(data.files("test"), data.recipe, batch_size=batch)
     labels = read_labels(data.files("test"))
     positions = data.positions("test")
-    answer = tf.function(lambda inputs: _answer(model, inputs), reduce_retracing=True)
+    answer = _answering(model)
     began, rows = time.process_time(), []
     for inputs, _, _ in dataset:
         rows.append([value.numpy() for value in answer(inputs)])
@@ -86,8 +87,7 @@ def measure(model: VariationalSaccader, data: MegapixelData, num_samples: int) -
     tiles = count_tiles(model, data, boxes, batch)
     corners, digit = positions[:, :NUM_OF_TARGET] / data.config.height, DIGIT_PX / data.config.height
     inside, touched = look_at(boxes, corners, digit), look_at(boxes, corners + digit / 2, 0.0)
-    sampling = model.adapted(num_samples=num_samples)
-    sampled = tf.function(lambda inputs: _answer(sampling, inputs), reduce_retracing=True)
+    sampled = _answering(model.adapted(num_samples=num_samples))
     rows = [[value.numpy() for value in sampled(inputs)] for inputs, _, _ in dataset]
     of_samples, drawn = (np.concatenate(values)[: len(labels)] for values in zip(*rows, strict=True))
     tile_pixels = TILE_PX**2
@@ -109,9 +109,15 @@ def measure(model: VariationalSaccader, data: MegapixelData, num_samples: int) -
     }
 
 
-def _answer(model: VariationalSaccader, inputs: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-    output = model(inputs)
-    return output.logits, output.boxes
+def _answering(model: VariationalSaccader) -> Callable[[dict[str, tf.Tensor]], tuple[tf.Tensor, tf.Tensor]]:
+    """Inputs → logits and boxes, as one graph."""
+
+    @tf.function(reduce_retracing=True)
+    def answer(inputs: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+        output = model(inputs)
+        return output.logits, output.boxes
+
+    return answer
 
 
 def look_at(boxes: np.ndarray, corners: np.ndarray, side: float) -> np.ndarray:
