@@ -1,0 +1,81 @@
+"""What the benchmark on street photographs reports of answers and looks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tfvs.datasets.gtsdb import HEIGHT_PX, SPEED_LIMITS, WIDTH_PX, Sign, label_of_kind
+
+
+def wilson(right: int, number: int) -> tuple[float, float]:
+    """95 % interval of a share (Wilson 1927).
+
+    >>> [round(edge, 3) for edge in wilson(90, 100)]
+    [0.826, 0.945]
+    """
+    z = 1.959964
+    share, spread = right / number, z * z / number
+    middle = share + spread / 2
+    half = z * np.sqrt(share * (1 - share) / number + spread / (4 * number))
+    return float((middle - half) / (1 + spread)), float((middle + half) / (1 + spread))
+
+
+def report_answers(labels: np.ndarray, answers: np.ndarray, *, seed: int = 0) -> dict[str, Any]:
+    """Accuracies, shares of limits read right and of false alarms, and the confusion matrix.
+
+    Args:
+      labels: ``[N]`` class of each photograph.
+      answers: ``[N]`` class answered.
+      seed: Of the bootstrap for the interval of the balanced accuracy: resampled within each class.
+
+    Returns:
+      Shares in [0, 1] with 95 % intervals; a share of no photographs is None.
+    """
+    right, classes = answers == labels, len(SPEED_LIMITS)
+    random = np.random.default_rng(seed)
+    by_class = [right[labels == label] for label in range(classes) if (labels == label).any()]
+    draws = [np.mean([random.choice(of_one, len(of_one)).mean() for of_one in by_class]) for _ in range(2000)]
+    found: dict[str, Any] = {
+        "photographs": len(labels),
+        "balanced_accuracy": float(np.mean([of_one.mean() for of_one in by_class])),
+        "balanced_accuracy_interval": [float(edge) for edge in np.quantile(draws, [0.025, 0.975])],
+        "confusion": np.bincount(labels * classes + answers, minlength=classes**2).reshape(classes, classes).tolist(),
+    }
+    shares = {
+        "accuracy": right,
+        "limits_right": right[labels > 0],
+        "false_alarms": (answers > 0)[labels == 0],
+    }
+    for name, values in shares.items():
+        found[name] = float(values.mean()) if len(values) else None
+        found[f"{name}_interval"] = list(wilson(int(values.sum()), len(values))) if len(values) else None
+    return found
+
+
+def report_looks(boxes: np.ndarray, signs: Sequence[Sequence[Sign]]) -> dict[str, float | None]:
+    """Shares of the limit signs that lie wholly in a look, and whose centres do.
+
+    Args:
+      boxes: ``[N, T, 4]`` of the looks.
+      signs: Of each photograph; others than limits are not counted.
+    """
+    limits = label_of_kind(SPEED_LIMITS)
+    whole, centre = [], []
+    for looks, shown in zip(boxes, signs, strict=True):
+        for sign in (sign for sign in shown if sign.kind in limits):
+            box = np.array(sign.box(HEIGHT_PX, WIDTH_PX))
+            middle = (box[:2] + box[2:]) / 2
+            inside = (looks[:, :2] <= box[:2]) & (looks[:, 2:] >= box[2:])
+            whole.append(inside.all(-1).any())
+            centre.append(((looks[:, :2] <= middle) & (looks[:, 2:] >= middle)).all(-1).any())
+    if not whole:
+        return {"signs_inside_a_look": None, "signs_centre_inside": None}
+    return {"signs_inside_a_look": float(np.mean(whole)), "signs_centre_inside": float(np.mean(centre))}
+
+
+def pixels_read(proxy_pixels: int, crop_px: int, boxes: np.ndarray) -> float:
+    """Pixels of the proxy and of the looks, as a share of the photograph's; overlaps count twice."""
+    return (proxy_pixels + boxes.shape[1] * crop_px**2) / (HEIGHT_PX * WIDTH_PX)
