@@ -102,7 +102,7 @@ class Stopwatch(keras.callbacks.Callback):
 
     @property
     def minutes(self) -> float:
-        """Of all calls so far."""
+        """Processor minutes of this process and of the earlier ones that it resumes."""
         return self._before + time.process_time() / 60
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:

@@ -21,7 +21,7 @@ from tfvs.images.tiff.framing import frame, frame_own
 
 
 def milliseconds(action: Callable[[], object], repeats: int) -> float:
-    """Of the processor, per call."""
+    """Processor time per call."""
     start = time.process_time()
     for _ in range(repeats):
         action()

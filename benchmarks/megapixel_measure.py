@@ -28,8 +28,8 @@ class MegapixelData:
     """A data set as pyramids and records.
 
     Attributes:
-      folder: Of the data set.
-      config: Of its canvases.
+      folder: Folder of the data set.
+      config: Configuration of its canvases.
       proxy_px: Side of its proxies, pixels.
       counts: Images per split that are used: the first ones.
     """
@@ -46,7 +46,7 @@ class MegapixelData:
 
     @property
     def recipe(self) -> ProxyRecipe:
-        """Of the proxies."""
+        """Shape of the proxies."""
         return ProxyRecipe(height=self.proxy_px, width=self.proxy_px)
 
     def files(self, split: str) -> list[str]:
@@ -126,7 +126,7 @@ def look_at(boxes: np.ndarray, corners: np.ndarray, side: float) -> np.ndarray:
     Args:
       boxes: ``[N, T, 4]`` ``[y0, x0, y1, x1]`` in [0, 1].
       corners: ``[N, D, 2]`` top and left, in [0, 1].
-      side: Of the squares, in [0, 1].
+      side: Side of the squares, in [0, 1].
 
     Returns:
       ``[N, D]`` bool.

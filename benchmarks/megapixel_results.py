@@ -17,7 +17,7 @@ class Peer(NamedTuple):
 
     Attributes:
       method: What, and where it was published.
-      side: Of the canvases, pixels.
+      side: Side of the canvases, pixels.
       train_images: In training.
       accuracy: Per cent.
       training: What it took, as published.

@@ -33,7 +33,7 @@ CONVERSION_SIDE = 10_000
 SMALL_CROP = 32
 PARTS = ("single", "model", "batch", "training", "conversion")
 COMPRESSIONS = ("jpeg", "deflate", "none")
-# Of a 256-pixel JPEG tile at quality 90 and its share of the coarser levels.
+# Size of a 256-pixel JPEG tile at quality 90 and its share of the coarser levels.
 BYTES_PER_PIXEL = 0.8
 
 

@@ -129,7 +129,7 @@ class ServerProcess:
     """``python -m tfvs serve`` in a process of its own.
 
     Attributes:
-      stub: Of its PredictionService.
+      stub: Stub of its PredictionService.
       cold_start_s: From the command to the first answer.
     """
 

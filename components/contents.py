@@ -17,7 +17,7 @@ class Converted:
 
     Attributes:
       split: Its split where one is given, else it follows from the id.
-      uri: Of the image file.
+      uri: URI of the image file.
       entry: What goes into a shard.
     """
 
@@ -48,8 +48,8 @@ def compare(images: Iterable[Converted], weights: dict[str, int]) -> Iterator[Co
     """Lets images of one content pass where their labels agree, and refuses them all where they do not.
 
     Args:
-      images: Of one content. A label of -1, unknown, agrees with every other.
-      weights: Of the splits, for images whose split is not given.
+      images: Images of one content. A label of -1, unknown, agrees with every other.
+      weights: Weights of the splits, for images whose split is not given.
     """
     found = sorted(images, key=lambda image: image.entry.image_id)
     if len(found) == 1:

@@ -26,7 +26,7 @@ def convert(
 
     Args:
       source: The image.
-      options: Of pyramid and proxy.
+      options: Options of pyramid and proxy.
       pyramid_root: Where pyramids lie, by content: what is there already is used again.
       run: What decodes, here or in another process; it sees local files alone.
 
@@ -34,7 +34,7 @@ def convert(
       The record, or why there is none.
 
     Raises:
-      ResourceError: The disk is full or the root cannot be written to: no image's fault.
+      ResourceError: The disk is full or the root cannot be written to: whatever the image.
     """
     sha256, stage = "", "read"
     try:

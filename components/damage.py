@@ -39,7 +39,7 @@ def check_streams(path: str, pages: Sequence[int] = (0,)) -> None:
     """Follows every deflate stream of some pages of a TIFF to its end, streaming.
 
     Args:
-      path: Of the TIFF.
+      path: Path of the TIFF.
       pages: The pages that will be used, as :class:`tfvs.images.tiff.choice.TiffChoice` numbers them.
 
     Raises:

@@ -35,8 +35,8 @@ class Task:
       path: The image file.
       proxy_path: Another image that serves as the proxy.
       pyramid: Where its pyramid lies or shall lie; one that is there and whole is used as it is.
-      options: Of pyramid and proxy.
-      sha256: Of the image file, what the proxy's noise is drawn from.
+      options: Options of pyramid and proxy.
+      sha256: SHA-256 digest of the image file, what the proxy's noise is drawn from.
     """
 
     path: str
@@ -51,10 +51,10 @@ class Decoded:
     """What came of it.
 
     Attributes:
-      index: Of the pyramid.
+      index: Index of the pyramid.
       proxy: As PNG.
       notes: What was left out of the file, in words that files of one kind share.
-      micrometres_per_px: Of the pyramid's finest level, where the file tells.
+      micrometres_per_px: Micrometres per pixel of the pyramid's finest level, where the file tells.
     """
 
     index: TileIndex
@@ -81,7 +81,7 @@ def decode(task: Task) -> Decoded | Refused:
     """Writes the pyramid where it is not there yet, and makes the proxy.
 
     Raises:
-      OSError: The pyramid cannot be written: no image's fault.
+      OSError: The pyramid cannot be written: whatever the image.
       ResourceError: The disk is full, or a package that the file takes is missing.
     """
     stage, options = "pyramid", task.options

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from components.decode import Decoded, Refused, Task
 
-# A process that died of something else, such as a hand at the keyboard, gets a second try; a bad image crashes twice.
+# A process that died for another reason, such as Ctrl-C, gets a second try; a bad image crashes twice.
 ATTEMPTS = 2
 
 
@@ -35,7 +35,7 @@ class Decoder:
         """As :func:`components.decode.decode`; a crash is a refusal.
 
         Raises:
-          ResourceError: The process cannot run at all, which is no image's fault.
+          ResourceError: The process cannot run at all, whatever the image.
         """
         with self._lock:
             for _ in range(ATTEMPTS):

@@ -44,9 +44,9 @@ class Job:
 
     Attributes:
       reader: Lists the images.
-      options: Of pyramids and proxies.
-      records_root: Of the shards, ``Split-<name>/data_tfrecord-*.gz``, as TFX lays them out.
-      pyramid_root: Of the pyramids, by content; keep it between jobs.
+      options: Options of pyramids and proxies.
+      records_root: Folder of the shards, ``Split-<name>/data_tfrecord-*.gz``, as TFX lays them out.
+      pyramid_root: Root of the pyramids, by content; keep it between jobs.
       splits: Weights of the splits, for images whose split is not given.
       num_shards: Per split.
       max_rejected: Fraction of the listed images that may be refused.

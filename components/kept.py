@@ -30,8 +30,8 @@ def pages_to_keep(path: str, options: PrepareOptions) -> list[int]:
     orientation and size must be what conversion would give.
 
     Args:
-      path: Of the image.
-      options: Of the pyramid.
+      path: Path of the image.
+      options: Options of the pyramid.
     """
     plain = options.page is None and options.channels is None and options.scale is None
     if not options.keep_pyramids or not plain or not is_tiff(path):

@@ -27,7 +27,7 @@ class Facts:
       kind: ``"raw"``, ``"slide"``, ``"tiff"`` or ``"image"``.
       tiff: What is read of it, where it is a TIFF that this project reads.
       notes: What is left out of it.
-      micrometres_per_px: Of its finest level, where it tells.
+      micrometres_per_px: Micrometres per pixel of its finest level, where it tells.
       longest_px: Longer side of its finest level.
       deep: Whether its samples have 16 bits and no scale is asked for.
     """
@@ -84,8 +84,8 @@ def notes_on(pyramid: str, index: TileIndex, facts: Facts) -> tuple[str, ...]:
 
     Args:
       pyramid: Path of the pyramid that was made.
-      index: Of the pyramid.
-      facts: Of the source.
+      index: Index of the pyramid.
+      facts: Facts of the source.
     """
     if not facts.deep:
         return ()

@@ -19,7 +19,7 @@ def open_raw(path: str, max_pixels: int = MAX_PIXELS) -> pyvips.Image:
     """Develops a raw file with the camera's white balance to upright 8-bit sRGB, whole in memory.
 
     Args:
-      path: Of the file.
+      path: Path of the file.
       max_pixels: Largest width times height.
 
     Raises:

@@ -48,7 +48,7 @@ class Shard:
       count: Records.
       labels: Records per class index.
       file_bytes: Size of the file.
-      sha256: Of the file.
+      sha256: SHA-256 digest of the file.
       pixels: Sum of the images' pixels.
       largest: Width and height of the image with the most pixels.
       other_proxies: Records whose proxies were made from other images.

@@ -29,7 +29,7 @@ class SlideFacts:
 
     Attributes:
       notes: What is left out of it.
-      micrometres_per_px: Of its finest level, where it tells.
+      micrometres_per_px: Micrometres per pixel of its finest level, where it tells.
       longest_px: Longer side of its finest level.
     """
 
@@ -64,7 +64,7 @@ def open_slide(path: str, max_side_px: int | None = None) -> pyvips.Image:
     """A slide as RGB on white, decoded band by band while it is read.
 
     Args:
-      path: Of the slide; what belongs to it lies beside it.
+      path: Path of the slide; what belongs to it lies beside it.
       max_side_px: Longer side that is enough: the coarsest level that has it is read.
 
     Raises:

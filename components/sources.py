@@ -30,10 +30,10 @@ class Rejected:
     """An image that was refused.
 
     Attributes:
-      uri: Of the image file, or of the place that names it; what is no UTF-8 in it is escaped.
+      uri: URI of the image file, or of the place that names it; what is no UTF-8 in it is escaped.
       stage: ``"list"``, ``"duplicate"``, ``"conflict"``, ``"read"``, ``"pyramid"``, ``"proxy"`` or ``"crash"``.
       reason: One sentence or two.
-      sha256: Of the file, empty where it was not read.
+      sha256: SHA-256 digest of the file, empty where it was not read.
       image_id: Empty where it is not known.
     """
 
@@ -53,7 +53,7 @@ class PassedOver:
     """A file that the reader takes for no image of the data set: counted and named in the summary, refused by nobody.
 
     Attributes:
-      uri: Of the file.
+      uri: URI of the file.
       reason: Why, in words that files of one kind share.
     """
 

@@ -41,8 +41,8 @@ class Layout:
     """Where a job writes, and how it splits.
 
     Attributes:
-      records_root: Of the shards.
-      pyramid_root: Of the pyramids, by content; shared by jobs.
+      records_root: Folder of the shards.
+      pyramid_root: Root of the pyramids, by content; shared by jobs.
       summary: File that the launcher reads after the run.
       progress: Folder on this machine in which workers count, or None.
       num_shards: Per split.
@@ -62,7 +62,7 @@ class PrepareRecords(beam.PTransform):
 
     Args:
       reader: Lists the images.
-      options: Of pyramids and proxies.
+      options: Options of pyramids and proxies.
       layout: Where to write.
     """
 
@@ -120,8 +120,8 @@ class Convert(beam.DoFn):
     """Source → (content, :class:`components.contents.Converted`), or a dead letter.
 
     Args:
-      options: Of pyramids and proxies.
-      pyramid_root: Of the pyramids.
+      options: Options of pyramids and proxies.
+      pyramid_root: Root of the pyramids.
       progress: Folder in which to count, or None.
     """
 

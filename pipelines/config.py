@@ -24,15 +24,15 @@ class PipelineConfig(Config):
     """A pipeline from raw images to a pushed model.
 
     Attributes:
-      name: Of the pipeline.
+      name: Name of the pipeline.
       data: Raw data: what the reader reads.
       reader: ``"manifest"``, ``"folder"`` or ``"fivek"``; see docs/data.md.
       class_names: In the order of the labels.
       runs_root: Everything the pipeline writes lies under it: a folder, or on a fleet a bucket's URI.
       proxy: The proxies' recipe, see :class:`tfvs.images.proxy.ProxyRecipe`.
       image_bands: Channels of the pyramids, 1 or 3.
-      tile_size: Of the pyramids, pixels.
-      compression: Of the pyramids' tiles: ``"jpeg"``, ``"deflate"`` or ``"none"``.
+      tile_size: Side of the pyramids, pixels.
+      compression: Compression of the pyramids' tiles: ``"jpeg"``, ``"deflate"`` or ``"none"``.
       max_side_px: Images with a longer side are reduced to it; None keeps the full size.
       model: Fields of :class:`tfvs.models.saccader_config.SaccaderConfig` that differ from its defaults.
       train: Fields of :class:`tfvs.training.trainer.TrainConfig` that differ from its defaults.

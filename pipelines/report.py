@@ -54,7 +54,7 @@ def write_config_report(config: PipelineConfig, run_id: str | None = None) -> Pa
     """Writes ``reports/<run>.html`` under the pipeline's root.
 
     Args:
-      config: Of the pipeline.
+      config: Configuration of the pipeline.
       run_id: The run; the latest one if left out.
 
     Returns:

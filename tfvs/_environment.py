@@ -111,7 +111,7 @@ def _scratch_file() -> IO[bytes]:
 
 
 def _version(package: str) -> str | None:
-    """Of the distribution; TensorFlow comes under more than one name."""
+    """Version of a distribution; TensorFlow has more than one distribution name."""
     for name in (package, f"{package}-cpu", f"{package}_cpu"):
         try:
             return importlib.metadata.version(name)

@@ -45,7 +45,7 @@ def option(
     flag.
 
     Args:
-      default: Of the field; none where it must be given.
+      default: Default value of the field; none where it must be given.
       help: One sentence: meaning and unit.
       choices: The values that it may have.
       at_least: Least value.

@@ -39,7 +39,7 @@ def make_reader(name: str, path: str, class_names: Sequence[str] | None = None) 
     Args:
       name: ``"folder"``: a folder per class; ``"manifest"``: CSV or JSON lines; ``"fivek"``: MIT-Adobe FiveK;
         ``"gtsdb"``: German Traffic Sign Detection Benchmark.
-      path: Of the data set.
+      path: Path of the data set.
       class_names: Classes in the order of their indices; None leaves it to the layout.
 
     Raises:

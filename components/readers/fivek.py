@@ -32,7 +32,7 @@ class FiveKReader:
     - the archive: ``categories.txt`` with ``filesAdobe.txt`` and ``filesAdobeMIT.txt``; splits follow from the id.
 
     Photographs lie anywhere up to three folders below: ``<name>.dng`` as in the archive, ``<name>.tif`` of an expert,
-    or ``<name>_C.jpg`` where the last letter names the expert. Of several forms the first of ``.tif``,
+    or ``<name>_C.jpg`` where the last letter names the expert. Among several forms the first of ``.tif``,
     ``.jpg``, ``.png``, ``.dng`` counts. A part of the data set will do: photographs that are not there are passed over;
     those that the lists do not know are not images of this data set and are passed over too.
 

@@ -19,7 +19,7 @@ class FeatureRow:
     """One feature of one split.
 
     Attributes:
-      name: Of the feature.
+      name: Name of the feature.
       kind: ``"INT"``, ``"FLOAT"`` or ``"BYTES"``.
       missing: Share of the examples without it, in [0, 1].
       values: What it holds, in words.

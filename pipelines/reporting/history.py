@@ -18,7 +18,7 @@ class Curve:
     """One quantity over the epochs.
 
     Attributes:
-      name: Of the quantity.
+      name: Name of the quantity.
       epochs: Counted from 1.
       train: One value an epoch; not a number where there is none.
       validation: The same on the evaluation split, or None.

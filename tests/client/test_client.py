@@ -42,15 +42,21 @@ def server(base):
         yield f"127.0.0.1:{running.port}"
 
 
-def test_the_three_ways_agree(server, root):
+def test_the_three_input_modes_agree(server, root):
     answers = {}
-    ways = [("pyramids", "a.tif"), ("crops", "a.png"), ("crops", "a.tif"), ("images", "a.png"), ("crops", "subifd.tif")]
-    for way, name in ways:
-        with connect(ClientOptions(server=server, way=way, pyramid_root=str(root))) as client:
+    modes = [
+        ("pyramids", "a.tif"),
+        ("crops", "a.png"),
+        ("crops", "a.tif"),
+        ("images", "a.png"),
+        ("crops", "subifd.tif"),
+    ]
+    for mode, name in modes:
+        with connect(ClientOptions(server=server, input_mode=mode, pyramid_root=str(root))) as client:
             answer = client.predict(root / name)
         assert answer.valid, answer.reason
-        assert answer.way == way
-        answers[f"{way} {name}"] = answer
+        assert answer.input_mode == mode
+        answers[f"{mode} {name}"] = answer
     first = answers["pyramids a.tif"]
     for name, other in answers.items():
         assert other.label == first.label, name
@@ -61,12 +67,12 @@ def test_the_three_ways_agree(server, root):
 def test_auto_takes_the_cheapest_way(server, root, tmp_path):
     large = write_image(tmp_path / "large.jpg", picture(2100, 2200))
     with connect(ClientOptions(server=server, pyramid_root=str(root))) as client:
-        assert client.predict(root / "a.tif").way == "pyramids"
-        assert client.predict(root / "a.png").way == "images"
-        assert client.predict(large).way == "crops"
-        assert client.predict(picture(300, 200)).way == "images"
+        assert client.predict(root / "a.tif").input_mode == "pyramids"
+        assert client.predict(root / "a.png").input_mode == "images"
+        assert client.predict(large).input_mode == "crops"
+        assert client.predict(picture(300, 200)).input_mode == "images"
         shutil.copy(root / "a.tif", tmp_path / "unreachable.tif")
-        assert client.predict(tmp_path / "unreachable.tif").way == "crops"
+        assert client.predict(tmp_path / "unreachable.tif").input_mode == "crops"
 
 
 def test_in_process_gives_what_the_server_gives(server, base, root):
@@ -82,7 +88,7 @@ def test_a_link_out_of_the_root_is_refused_by_the_embedded_server(server, root, 
     link.symlink_to(tmp_path / "secret.tif")
     from tfvs.images.tiff.tile_index import read_index
 
-    with connect(ClientOptions(server=server, way="pyramids")) as client:
+    with connect(ClientOptions(server=server, input_mode="pyramids")) as client:
         answer = client.predict_pyramid(root / "a.tif", read_index(root / "a.tif"))
         assert answer.valid, answer.reason
         link_index = read_index(link)
@@ -118,7 +124,10 @@ def test_batch_mode_shows_its_progress(server, root, capsys):
 
 
 def test_a_plain_image_is_no_pyramid(server, root):
-    with connect(ClientOptions(server=server, way="pyramids")) as client, pytest.raises(ImageError, match="no pyramid"):
+    with (
+        connect(ClientOptions(server=server, input_mode="pyramids")) as client,
+        pytest.raises(ImageError, match="no pyramid"),
+    ):
         client.predict(root / "a.png")
 
 
@@ -126,7 +135,7 @@ def test_no_server_and_no_saccader_are_clear_errors(root, serve, toy_model):
     with connect(ClientOptions(server="127.0.0.1:1", timeout_s=0.5)) as client, pytest.raises(ResourceError) as caught:
         client.predict(picture(50, 50))
     assert "No answer from 127.0.0.1:1 within 0.5 s" in str(caught.value)
-    options = ClientOptions(server=f"127.0.0.1:{serve(toy_model).port}", model_name="toy", way="crops")
+    options = ClientOptions(server=f"127.0.0.1:{serve(toy_model).port}", model_name="toy", input_mode="crops")
     with connect(options) as client, pytest.raises(InputError, match="no exported saccader"):
         client.predict(root / "a.png")
 

@@ -77,7 +77,7 @@ def test_an_index_without_a_level_that_is_needed_is_refused(servable, root):
 
 
 def test_the_client_sends_the_whole_index_to_a_model_that_looks_closer_than_it_knew(servable, root):
-    options = ClientOptions(model_dir=servable.path, way="pyramids", pyramid_root=str(root))
+    options = ClientOptions(model_dir=servable.path, input_mode="pyramids", pyramid_root=str(root))
     with connect(options) as client:
         wanted = client.predict(root / "700.tif")
         client._min_scale = 1.0  # as of another version

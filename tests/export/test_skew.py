@@ -87,7 +87,7 @@ def test_every_way_in_gives_the_same_answer(model, images, folder, request):
         "predict_pyramids": transport.call("predict_pyramids", stack(pyramids)),
         "predict_images": transport.call("predict_images", {"image_bytes": encoded}),
     }
-    client = SaccadeClient(transport, way="crops")
+    client = SaccadeClient(transport, input_mode="crops")
     crops = [client.predict(image.path) for image in images]
     answers["locate + classify_crops"] = {
         "valid": np.array([answer.valid for answer in crops]),
@@ -132,16 +132,16 @@ def test_what_cannot_be_followed_is_refused_with_a_sentence(transport, exported,
     answer = signatures.predict_images(tf.constant([images[0].path.read_bytes()]))
     assert not answer["valid"].numpy()[0]
     assert b"noise" in answer["reason"].numpy()[0]
-    client = SaccadeClient(noisy, way="crops")
+    client = SaccadeClient(noisy, input_mode="crops")
     with pytest.raises(InputError, match="noise"):
         client.predict(images[0].path)
     with Image.open(io.BytesIO(images[0].decoded.proxy)) as proxy:
         given = client.predict(images[0].path, proxy=np.asarray(proxy))
-    wanted = SaccadeClient(transport, way="crops").predict(images[0].path)
+    wanted = SaccadeClient(transport, input_mode="crops").predict(images[0].path)
     np.testing.assert_allclose(given.probabilities, wanted.probabilities, atol=1e-3)
     large = next(image for image in images if image.path.name == "huge.jpg")
     with pytest.raises(InputError, match="at most 500 pixels"):
         client.predict(large.path, proxy=np.zeros(RECIPE.shape, np.uint8))
-    scaled = SaccadeClient(Described(str(exported), conversion=["scale=(0, 4095)"]), way="crops")
+    scaled = SaccadeClient(Described(str(exported), conversion=["scale=(0, 4095)"]), input_mode="crops")
     with pytest.raises(InputError, match="scale="):
         scaled.predict(images[0].path)

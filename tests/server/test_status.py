@@ -34,7 +34,7 @@ def test_operators_see_the_path_once(caplog):
     assert sum("/srv/once/only.txt" in record.getMessage() for record in caplog.records) == 1
 
 
-def test_what_nobody_foresaw_shows_no_path():
+def test_an_unexpected_error_shows_no_path():
     error = as_request_error(FileNotFoundError("cannot open /srv/models/secret.txt"))
     assert error.code == grpc.StatusCode.INTERNAL
     assert "/srv" not in error.message

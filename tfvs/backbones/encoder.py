@@ -43,8 +43,8 @@ class EncoderConfig(Config):
       feature_maps: Names of layers whose outputs are the features, such as ``("block_2", "block_4")``; empty: the last.
       trainable: Whether its weights are trained.
       freeze_statistics: Whether batch statistics stay what they are (and dropout is off) while it trains.
-      scaling: Of the pixels, see :func:`tfvs.backbones.pixel_scaling.scale_pixels`; ``"auto"`` knows the networks that
-        can be named.
+      scaling: Scaling of the pixels, see :func:`tfvs.backbones.pixel_scaling.scale_pixels`; ``"auto"`` knows the
+        networks that can be named.
       gain: What features are multiplied by; features of ReLU networks are larger than what a fresh layer likes.
     """
 
@@ -151,8 +151,8 @@ class ImageEncoder(keras.layers.Layer):
       scaling: See :class:`EncoderConfig`. ``"auto"`` goes by the network's name and takes [0, 1] for unknown ones.
       standardize: Whether each image is brought to a common mean and contrast first.
       gain: What features are multiplied by.
-      pooling: Of feature maps, ``"max"`` or ``"mean"``: all features of an image become one vector. None gives what the
-        network gives.
+      pooling: Pooling of feature maps, ``"max"`` or ``"mean"``: all features of an image become one vector. None gives
+        what the network gives.
 
     Raises:
       ConfigError: A scaling or pooling that does not exist.
@@ -247,7 +247,7 @@ def make_encoder(
 
     Args:
       encoder: A configuration, or a Keras model or layer; an :class:`ImageEncoder` is used as it is.
-      name: Of the layer.
+      name: Name of the layer.
       standardize: See :class:`ImageEncoder`.
       pooling: See :class:`ImageEncoder`.
       dtype: Keras dtype policy.

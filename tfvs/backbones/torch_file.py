@@ -67,7 +67,7 @@ def read_torch_weights(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     Tensors of such files need not be contiguous: their strides are followed. Nothing in the file is executed.
 
     Args:
-      path: Of the file.
+      path: Path of the file.
 
     Returns:
       Name → array, float32 or int64, in the file's order.

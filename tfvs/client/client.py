@@ -1,8 +1,8 @@
-"""The client: sends of each image as little as the model needs.
+"""The client classifies images through an exported model and sends as little of each as the model needs.
 
-Three ways lead to the same answer. A pyramid that the server can reach goes as its path and tile index. An image that
-the server cannot reach stays here: the server says where to look, and only those crops are sent. A small image goes
-whole.
+Three input modes give the same answer. For a pyramid that the server can reach, the path and the tile index are sent.
+An image that the server cannot reach stays here: the server says where to look, and only those crops are sent. A small
+image is sent whole.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ CONCURRENT_REQUESTS = 4
 def connect(options: ClientOptions) -> SaccadeClient:
     """A client for a server, or for a model in this process."""
     transport: Transport = LocalTransport(options.model_dir) if options.model_dir else GrpcTransport(options)
-    return SaccadeClient(transport, way=options.way, pyramid_root=options.pyramid_root)
+    return SaccadeClient(transport, input_mode=options.input_mode, pyramid_root=options.pyramid_root)
 
 
 class SaccadeClient:
@@ -48,12 +48,12 @@ class SaccadeClient:
 
     Args:
       transport: Reaches the model.
-      way: One of ``tfvs.client.options.WAYS``.
+      input_mode: One of ``tfvs.client.options.INPUT_MODES``.
       pyramid_root: See :class:`ClientOptions`.
     """
 
-    def __init__(self, transport: Transport, *, way: str = "auto", pyramid_root: str = "") -> None:
-        self._transport, self._way = transport, way
+    def __init__(self, transport: Transport, *, input_mode: str = "auto", pyramid_root: str = "") -> None:
+        self._transport, self._input_mode = transport, input_mode
         self._pyramid_root = Path(pyramid_root).resolve() if pyramid_root else None
         self._description: ModelDescription | None = None  # the model is asked once
 
@@ -107,11 +107,13 @@ class SaccadeClient:
             return self._predict_opened(_from_array(image), None, proxy)
         path = Path(image)
         index = _index(path)
-        if self._way == "pyramids" or (self._way == "auto" and index is not None and self._reaches(path)):
+        if self._input_mode == "pyramids" or (self._input_mode == "auto" and index is not None and self._reaches(path)):
             if index is None:
-                raise ImageError("The image is no pyramid with a tile index", received=path, mend="Use another way")
+                raise ImageError(
+                    "The image is no pyramid with a tile index", received=path, mend="Use another input mode"
+                )
             return self.predict_pyramid(path, index, proxy=proxy)
-        if index is not None and self._way != "images":
+        if index is not None and self._input_mode != "images":
             found = self.description
             reader = VipsReader(found.crop_size, margin_px=found.margin_px, max_level=found.max_level)
             pixels = self._proxy(lambda recipe: proxy_from_pyramid(path, index, recipe), proxy)
@@ -164,11 +166,11 @@ class SaccadeClient:
     ) -> Prediction:
         small = image.width * image.height <= SENDABLE_PX
         given = proxy is not None
-        if self._way == "images" or (self._way == "auto" and small and not given):
+        if self._input_mode == "images" or (self._input_mode == "auto" and small and not given):
             if given:
-                raise InputError("A whole image is sent without a proxy", mend="Use the way crops, or pyramids")
+                raise InputError("A whole image is sent without a proxy", mend="Use the input mode crops or pyramids")
             encoded = _encoded(image, path)
-            if self._way == "images" or len(encoded) <= SENDABLE_BYTES:
+            if self._input_mode == "images" or len(encoded) <= SENDABLE_BYTES:
                 return self.predict_encoded(encoded)
         found = self.description
         self._check_unprepared(image)
@@ -228,7 +230,7 @@ def predict_paths(
 
     Args:
       client: Connected.
-      paths: Of the images.
+      paths: Paths of the images.
       progress: Whether to draw a bar on stderr.
       concurrent: Requests at a time.
 

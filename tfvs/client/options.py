@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tfvs.config import Config, option, require
 
-WAYS = ("auto", "pyramids", "crops", "images")
+INPUT_MODES = ("auto", "pyramids", "crops", "images")
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,9 @@ class ClientOptions(Config):
     server: str = option("", "HOST:PORT of TensorFlow Serving or of tfvs serve.")
     model_dir: str = option("", "Folder of a SavedModel, or of its versions, to predict in this process.", flag="model")
     model_name: str = option("default", "What the server calls the model.")
-    way: str = option("auto", "What to send; auto takes the cheapest that the image allows.", choices=WAYS)
+    input_mode: str = option(
+        "auto", "What to send; auto takes the cheapest that the image allows.", choices=INPUT_MODES
+    )
     pyramid_root: str = option(
         "", "Local folder that holds what the model's first image root holds; without it no paths are sent."
     )

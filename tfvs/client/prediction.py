@@ -23,11 +23,11 @@ class Prediction:
       boxes: ``[T, 4]`` float32, ``[y0, x0, y1, x1]`` in [0, 1], where the model looked.
       boxes_px: The same in pixels of the image.
       kl: ``[T]`` float32, nats.
-      entropy: Of the probabilities, nats.
+      entropy: Entropy of the probabilities, nats.
       evidence: ``[T, K]`` float32, nats that each look gives for each class; None where the model does not add them up.
       posterior_map: ``[rows, columns]`` float32, the probability of each cell of the proxy's map to be looked at; None
         where the posterior over places is not categorical.
-      way: ``"pyramids"``, ``"crops"`` or ``"images"``: what was sent.
+      input_mode: ``"pyramids"``, ``"crops"`` or ``"images"``: what was sent.
     """
 
     valid: bool
@@ -41,10 +41,10 @@ class Prediction:
     entropy: float = 0.0
     evidence: np.ndarray | None = None
     posterior_map: np.ndarray | None = None
-    way: str = ""
+    input_mode: str = ""
 
     @classmethod
-    def from_outputs(cls, outputs: Arrays, row: int, way: str) -> Prediction:
+    def from_outputs(cls, outputs: Arrays, row: int, input_mode: str) -> Prediction:
         """One row of a signature's outputs."""
         return cls(
             valid=bool(outputs["valid"][row]),
@@ -58,7 +58,7 @@ class Prediction:
             entropy=float(outputs["entropy"][row]),
             evidence=outputs["evidence"][row] if "evidence" in outputs else None,
             posterior_map=outputs["posterior_map"][row] if "posterior_map" in outputs else None,
-            way=way,
+            input_mode=input_mode,
         )
 
     def to_dict(self) -> dict[str, Any]:

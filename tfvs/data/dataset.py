@@ -61,7 +61,7 @@ def read_manifest(files: Sequence[str]) -> Manifest:
     """The manifest of record files, which lies beside the folders of their splits.
 
     Args:
-      files: Of one set of records, see :func:`find_files`.
+      files: Files of one set of records, see :func:`find_files`.
 
     Raises:
       DataError: There is none, or it says too little.
@@ -141,7 +141,7 @@ def training_dataset(
       epochs: Where training ends.
       initial_epoch: Where it begins.
       shuffle_buffer: Records held for shuffling (no pixels but the proxy's).
-      seed: Of the order.
+      seed: Seed of the order.
       class_weights: Per class, multiplied into the loss; None for 1.
     """
     weights = None if class_weights is None else tf.constant(class_weights, tf.float32)

@@ -80,7 +80,7 @@ class FieldConfig(Config):
 
         Args:
           random: What is drawn from.
-          step: Of training.
+          step: Step of training.
           focus: Row and column in [0, 1].
 
         Returns:
@@ -108,8 +108,8 @@ class PastedBatches:
       pastes: How.
       field: What may be looked at, by the step.
       batch_size: Images in a batch.
-      seed: Of all that is drawn.
-      class_share: Of images as they are: share of each class; None takes the class of "nothing" three times in ten and
+      seed: Seed of all that is drawn.
+      class_share: Share of each class among unchanged images; None takes the class of "nothing" three times in ten and
         the others evenly.
     """
 
@@ -127,7 +127,7 @@ class PastedBatches:
 
         Args:
           first_step: Number of the first batch.
-          last_step: Of the one behind the last.
+          last_step: Number of the one behind the last.
 
         Raises:
           DataError: There are no images of the class of "nothing", or labels without a share.

@@ -40,8 +40,8 @@ class TileIndex:
       compression: ``"jpeg"``, ``"deflate"``, ``"deflate_predictor"`` (horizontal differencing) or ``"none"``.
       jpeg_tables: Shared JPEG tables (TIFF tag 347), empty where there are none.
       dtype: ``"uint8"``, ``"uint16"`` or, for big-endian files, ``"uint16_be"``.
-      file_crc32: Of the whole file, if it is not framed and small enough to be read whole; 0 where not known. It tells
-        a file replaced by one of the same size.
+      file_crc32: CRC-32 of the whole file, if it is not framed and small enough to be read whole; 0 where not known. It
+        tells a file replaced by one of the same size.
     """
 
     width: int = _stored("image/width", INTEGER)
@@ -62,8 +62,8 @@ class IndexField(NamedTuple):
     """One field of the tile index, in records and in requests.
 
     Attributes:
-      name: Of the attribute of :class:`TileIndex`, and of the input of ``predict_pyramids``.
-      feature: Of the Example.
+      name: Name of the attribute of :class:`TileIndex` and of the input of ``predict_pyramids``.
+      feature: Name of the feature in the Example.
       kind: What its values are.
       optional: Whether a record may lack it.
     """
@@ -122,7 +122,8 @@ class ImageRecord:
       proxy: The proxy image, PNG.
       pyramid_uri: Path of the pyramid, relative to the pyramids' root.
       index: The pyramid's tile index.
-      micrometres_per_px: Of a microscope's image, at the pyramid's finest level; None where the file does not tell.
+      micrometres_per_px: Micrometres per pixel of a microscope's image, at the pyramid's finest level; None where the
+        file does not tell.
       notes: What was left out of the source file, for a summary; not part of the record.
     """
 

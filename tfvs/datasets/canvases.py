@@ -86,8 +86,8 @@ def dataset_command(
     Args:
       config: The generator's configuration, whose options become flags.
       train: Default number of training images.
-      evaluation: Of evaluation images.
-      test: Of test images.
+      evaluation: Default number of evaluation images.
+      test: Default number of test images.
       skip: Fields of the configuration that the function sets itself.
     """
 

@@ -15,7 +15,7 @@ DIGIT_PX = 28
 SOURCES_HELP = "uci, mnist (keras.datasets) or the path of an .npz."
 SPLITS = ("train", "eval", "test")
 
-# Of MNIST's 60 000 training digits, the last 5 000 are kept for evaluation, as is usual.
+# The last 5 000 of MNIST's 60 000 training digits are kept for evaluation, as is usual.
 _MNIST_EVAL_DIGITS = 5_000
 # Rows of the bundled digits by their index modulo ten: one in ten evaluates, two in ten test.
 _UCI_RESIDUES = {"train": (3, 4, 5, 6, 7, 8, 9), "eval": (0,), "test": (1, 2)}

@@ -66,8 +66,8 @@ class Sign:
         """``[y0, x0, y1, x1]`` in [0, 1]; a box ends behind its last pixel.
 
         Args:
-          height: Of the photograph, pixels.
-          width: Of the photograph, pixels.
+          height: Height of the photograph, pixels.
+          width: Width of the photograph, pixels.
         """
         return self.top / height, self.left / width, (self.bottom + 1) / height, (self.right + 1) / width
 
@@ -78,7 +78,7 @@ class Line:
 
     Attributes:
       number: From 1.
-      stem: Of the photograph's file, such as ``00001``; None where the line does not name one.
+      stem: Stem of the photograph's file, such as ``00001``; None where the line does not name one.
       sign: None where the line cannot be read.
       reason: Why not.
     """
@@ -93,7 +93,7 @@ def parse_ground_truth(text: str) -> Iterator[Line]:
     """Reads ``gt.txt``: lines of ``00000.ppm;left;top;right;bottom;class``.
 
     Args:
-      text: Of the file.
+      text: Text of the file.
 
     Yields:
       One line each, in order; blank ones are passed over.
@@ -119,7 +119,7 @@ def read_signs(text: str) -> dict[str, list[Sign]]:
     """All signs of a ground truth, by the stem of the photograph's file.
 
     Args:
-      text: Of ``gt.txt``.
+      text: Text of ``gt.txt``.
 
     Raises:
       DataError: A line cannot be read.

@@ -86,9 +86,9 @@ def draw(config: MegapixelConfig, split: str, index: int) -> Drawing:
     """What one image shows, and where.
 
     Args:
-      config: Of the canvases.
+      config: Configuration of the canvases.
       split: ``"train"``, ``"eval"`` or ``"test"``: digits and randomness of its own.
-      index: Of the image in its split.
+      index: Index of the image in its split.
     """
     digits = load_digits(config.digits, split)
     random = random_of(config.seed, split, index)
@@ -112,9 +112,9 @@ def make_canvas(config: MegapixelConfig, split: str, index: int) -> Canvas:
     """One image.
 
     Args:
-      config: Of the canvases.
+      config: Configuration of the canvases.
       split: ``"train"``, ``"eval"`` or ``"test"``: digits and randomness of its own.
-      index: Of the image in its split.
+      index: Index of the image in its split.
 
     Returns:
       The canvas; its label is the class of three of its digits, whose positions come first.

@@ -51,11 +51,11 @@ def write(
 
     Args:
       output: Folder, made where missing.
-      config: Of the canvases.
+      config: Configuration of the canvases.
       counts: Images per split.
       proxy_px: Side of the proxies, pixels.
-      tile_size: Of the pyramids, pixels.
-      compression: Of their tiles: ``"none"`` or ``"deflate"``.
+      tile_size: Side of the pyramids, pixels.
+      compression: Compression of their tiles: ``"none"`` or ``"deflate"``.
       overwrite: Whether to replace a data set of another description.
 
     Returns:

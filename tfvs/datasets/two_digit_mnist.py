@@ -137,9 +137,9 @@ def make_canvas(config: TwoDigitConfig, split: str, index: int) -> Canvas:
     """One image.
 
     Args:
-      config: Of the canvases.
+      config: Configuration of the canvases.
       split: ``"train"``, ``"eval"`` or ``"test"``: digits and randomness of its own.
-      index: Of the image in its split.
+      index: Index of the image in its split.
     """
     digits = load_digits(config.digits, split)
     random = random_of(config.seed, split, index)
@@ -158,7 +158,7 @@ def generate(config: TwoDigitConfig, split: str, count: int, *, start: int = 0) 
     """Images ``start`` to ``start + count`` of a split.
 
     Args:
-      config: Of the canvases.
+      config: Configuration of the canvases.
       split: ``"train"``, ``"eval"`` or ``"test"``.
       count: Number of images.
       start: Index of the first.

@@ -38,7 +38,7 @@ def calibration_of_answers(probabilities: np.ndarray, labels: np.ndarray, bucket
     Args:
       probabilities: ``[N, K]`` float.
       labels: ``[N]`` int.
-      buckets: Of equal width.
+      buckets: Number of buckets, all of the same width.
     """
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == labels

@@ -70,7 +70,7 @@ class Scores:
       recall: Per class, the share of its images that are recognised.
       precision: Per class, the share of its predictions that are right.
       confusion: ``[K, K]`` int, true class by predicted class.
-      calibration: Of the probability of the predicted class.
+      calibration: Calibration of the probability of the predicted class.
       by_size: Name of a group of image sizes → accuracy; empty where all images have one size.
       unreadable: Images that the model could not read; they count as wrong nowhere and are named here.
     """

@@ -57,7 +57,7 @@ def decode_normalized(
       encoded: Scalar string.
       kind: Format, of :func:`tfvs.export.guarded.image_header`.
       deep: Whether samples have 16 bits.
-      facts: Of :func:`read_facts`; not profiled.
+      facts: Facts of :func:`read_facts`; not profiled.
       bands: 1 to 4.
       dtype: ``"uint8"`` or ``"uint16"``; None keeps the depth.
 

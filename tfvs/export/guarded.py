@@ -21,7 +21,7 @@ def guarded_map(function: Callable[..., Tensors], elements: Tensors, placeholder
     """Applies a function to each element of a batch; elements for which an op fails get a placeholder.
 
     Args:
-      function: Of one element of each of ``elements``; returns tensors of fixed shapes.
+      function: Function of one element of each of ``elements``; returns tensors of fixed shapes.
       elements: Tensors ``[B, ...]``.
       placeholder: What a failed element gives, in the shapes and dtypes that ``function`` returns.
 

@@ -23,7 +23,7 @@ def parse_image_roots(contents: bytes, source: str) -> list[str]:
     """The folders, in order; relative image paths are below the first.
 
     Args:
-      contents: Of the file; folder names may hold any bytes, as file names may.
+      contents: Contents of the file; folder names may hold any bytes, as file names may.
       source: Path of the file, for the error.
 
     Returns:

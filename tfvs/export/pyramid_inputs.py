@@ -29,7 +29,7 @@ def without_unused_levels(
     the smallest crop is ever looked at.
 
     Args:
-      index: Of the whole pyramid.
+      index: Index of the whole pyramid.
       min_scale: Smallest side of a crop as a fraction of the image's shorter side.
       crop_size: Side of a crop, samples.
       max_level: Coarsest level that crops are read from, counted from the finest, so that none may be left out; None:

@@ -41,7 +41,7 @@ class SaccaderSignatures(tf.Module):
 
     Args:
       model: Built and trained.
-      description: Of the model.
+      description: Description of the model.
       files: Name → path of the files that become assets; ``image_roots.txt``, one allowed folder per line, is read at
         every request.
     """

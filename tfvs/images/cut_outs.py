@@ -120,7 +120,8 @@ class PasteBank:
     """What can be pasted, and where such things are.
 
     Args:
-      cut_outs: Of every class but the one of "nothing", and of that one where there is something that looks alike.
+      cut_outs: Cut-outs of every class but the one of "nothing", and of that one where there is something that looks
+        alike.
       places: ``[N, 3]`` float: row and column of a centre in [0, 1], longer side in pixels.
       none_class: The class of images without any of the others' things.
 

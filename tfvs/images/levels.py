@@ -29,7 +29,7 @@ def open_level(
     """Opens one level of a pyramid, to be read from top to bottom.
 
     Args:
-      path: Of the pyramid.
+      path: Path of the pyramid.
       index: Its tile index.
       level: From 0, the finest.
       max_pixels: Largest width times height, pixels.

@@ -82,7 +82,7 @@ def make_proxy(image: pyvips.Image, recipe: ProxyRecipe, *, seed: str = "") -> n
 
     Args:
       image: Upright, in the colours and depth of its pyramid (:func:`tfvs.images.reading.normalize`), or a level of it.
-      recipe: Of the proxy.
+      recipe: Recipe of the proxy.
       seed: Hexadecimal digits from which noise and dropped pixels are drawn, the same for the same image.
 
     Returns:
@@ -117,9 +117,9 @@ def proxy_from_pyramid(
     """The proxy of a pyramid, from its coarsest level that is large enough, so that few pixels are decoded.
 
     Args:
-      path: Of the pyramid, on this machine.
+      path: Path of the pyramid, on this machine.
       index: Its tile index.
-      recipe: Of the proxy.
+      recipe: Recipe of the proxy.
       seed: See :func:`make_proxy`.
       max_pixels: Largest width times height that is opened.
 
@@ -142,8 +142,8 @@ def proxy_from_other_image(
     """The proxy from another image than the one to classify; of a JPEG no more is decoded than the proxy takes.
 
     Args:
-      path: Of the other image.
-      recipe: Of the proxy.
+      path: Path of the other image.
+      recipe: Recipe of the proxy.
       seed: See :func:`make_proxy`.
       max_pixels: Largest width times height that is opened.
 
@@ -166,7 +166,7 @@ def make_proxy_in_graph(image: tf.Tensor, recipe: ProxyRecipe, *, levels: int | 
 
     Args:
       image: ``[H, W, C]`` float32 in [0, 1], of sides that are not known beforehand.
-      recipe: Of the proxy; noise and dropped pixels are left out.
+      recipe: Recipe of the proxy; noise and dropped pixels are left out.
       levels: Greatest value of the image's samples before they were divided by it: 255, or 65535 for 16 bits.
 
     Returns:

@@ -1,7 +1,7 @@
 """Opening images that may be hostile: allow-listed loaders, sizes checked before pixels, errors instead of guesses.
 
 The loader is chosen by the file's first bytes and called by name, so that no other libvips loader ever sees the data
-and no option can be smuggled in through a file name. Of a TIFF :mod:`tfvs.images.tiff.choice` says which image and
+and no option can be smuggled in through a file name. In a TIFF :mod:`tfvs.images.tiff.choice` chooses which image and
 which bands are meant, and whether libvips or tifffile with imagecodecs decodes them.
 """
 

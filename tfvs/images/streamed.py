@@ -38,7 +38,7 @@ class Rows(Protocol):
       width: Pixels.
       height: Pixels.
       bands: Samples per pixel.
-      dtype: Of the samples.
+      dtype: Data type of the samples.
       alpha: Whether the last band is unassociated alpha.
     """
 
@@ -73,7 +73,7 @@ class RowSource:
         source.on_read(self._read)
         source.on_seek(self._seek)
         access = "random" if random_access else "sequential"
-        # Of pyvips' ways to open a source the one that keeps the callbacks alive as long as images made from it.
+        # The one way in pyvips to open a source that keeps the callbacks alive as long as images made from it.
         return pyvips.Image.new_from_source(source, "", access=access, fail_on="warning")
 
     def _read(self, size: int) -> bytes | None:

@@ -22,9 +22,9 @@ class ConvEncoder(keras.layers.Layer):
 
     Args:
       filters: Channels of each convolution, at least two.
-      strides: Of each convolution.
+      strides: Strides of each convolution.
       units: Features that come out.
-      normalization: Of the dense layer, see :class:`DenseBlock`.
+      normalization: Normalisation of the dense layer, see :class:`DenseBlock`.
     """
 
     def __init__(

@@ -47,10 +47,10 @@ class CropClassifier(keras.layers.Layer):
       num_classes: K, at least 2.
       crop_units: Width of the dense layer on a crop's features.
       head_units: Width of the head's hidden layer; of ``"mean"`` alone.
-      normalization: Of the dense layer of a crop, see :class:`DenseBlock`.
+      normalization: Normalisation of the dense layer of a crop, see :class:`DenseBlock`.
       reads_state: Whether the recurrent state of each step stands beside its crop's features.
       look_pooling: ``"mean"``, ``"evidence"`` or ``"seen"``.
-      none_class: Of ``"seen"`` alone.
+      none_class: Index of the class that means that nothing was seen; used by ``"seen"`` only.
       num_scales: Crops per look, M; the L = T · M crops of an image lie look by look.
       dropout: Share of a crop's features that are dropped while training.
 

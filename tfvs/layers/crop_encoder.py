@@ -25,11 +25,11 @@ class CropEncoder(keras.layers.Layer):
 
     Args:
       filters: Channels of each convolution. The last of the default ones sees 33 pixels: all of a crop of 32.
-      strides: Of each convolution. A first stride of 2 halves the time a step takes on a CPU.
+      strides: Strides of each convolution. A first stride of 2 halves the time a step takes on a CPU.
       stem_kernel_size: Side of the first convolution's kernel, pixels; 3 for the others.
       pooling: Over a crop's feature map: ``"max"``, which learns from a thing anywhere in the crop after a fraction of
         the images, or ``"mean"``.
-      normalization: Of the convolutions, see :class:`ConvBlock`.
+      normalization: Normalisation of the convolutions, see :class:`ConvBlock`.
       standardize: Whether each crop is brought to mean 0 and a common contrast first.
 
     Raises:

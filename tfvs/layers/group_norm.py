@@ -20,7 +20,7 @@ class GroupNorm(keras.layers.GroupNormalization):
 
     Args:
       groups: Must divide the channels.
-      **kwargs: Of :class:`keras.layers.GroupNormalization`.
+      **kwargs: Arguments of :class:`keras.layers.GroupNormalization`.
     """
 
     def __init__(self, groups: int = MAX_GROUPS, **kwargs: Any) -> None:

@@ -83,7 +83,7 @@ class LocalizedSpatialTransformer(SpatialTransformer):
           channels: C of pyramids; those with others are invalid.
 
         Returns:
-          Of a dense image ``[B, T, S, S, C]``, its dtype, differentiable in image and boxes. Of pyramids a
+          For a dense image ``[B, T, S, S, C]``, its dtype, differentiable in image and boxes. For pyramids a
           :class:`TileCrops`, whose crops are differentiable in the boxes.
 
         Raises:

@@ -30,8 +30,8 @@ class MapEncoder(keras.layers.Layer):
       filters: Channels of each convolution.
       kernels: Sides of their kernels, cells.
       units: Features of the whole proxy, from the mean over the grid.
-      normalization: Of the dense layer, see :class:`DenseBlock`.
-      map_normalization: Of the convolutions: ``"none"`` or ``"batch"``.
+      normalization: Normalisation of the dense layer, see :class:`DenseBlock`.
+      map_normalization: Normalisation of the convolutions: ``"none"`` or ``"batch"``.
 
     Raises:
       ConfigError: As many filters as there are not kernels, or an unknown normalization.

@@ -9,7 +9,7 @@ def known(dimension: int | None, what: str) -> int:
     """A dimension that must be known when a layer is built.
 
     Args:
-      dimension: Of a shape.
+      dimension: Dimension of a shape.
       what: What it is the size of.
 
     Raises:

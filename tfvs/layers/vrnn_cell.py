@@ -43,7 +43,7 @@ class VRNNCell(keras.layers.Layer):
       state_size: Width of h_t.
       latent_units: Width of φ_z.
       initial_state_noise: Standard deviation of the noise on h_0 while training.
-      seed: Of that noise; None draws one.
+      seed: Seed of that noise; None draws one.
 
     Raises:
       ConfigError: An unknown kind of state.

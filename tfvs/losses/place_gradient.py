@@ -17,7 +17,7 @@ def place_surrogate(
     """Zero, with the gradient that the choice of cells k_1 … k_T adds to the loss.
 
     ``Σ_t stop(c_t) ∇ log q(k_t | k_<t)`` estimates the gradient of an expectation over k. What follows from k_t by way
-    of the KL and the reconstruction counts as cost to go, against the cost of the step before. Of the classification:
+    of the KL and the reconstruction counts as cost to go, against the cost of the step before. For the classification:
 
     * ``"counterfactual"``: ``c_t = ℓ − ℓ(without look t)``, what each look contributed. Its baseline depends on the
       later looks, whose free cells depend on k_t: the bias that comes of it is zero where looks are independent.

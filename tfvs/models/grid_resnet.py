@@ -44,7 +44,7 @@ class GridResNet18(ImageClassifier):
       crop_size: Side of a crop, pixels; 224 at 2528² in the paper.
       output_size: Width of each crop's output, which are summed.
       head_units: Width of the head's hidden layer.
-      **kwargs: Of :class:`keras.Model`.
+      **kwargs: Arguments of :class:`keras.Model`.
 
     Raises:
       ConfigError: A size that cannot work.

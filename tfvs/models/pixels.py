@@ -28,7 +28,7 @@ def check_shapes(shapes: Mapping[str, Shape], config: SaccaderConfig) -> int:
 
     Args:
       shapes: Input name → shape.
-      config: Of the saccader.
+      config: Configuration of the saccader.
 
     Returns:
       Channels of the crops.
@@ -131,7 +131,7 @@ def as_seen(inputs: Mapping[str, tf.Tensor], crops: tf.Tensor, boxes: tf.Tensor)
     """Crops as the optional inputs want them: mirrored, and with pastes laid over them.
 
     Args:
-      inputs: Of the saccader.
+      inputs: Inputs of the saccader.
       crops: ``[B, T, S, S, C]`` float32, read at :func:`boxes_to_read`.
       boxes: ``[B, T, 4]`` float32 in the image as it is seen.
     """

@@ -18,7 +18,7 @@ def proxy_maps(
 
     Args:
       proxy: ``[B, h, w, c]`` float32.
-      config: Of the saccader, with cells.
+      config: Configuration of the saccader, with cells.
       network: Gives further maps; None for none.
       training: Whether the model trains.
 

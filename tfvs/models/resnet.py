@@ -105,7 +105,7 @@ class ResNet18(ImageClassifier):
     Args:
       num_classes: K, at least 2.
       normalization: ``"batch"`` or ``"group"``.
-      **kwargs: Of :class:`keras.Model`.
+      **kwargs: Arguments of :class:`keras.Model`.
 
     Raises:
       ConfigError: Too few classes or an unknown normalisation.

@@ -47,7 +47,7 @@ class VariationalSaccader(ImageClassifier):
 
     Args:
       config: The configuration; or its fields as keyword arguments.
-      name: Of the model.
+      name: Name of the model.
       dtype: Keras dtype policy; locations and crops stay in float32 whatever it is.
       spatial_transformer: Cuts crops out of dense images; None makes the layer of the configuration.
       localized_spatial_transformer: Reads crops of pyramids by tiles, likewise; where the configuration says

@@ -33,11 +33,12 @@ class SaccaderConfig(Config):
       latent_size: Z of the VRNN.
       state: ``"gru"`` or ``"lstm"``.
       state_size: Width of h_t.
-      likelihood: Of the proxy: ``"bernoulli"``, ``"gaussian"`` or ``"logistic"`` (discretised to 256 levels).
+      likelihood: Likelihood of the proxy: ``"bernoulli"``, ``"gaussian"`` or ``"logistic"`` (discretised to 256
+        levels).
       posterior_stddev: Fixed standard deviation of the posterior; None learns it.
       initial_state_noise: Standard deviation of the noise on h_0 while training.
       classifier_reads_state: Whether the recurrent state stands beside each crop's features.
-      normalization: Of dense layers: ``"layer"``, ``"batch"`` or ``"none"``.
+      normalization: Normalisation of dense layers: ``"layer"``, ``"batch"`` or ``"none"``.
       attends: Whether the Gaussian posterior finds places by attention on the proxy's feature map; needs
         ``latent_size`` 3.
       posterior: ``"gaussian"`` (the paper's) or ``"categorical"``: a cell of the proxy's map without replacement, and a
@@ -58,7 +59,7 @@ class SaccaderConfig(Config):
       proxy_gain: What the proxy's pixels are multiplied by before the convolutions of the map.
       map_filters: Channels of the convolutions of the map.
       map_kernels: Sides of their kernels, cells.
-      map_normalization: Of these convolutions: ``"none"`` or ``"batch"``.
+      map_normalization: Normalisation of these convolutions: ``"none"`` or ``"batch"``.
       map_reads_pixels: Whether they read the proxy's pixels; without, ``proxy_features`` alone.
       map_reads_place: Whether they read each cell's row and column.
       proxy_features: A network whose feature maps of the proxy the convolutions read, such as a frozen pretrained one:
@@ -74,7 +75,7 @@ class SaccaderConfig(Config):
       crop_strides: Their strides.
       crop_stem_kernel: Side of the first one's kernel, pixels.
       crop_pooling: Over a crop's feature map: ``"max"`` or ``"mean"``.
-      crop_normalization: Of the crop network's convolutions: ``"group"`` or ``"none"``.
+      crop_normalization: Normalisation of the crop network's convolutions: ``"group"`` or ``"none"``.
       standardize_crops: Whether each crop is brought to mean 0 and a common contrast before the network reads it.
       crop_encoder: A network that reads the crops in place of these convolutions: its name or the fields of an
         :class:`EncoderConfig`; ``crop_pooling`` pools its feature maps. None for the convolutions.

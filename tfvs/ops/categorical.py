@@ -62,7 +62,7 @@ def draw_cells(
 def log_prob_and_kl(
     log_q: tf.Tensor, log_p: tf.Tensor, cells: tf.Tensor, free: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Of each draw: its log-probability under q, and the divergence of q from p over the cells then free.
+    """Log-probability of each draw under q, and the divergence of q from p over the cells that were free then.
 
     Args:
       log_q: ``[B, N]`` float32, not normalised.

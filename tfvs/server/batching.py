@@ -192,7 +192,7 @@ def run_batch(servable: Servable, signature_name: str, tasks: list[_Task]) -> No
             joined = {key: np.concatenate([task.inputs[key] for task in live]) for key in live[0].inputs}
             outputs = servable.run(signature_name, joined, _longest_timeout(live))
             splittable = all(value.ndim and value.shape[0] == sum(rows) for value in outputs.values())
-        except Exception:  # whose fault it is shows when each runs by itself
+        except Exception:  # each request then runs by itself, which shows which one fails
             splittable = False
         if splittable:
             for task, share in zip(live, _split(outputs, rows), strict=True):

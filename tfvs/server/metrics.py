@@ -83,7 +83,7 @@ class Metrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """The metrics that are looked up when they are asked for; the registry calls this."""
-        # Of type "unknown", because the client library adds "_total" to the name of a counter.
+        # Its type is "unknown", because the client library adds "_total" to the name of a counter.
         requests = Metric(REQUEST_COUNT, "Answered requests.", "unknown")
         for sample in _samples(self._requests.collect(), "_total"):
             requests.add_sample(REQUEST_COUNT, sample.labels, sample.value)

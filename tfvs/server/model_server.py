@@ -47,7 +47,7 @@ class ModelServer:
       options: What to serve and how.
 
     Attributes:
-      port: Of gRPC; of use where the options left the choice to the system.
+      port: Port of the gRPC server, also where the options leave the choice to the system.
 
     Raises:
       ConfigError: Options or files that contradict themselves.
@@ -156,7 +156,7 @@ class ModelServer:
         self.stop()
 
     def _limit_threads(self) -> None:
-        """Of TensorFlow; possible only in a process that has not used it yet, hence not for a server within another."""
+        """Sets TensorFlow's threads, which works only in a process that has not used TensorFlow yet."""
         tf.config.threading.set_intra_op_parallelism_threads(self._options.tensorflow_intra_op_parallelism)
         tf.config.threading.set_inter_op_parallelism_threads(self._options.tensorflow_inter_op_parallelism)
 

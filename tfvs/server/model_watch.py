@@ -54,7 +54,7 @@ class ModelConfig(Config):
         require(bool(self.base_path), "A model has no base path", expected="a folder", received=self.base_path)
 
     def wanted(self, versions: list[int]) -> list[int]:
-        """Of the versions there are, those that should serve, newest first."""
+        """The available versions that should serve, newest first."""
         newest_first = sorted(versions, reverse=True)
         if self.specific:
             return [version for version in newest_first if version in self.specific]

@@ -39,7 +39,7 @@ class InputSpec:
     Attributes:
       dtype: TensorFlow's number.
       shape: -1: any size; None: any rank.
-      item_bytes: Of one value; 1 for strings.
+      item_bytes: Bytes of one value; 1 for strings.
     """
 
     dtype: int
@@ -68,8 +68,8 @@ class Servable:
       definitions: Signature name → SignatureDef, all there are.
       signatures: Those of them that are meant for serving.
       inputs: Signature name → input name → what is wanted of it.
-      checks_shapes: Whether inputs must have the shapes of the signature. So it is for the exports of tfvs. Of another
-        model the operations say what they take, as in TensorFlow Serving.
+      checks_shapes: Whether inputs must have the shapes of the signature. This is so for exports of tfvs; with other
+        models the operations decide, as in TensorFlow Serving.
       image_roots: Folders that images may be read from, once :meth:`confine` was called; empty for a model that reads
         none.
 

@@ -41,7 +41,7 @@ def replace_asset(
 
     Args:
       session: With the model loaded.
-      definition: Of the model.
+      definition: Definition of the model.
       path: Folder of the SavedModel.
       name: The asset's file name.
       contents: What the graph is to read.

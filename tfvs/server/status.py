@@ -47,7 +47,7 @@ def unimplemented(message: str) -> RequestError:
 
 
 def as_request_error(error: Exception) -> RequestError:
-    """The status an exception of any kind is reported as; what nobody foresaw is INTERNAL and goes to the log."""
+    """The status an exception of any kind is reported as; an unexpected error is INTERNAL and goes to the log."""
     if isinstance(error, RequestError):
         return error
     if isinstance(error, tf.errors.OpError):
@@ -58,7 +58,7 @@ def as_request_error(error: Exception) -> RequestError:
         return RequestError(code, shown or type(error).__name__)
     if isinstance(error, MemoryError):
         return RequestError(grpc.StatusCode.RESOURCE_EXHAUSTED, "The request needs more memory than there is.")
-    LOGGER.error("A request failed in a way nobody foresaw.", exc_info=error)
+    LOGGER.error("A request failed with an unexpected error.", exc_info=error)
     return RequestError(grpc.StatusCode.INTERNAL, f"{type(error).__name__}: {_essence(str(error))}")
 
 

@@ -17,7 +17,7 @@ def check_tls(key: str, certificate: str, authorities: str, *, verifies_clients:
 
     Args:
       key: Private key, PEM.
-      certificate: Of the server, with those that lead to the root, PEM.
+      certificate: Certificate of the server, with those that lead to the root, PEM.
       authorities: Certificates that clients' are signed with, PEM; may be empty.
       verifies_clients: Whether clients must show a certificate.
       source: The file it comes from, for the error.

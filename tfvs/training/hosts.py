@@ -56,7 +56,7 @@ class SeveralHosts(tf.distribute.MultiWorkerMirroredStrategy):
         Args:
           reduce_op: ``"SUM"`` or ``"MEAN"``.
           value: A value of every replica, or a nested batch of them.
-          axis: Of the values; None reduces over the replicas alone.
+          axis: Axis of the values to reduce; None reduces over the replicas alone.
         """
         if isinstance(value, tuple | list | dict):
             return tf.nest.map_structure(lambda leaf: self.experimental_local_results(leaf)[0], value)

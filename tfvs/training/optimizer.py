@@ -21,7 +21,7 @@ class ClippedAdam(keras.optimizers.Adam):
       clip_norm: Largest norm of all gradients together.
       group_rates: Part of a variable's path, such as ``"crop_encoder"`` → what the learning rate is multiplied by
         there; the longest part that occurs counts.
-      **options: Of :class:`keras.optimizers.Adam`.
+      **options: Options of :class:`keras.optimizers.Adam`.
     """
 
     def __init__(
@@ -39,9 +39,9 @@ class ClippedAdam(keras.optimizers.Adam):
         """Keras calls it for every variable.
 
         Args:
-          gradient: Of the variable.
+          gradient: Gradient of the variable.
           variable: What is trained.
-          learning_rate: Of the step.
+          learning_rate: Learning rate of the step.
         """
         path = self._trainable_variables[self._get_variable_index(variable)].path
         super().update_step(gradient, variable, learning_rate * self.rate_of(path))

@@ -38,7 +38,7 @@ class TrainConfig(Config):
       balance_classes: Weight the loss by inverse class frequency.
       mixed_precision: Compute in float16 with float32 variables (GPUs).
       num_devices: See :func:`tfvs.training.strategy.make_strategy`.
-      seed: Of weights, order and samples.
+      seed: Seed of the weights, order and samples.
     """
 
     epochs: int = 10

@@ -25,7 +25,7 @@ class Saccade:
       predicted: The predicted class, an index; the most probable one if left out.
       true: The true class, an index; None where it is unknown.
       kl: ``[T]`` float, nats; the divergence of the posterior from the prior at each step.
-      entropy: Of the averaged probabilities, nats; for several sampled trajectories.
+      entropy: Entropy of the averaged probabilities, nats; for several sampled trajectories.
       title: What the picture is called, for example the image's id.
       image_size: Height and width of the image itself, pixels.
       evidence: ``[T, K]`` float, nats that each look gives for each class, where the model adds them up.
@@ -126,7 +126,7 @@ def evidence_words(evidence: np.ndarray, class_names: Sequence[str], index: int)
     Args:
       evidence: ``[K]`` float, nats.
       class_names: K names.
-      index: Of the class.
+      index: Index of the class.
 
     >>> evidence_words(np.array([5.0, 0.0, -0.5]), ["7", "3", "0"], 0)
     '+3.5 nats for 7'

@@ -190,8 +190,8 @@ def _badge_places(boxes: np.ndarray, width: float, height: float) -> list[tuple[
 
     Args:
       boxes: ``[T, 4]``, inches.
-      width: Of the image, inches.
-      height: Of the image, inches.
+      width: Width of the image, inches.
+      height: Height of the image, inches.
     """
     taken: list[tuple[float, float]] = []
     for y0, x0, y1, x1 in boxes:
@@ -217,8 +217,8 @@ def crop_grid(count: int, width: float, height: float) -> tuple[int, float]:
 
     Args:
       count: How many squares.
-      width: Of their place, inches.
-      height: Of their place, inches.
+      width: Width of their place, inches.
+      height: Height of their place, inches.
     """
     best = (count, 0.0)
     for rows in range(1, count + 1):

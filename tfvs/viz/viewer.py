@@ -51,7 +51,7 @@ def write_viewer(
       saccade: What the model did; its overview and proxy are not used.
       samples: ``[N, T, 4]`` boxes of N sampled trajectories, shown as a heat of places.
       inline_bytes: The most bytes of tiles that go into the page.
-      quality: Of the tiles, JPEG.
+      quality: JPEG quality of the tiles, JPEG.
       max_pixels: Largest width times height of the image, pixels.
 
     Returns:

@@ -37,12 +37,12 @@ class TiffChoice:
     Attributes:
       pages: Directories of the main chain, one, or one for each band; -1 - n is SubIFD n of the first.
       native: Whether libvips reads it, else tifffile and imagecodecs.
-      bands: Of what is read, before channels are chosen.
+      bands: Number of bands of what is read, before channels are chosen.
       channels: Bands to keep, from 0, in their order; None: all of them as they are.
       chosen: Whether the caller chose the channels.
       colour: Bands that are grey or colour, before channels are chosen.
       alpha: Whether the last band is alpha: ``""``, ``"straight"`` or ``"premultiplied"``.
-      bits: Of a sample.
+      bits: Bits of a sample.
       nodata: The value that means no data, if the file names one.
       notes: What is left out, for people.
     """

@@ -33,7 +33,7 @@ class Directory:
     Attributes:
       entries: Tag → type, count, value.
       starts: Where each tile lies, bytes; in the copy, once it is written.
-      lengths: Of the tiles, bytes; likewise.
+      lengths: Lengths of the tiles, bytes; likewise.
       offsets_tag: The tag of ``starts``.
       tables: If set, joined to each JPEG tile.
       children: SubIFDs.

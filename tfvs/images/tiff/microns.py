@@ -19,7 +19,7 @@ def micrometres_per_px(path: str | os.PathLike[str], choice: TiffChoice) -> tupl
     """From Aperio's description or OME-XML; resolutions in tags are seldom more than a printer's.
 
     Args:
-      path: Of the TIFF.
+      path: Path of the TIFF.
       choice: The image that is read.
 
     Returns:

@@ -12,7 +12,7 @@ import tifffile
 from tfvs.errors import ImageError
 from tfvs.images.tiff.choice import TiffChoice, page_at
 
-# Of a row of tiles or a strip, decoded. A strip is decoded whole, and some files are one strip.
+# Largest decoded size of a row of tiles or of a strip. A strip is decoded whole, and some files are one strip.
 MAX_PART_BYTES = 2 << 30
 _JPEG, _GREY_INVERTED, _GREY, _RGB, _PALETTE, _YCBCR = 7, 0, 1, 2, 3, 6
 _RAW = 1
@@ -29,7 +29,7 @@ class TiffRows:
       width: Pixels.
       height: Pixels.
       bands: Samples per pixel.
-      dtype: Of the samples: bits are brought to 8 or 16, double precision to single.
+      dtype: Data type of the samples: bits are brought to 8 or 16, double precision to single.
       alpha: Whether the last band is alpha.
 
     Raises:

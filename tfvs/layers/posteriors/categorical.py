@@ -60,7 +60,7 @@ class CategoricalPosterior(keras.layers.Layer):
       posterior_units: Width of the hidden layer of the Gaussian posterior.
       stddev: A fixed standard deviation of the posterior's Gaussian, in cells; None learns it, or takes 0.2 where
         offsets are not learned.
-      seed: Of the noise; None draws one.
+      seed: Seed of the noise; None draws one.
 
     Raises:
       ConfigError: A map without cells, a negative inhibition, or a standard deviation that is not positive.

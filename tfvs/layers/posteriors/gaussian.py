@@ -14,8 +14,8 @@ from tfvs.layers.spatial_attention import SpatialAttention, spread_anchors
 from tfvs.ops import gaussian
 
 INITIAL_STDDEV = 0.1
-# Of what a dense layer adds to attention's place. However small a gradient is, Adam moves each weight by its learning
-# rate: at full gain the first steps, which know nothing yet, would carry every look away.
+# The scale of what a dense layer adds to attention's place. However small a gradient is, Adam moves each weight by its
+# learning rate: at full gain the first steps, which know nothing yet, would carry every look away.
 OFFSET_GAIN = 0.1
 
 
@@ -46,7 +46,7 @@ class GaussianPosterior(keras.layers.Layer):
       anchors: Above 0, the posterior's mean of x and y begins at the place that :class:`SpatialAttention` finds on the
         proxy's feature map, and a dense layer adds a tenth of its output; there is an anchor for each of so many steps.
         Needs ``latent_size`` 3, whose components are s, x and y.
-      seed: Of the noise; None draws one.
+      seed: Seed of the noise; None draws one.
 
     Raises:
       ConfigError: A size or standard deviation that is not positive.

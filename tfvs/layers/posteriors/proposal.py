@@ -32,10 +32,10 @@ class PlaceProposal(NamedTuple):
 
     Attributes:
       latent: As of a proposal, as the next five.
-      posterior_loc: Of the Gaussian in the cell.
-      posterior_scale: Of the Gaussian in the cell.
-      prior_loc: Of the Gaussian in the cell.
-      prior_scale: Of the Gaussian in the cell.
+      posterior_loc: Mean of the Gaussian in the cell.
+      posterior_scale: Standard deviation of the Gaussian in the cell.
+      prior_loc: Mean of the Gaussian in the cell.
+      prior_scale: Standard deviation of the Gaussian in the cell.
       kl: ``[B]`` float32 nats, of cell and Gaussian together.
       place_log_prob: ``[B]`` float32, log q(k_t | k_<t) of the cell.
       place_logits: ``[B, rows, columns]`` float32 of q(k_t), not normalised.

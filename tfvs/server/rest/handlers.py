@@ -109,9 +109,9 @@ class BodyHandler(tornado.web.RequestHandler):
         self._chunks.append(chunk)
 
     def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:
-        """Logs what nobody foresaw, without the address: its query may hold credentials."""
+        """Logs an unexpected error, without the address: its query may hold credentials."""
         if not isinstance(value, tornado.web.HTTPError):
-            LOGGER.error("A REST request failed in a way nobody foresaw.", exc_info=value)
+            LOGGER.error("A REST request failed with an unexpected error.", exc_info=value)
 
 
 @tornado.web.stream_request_body
@@ -227,7 +227,7 @@ def find_call(http_method: str, path: str) -> tuple[Call, model_pb2.ModelSpec]:
 
     Args:
       http_method: In capital letters.
-      path: Of the request, still percent-encoded.
+      path: Path of the request, still percent-encoded.
 
     Raises:
       RequestError: INVALID_ARGUMENT: there is no such call, or the version is no int64.

@@ -1,0 +1,47 @@
+"""The crop rule that a model was trained with reaches every way in, the client's own crops included."""
+
+import numpy as np
+import pytest
+
+from tests.export.saccaders import export_small, picture, write_image, write_picture_pyramid
+from tfvs.client.client import ClientOptions, connect
+
+PICTURE = picture(200, 260, seed=3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "other"),
+    [
+        # 4 to 12 pixels are seen with 16 samples: without a margin an enlarged crop loses its border.
+        ({"margin_px": 0, "min_scale": 0.02, "max_scale": 0.06}, {"margin_px": 1}),
+        # Of the image itself, up to 7.5 pixels per sample.
+        ({"max_level": 0}, {"max_level": None}),
+    ],
+    ids=["margin", "level"],
+)
+def test_every_way_in_cuts_the_crops_of_the_models_rule(tmp_path, changes, other):
+    model = export_small(tmp_path / "model", [tmp_path], **changes)
+    pyramid = write_picture_pyramid(tmp_path / "a.tif", PICTURE)
+    plain = write_image(tmp_path / "a.png", PICTURE)
+
+    def answer(mode, path, altered=None):
+        with connect(ClientOptions(model_dir=str(model), input_mode=mode, pyramid_root=str(tmp_path))) as client:
+            assert {name: getattr(client.description, name) for name in other} == {
+                name: changes[name] for name in other
+            }
+            if altered:
+                client._description = client.description.replace(**altered)
+            found = client.predict(path)
+        assert found.valid, found.reason
+        return found
+
+    expected = answer("pyramids", pyramid)
+    for mode, path in (("crops", pyramid), ("crops", plain), ("images", plain)):
+        found = answer(mode, path)
+        np.testing.assert_allclose(found.boxes, expected.boxes, atol=1e-5, err_msg=f"{mode} {path.suffix}")
+        np.testing.assert_allclose(
+            found.probabilities, expected.probabilities, atol=1e-3, err_msg=f"{mode} {path.suffix}"
+        )
+    # A client with another rule is found out.
+    for path in (pyramid, plain):
+        assert np.abs(answer("crops", path, other).probabilities - expected.probabilities).max() > 2e-3
