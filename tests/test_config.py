@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -116,3 +117,25 @@ def test_a_change_may_reach_into_a_configuration_within():
 
 def test_type_hints_are_public():
     assert (Path(__import__("tfvs").__file__).parent / "py.typed").is_file()
+
+
+def test_numpy_scalars_become_plain_values_and_not_a_number_is_out_of_range():
+    assert Camera(shots=np.int64(3)).to_json() == Camera(shots=3).to_json()
+    assert type(Lens(np.float32(2.0)).focus_mm) is float
+    with pytest.raises(ConfigError, match="focus_mm is out of range"):
+        Lens(float("nan"))
+    with pytest.raises(ConfigError, match="shots is of another type"):
+        Camera(shots="3")
+
+
+@dataclass(frozen=True)
+class Share(Config):
+    """A share."""
+
+    value: float = option(0.0, "In [0, 1).", at_least=0, below=1)
+
+
+def test_a_value_below_which_an_option_must_stay():
+    assert Share(0.99).value == 0.99
+    with pytest.raises(ConfigError, match="at least 0, below 1"):
+        Share(1.0)

@@ -9,6 +9,8 @@ import typing
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+import numpy as np
+
 from tfvs.errors import ConfigError
 
 T = TypeVar("T", bound="Config")
@@ -24,6 +26,7 @@ class Option:
     at_least: float | None = None
     above: float | None = None
     at_most: float | None = None
+    below: float | None = None
     parse: Callable[[str], Any] | None = None
     flag: str | None = None
 
@@ -36,6 +39,7 @@ def option(
     at_least: float | None = None,
     above: float | None = None,
     at_most: float | None = None,
+    below: float | None = None,
     parse: Callable[[str], Any] | None = None,
     flag: str | None = None,
 ) -> Any:
@@ -51,10 +55,11 @@ def option(
       at_least: Least value.
       above: A value that it must exceed.
       at_most: Greatest value.
+      below: A value that it must not reach.
       parse: From the text of a flag to the value, where the type alone does not say it; raises ValueError.
       flag: Name of the flag, where it is not the field's.
     """
-    declared = Option(help, choices, at_least, above, at_most, parse, flag)
+    declared = Option(help, choices, at_least, above, at_most, below, parse, flag)
     return dataclasses.field(default=default, metadata={_KEY: declared})
 
 
@@ -92,6 +97,9 @@ class Config:
         kinds = field_types(type(self))
         for field in dataclasses.fields(self):
             declared = option_of(field)
+            value = getattr(self, field.name)
+            if isinstance(value, np.generic):  # a NumPy scalar is as good as Python's, but JSON does not know it
+                object.__setattr__(self, field.name, value.item())
             if declared is not None:
                 _check(field.name, getattr(self, field.name), kinds[field.name], declared)
 
@@ -165,8 +173,13 @@ def _check(name: str, value: Any, annotation: Any, declared: Option) -> None:
         return
     if declared.choices is not None:
         require(value in declared.choices, f"{name} has no such value", expected=declared.choices, received=repr(value))
-    low, above, high = declared.at_least, declared.above, declared.at_most
-    fits = (low is None or value >= low) and (above is None or value > above) and (high is None or value <= high)
-    limits = ((low, "at least"), (above, "above"), (high, "at most"))
+    low, above, high, below = declared.at_least, declared.above, declared.at_most, declared.below
+    fits = (
+        (low is None or value >= low)
+        and (above is None or value > above)
+        and (high is None or value <= high)
+        and (below is None or value < below)
+    )
+    limits = ((low, "at least"), (above, "above"), (high, "at most"), (below, "below"))
     expected = ", ".join(f"{word} {limit:g}" for limit, word in limits if limit is not None)
     require(fits, f"{name} is out of range", expected=expected, received=value)

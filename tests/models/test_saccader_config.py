@@ -16,8 +16,8 @@ PLACES = {"posterior": "categorical", "cells": (5, 6), "inhibition_cells": 1}
     [
         ({"num_classes": 1}, "num_classes"),
         ({"min_scale": 0.7, "max_scale": 0.5}, "min_scale=0.7, max_scale=0.5"),
-        ({"min_scale": 0.0}, "0 < min_scale"),
-        ({"max_scale": 1.5}, "max_scale=1.5"),
+        ({"min_scale": 0.0}, "min_scale is out of range. Expected: above 0. Received: 0.0."),
+        ({"max_scale": 1.5}, "max_scale is out of range. Expected: above 0, at most 1. Received: 1.5."),
         ({"num_steps": 0}, "num_steps"),
         ({"crop_size": 0}, "crop_size"),
         ({"num_samples": 0}, "num_samples"),

@@ -104,7 +104,7 @@ def test_too_few_images(config, tmp_path) -> None:
     ("changes", "named"),
     [
         ({"train": {"zoom_from": 1.0, "zoom_to": 0.1}}, "Trainer: the zoom leaves"),
-        ({"train": {"epochs": 0}}, "epochs must be positive"),
+        ({"train": {"epochs": 0}}, "epochs is out of range. Expected: at least 1"),
         ({"train": {"batch_size": 5, "num_devices": 2}}, "multiple of 2"),
         ({"train": {"learning_rat": 1}}, "no field learning_rat"),
         ({"model": {"min_scale": 0.9, "max_scale": 0.3}}, "range of scales is empty"),

@@ -138,6 +138,10 @@ def test_a_model_that_hangs_holds_up_no_other_no_reload_and_no_end(tmp_path, stu
     with pytest.raises(grpc.RpcError) as caught:
         client.Predict(request(model="hung", x=X), timeout=10)
     assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
+    # To clients "Servable not found" for an unknown model is the sign that all models are loaded.
+    with pytest.raises(grpc.RpcError, match="still loading its models") as caught:
+        client.Predict(request(model="intentionally_missing", x=X), timeout=10)
+    assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
     write_toy(tmp_path / "other" / "1", 5.0)
     reload = model_management_pb2.ReloadConfigRequest()
     for path in (toy_model, hung, tmp_path / "other"):

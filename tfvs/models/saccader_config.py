@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tfvs.backbones.encoder import EncoderConfig, encoder_config
-from tfvs.config import Config, require
+from tfvs.config import Config, option, require
 from tfvs.layers.conv_block import CONV_NORMALIZATIONS
 from tfvs.layers.crop_classifier import LOOK_POOLINGS
 from tfvs.layers.dense_block import NORMALIZATIONS
@@ -21,146 +21,308 @@ POSTERIORS = ("gaussian", "categorical")
 
 @dataclass(frozen=True)
 class SaccaderConfig(Config):
-    """Everything that makes a :class:`tfvs.VariationalSaccader`. The defaults train in minutes on two CPU cores.
+    """Everything that makes a :class:`tfvs.VariationalSaccader`. The defaults train in minutes on two CPU cores."""
 
-    Attributes:
-      num_classes: K, at least 2.
-      num_steps: T, saccades an image.
-      crop_size: S, side of a crop, pixels.
-      min_scale: Smallest side of a crop as a fraction of the image's shorter side.
-      max_scale: Largest side; where a zoom schedule starts, if there is one.
-      channels: Bands of the crops; None: as the dense image has, and the proxy's for pyramids.
-      latent_size: Z of the VRNN.
-      state: ``"gru"`` or ``"lstm"``.
-      state_size: Width of h_t.
-      likelihood: Likelihood of the proxy: ``"bernoulli"``, ``"gaussian"`` or ``"logistic"`` (discretised to 256
-        levels).
-      posterior_stddev: Fixed standard deviation of the posterior; None learns it.
-      initial_state_noise: Standard deviation of the noise on h_0 while training.
-      classifier_reads_state: Whether the recurrent state stands beside each crop's features.
-      normalization: Normalisation of dense layers: ``"layer"``, ``"batch"`` or ``"none"``.
-      attends: Whether the Gaussian posterior finds places by attention on the proxy's feature map; needs
-        ``latent_size`` 3.
-      posterior: ``"gaussian"`` (the paper's) or ``"categorical"``: a cell of the proxy's map without replacement, and a
-        Gaussian offset and scale inside it. The fields from here to ``proxy_features`` belong to the categorical one.
-      cells: Rows and columns of the map of places.
-      place_prior: p(k) over cells: ``"contrast"``, ``"uniform"``, ``"surprise"`` (where the reconstruction of the proxy
-        fails; needs ``reconstruction_weight`` above 0) or ``"learned"`` (from the recurrent state and the map).
-      prior_power: Power of contrast or surprise in the prior.
-      prior_floor: Share of the mean contrast (or surprise) that every cell gets, above 0.
-      inhibition_cells: No look falls on a cell within this many rows and columns of an earlier look's.
-      looks_from_prior: Whether cells are drawn from the prior alone, and the proxy is not read: to train first what
-        reads the crops, and as a baseline.
-      place_gradient: How the choice of cells learns: ``"counterfactual"`` (what each look contributed), ``"reinforce"``
-        or ``"attention"`` (attention-sampling weights).
-      posterior_reads_state: Whether the evidence for places depends on h_{t-1} as well.
-      learns_offset: Whether offset and scale inside a cell are learned from the pixels of the crop; otherwise they are
-        noise, and crops cost no backward pass. ``posterior_stddev`` is in cells.
-      proxy_gain: What the proxy's pixels are multiplied by before the convolutions of the map.
-      map_filters: Channels of the convolutions of the map.
-      map_kernels: Sides of their kernels, cells.
-      map_normalization: Normalisation of these convolutions: ``"none"`` or ``"batch"``.
-      map_reads_pixels: Whether they read the proxy's pixels; without, ``proxy_features`` alone.
-      map_reads_place: Whether they read each cell's row and column.
-      proxy_features: A network whose feature maps of the proxy the convolutions read, such as a frozen pretrained one:
-        its name or the fields of an :class:`EncoderConfig`; None for none.
-      encoder_filters: Channels of φ_x's convolutions.
-      encoder_strides: Their strides.
-      encoder_units: Width of φ_x.
-      decoder_filters: Channels before each transposed convolution of the decoder, each doubles the image.
-      prior_units: Width of the prior's hidden layer.
-      posterior_units: Width of the posterior's hidden layer.
-      latent_units: Width of φ_z.
-      crop_filters: Channels of the crop network's convolutions.
-      crop_strides: Their strides.
-      crop_stem_kernel: Side of the first one's kernel, pixels.
-      crop_pooling: Over a crop's feature map: ``"max"`` or ``"mean"``.
-      crop_normalization: Normalisation of the crop network's convolutions: ``"group"`` or ``"none"``.
-      standardize_crops: Whether each crop is brought to mean 0 and a common contrast before the network reads it.
-      crop_encoder: A network that reads the crops in place of these convolutions: its name or the fields of an
-        :class:`EncoderConfig`; ``crop_pooling`` pools its feature maps. None for the convolutions.
-      crop_dropout: Share of a crop's features that are dropped while training.
-      crop_units: Features of a crop.
-      head_units: Width of the classifier's hidden layer; of ``"mean"`` pooling alone.
-      look_pooling: Over the looks: ``"mean"`` (features, then a head), ``"evidence"`` (every look gives nats per class,
-        which add up) or ``"seen"`` (log odds against ``none_class``, by logsumexp: that class means that nothing was
-        seen).
-      none_class: Index of the class that means that nothing was seen; of ``"seen"`` pooling alone.
-      scales: Sides of the crops that are read around each place, as multiples of the look's own; each is a look of its
-        own to the pooling, and has a box, a crop and evidence of its own: T times the number of scales of each.
-      classification_weight: Weight of −log p(y | crops).
-      reconstruction_weight: Weight of −log p(x̂ | z, h); 1 is the paper's bound.
-      kl_weight: Weight of the KL; 1 is the paper's bound.
-      margin_px: Pixels around a box that the localized transformer reads; 0 is the paper's, which loses a neighbour
-        along the crop's border; from 1 on a crop is the spatial transformer's.
-      max_level: Coarsest pyramid level that crops are read from; None: the level of each crop's scale; 0: the image
-        itself, as in the paper, which aliases where crops are much larger than ``crop_size``.
-      localized: Whether the localized transformer cuts the crops of dense images too, out of regions. None: where
-        ``margin_px`` is 0, since there the two transformers differ and every way in must cut the same crops.
-      num_samples: Trajectories averaged when predicting; 1 follows the posterior's mean.
-      pyramid_roots: Folders that pyramids may lie in; the first completes relative paths.
-    """
-
-    num_classes: int
-    num_steps: int = 3
-    crop_size: int = 32
-    min_scale: float = 0.25
-    max_scale: float = 0.6
-    channels: int | None = None
-    latent_size: int = 3
-    state: str = "gru"
-    state_size: int = 256
-    likelihood: str = "bernoulli"
-    posterior_stddev: float | None = None
-    initial_state_noise: float = 0.1
-    classifier_reads_state: bool = False
-    normalization: str = "layer"
-    attends: bool = True
-    posterior: str = "gaussian"
-    cells: tuple[int, int] | None = None
-    place_prior: str = "contrast"
-    prior_power: float = 1.0
-    prior_floor: float = 0.02
-    inhibition_cells: int = 2
-    looks_from_prior: bool = False
-    place_gradient: str = "counterfactual"
-    posterior_reads_state: bool = False
-    learns_offset: bool = True
-    proxy_gain: float = 1.0
-    map_filters: tuple[int, ...] = (32, 32)
-    map_kernels: tuple[int, ...] = (5, 1)
-    map_normalization: str = "none"
-    map_reads_pixels: bool = True
-    map_reads_place: bool = False
-    proxy_features: EncoderConfig | None = None
-    encoder_filters: tuple[int, ...] = (16, 32, 32)
-    encoder_strides: tuple[int, ...] = (2, 1, 2)
-    encoder_units: int = 256
-    decoder_filters: tuple[int, ...] = (16, 16, 8)
-    prior_units: int = 128
-    posterior_units: int = 256
-    latent_units: int = 64
-    crop_filters: tuple[int, ...] = (32, 64, 128, 128)
-    crop_strides: tuple[int, ...] = (2, 2, 2, 1)
-    crop_stem_kernel: int = 5
-    crop_pooling: str = "max"
-    crop_normalization: str = "group"
-    standardize_crops: bool = False
-    crop_encoder: EncoderConfig | None = None
-    crop_dropout: float = 0.0
-    crop_units: int = 256
-    head_units: int = 256
-    look_pooling: str = "mean"
-    none_class: int = 0
-    scales: tuple[float, ...] = (1.0,)
-    classification_weight: float = 1.0
-    reconstruction_weight: float = 0.001
-    kl_weight: float = 0.001
-    margin_px: int = 1
-    max_level: int | None = None
-    localized: bool | None = None
-    num_samples: int = 1
-    pyramid_roots: tuple[str, ...] = ()
+    num_classes: int = option(
+        help="K, at least 2.",
+        at_least=2,
+    )
+    num_steps: int = option(
+        3,
+        "T, saccades an image.",
+        at_least=1,
+    )
+    crop_size: int = option(
+        32,
+        "S, side of a crop, pixels.",
+        at_least=1,
+    )
+    min_scale: float = option(
+        0.25,
+        "Smallest side of a crop as a fraction of the image's shorter side.",
+        above=0,
+    )
+    max_scale: float = option(
+        0.6,
+        "Largest side; where a zoom schedule starts, if there is one.",
+        above=0,
+        at_most=1,
+    )
+    channels: int | None = option(
+        None,
+        "Bands of the crops; None: as the dense image has, and the proxy's for pyramids.",
+        at_least=1,
+        at_most=MAX_CROP_BANDS,
+    )
+    latent_size: int = option(
+        3,
+        "Z of the VRNN.",
+        at_least=1,
+    )
+    state: str = option(
+        "gru",
+        '``"gru"`` or ``"lstm"``.',
+        choices=STATES,
+    )
+    state_size: int = option(
+        256,
+        "Width of h_t.",
+        at_least=1,
+    )
+    likelihood: str = option(
+        "bernoulli",
+        'Likelihood of the proxy: ``"bernoulli"``, ``"gaussian"`` or ``"logistic"`` (discretised to 256 levels).',
+        choices=LIKELIHOODS,
+    )
+    posterior_stddev: float | None = option(
+        None,
+        "Fixed standard deviation of the posterior; None learns it.",
+        above=0,
+    )
+    initial_state_noise: float = option(
+        0.1,
+        "Standard deviation of the noise on h_0 while training.",
+        at_least=0,
+    )
+    classifier_reads_state: bool = option(
+        False,
+        "Whether the recurrent state stands beside each crop's features.",
+    )
+    normalization: str = option(
+        "layer",
+        'Normalisation of dense layers: ``"layer"``, ``"batch"`` or ``"none"``.',
+        choices=NORMALIZATIONS,
+    )
+    attends: bool = option(
+        True,
+        "Whether the Gaussian posterior finds places by attention on the proxy's feature map; needs ``latent_size`` 3.",
+    )
+    posterior: str = option(
+        "gaussian",
+        '``"gaussian"`` (the paper\'s) or ``"categorical"``: a cell of the proxy\'s map without '
+        "replacement, and a Gaussian offset and scale inside it. The fields from here to "
+        "``proxy_features`` belong to the categorical one.",
+        choices=POSTERIORS,
+    )
+    cells: tuple[int, int] | None = option(
+        None,
+        "Rows and columns of the map of places.",
+    )
+    place_prior: str = option(
+        "contrast",
+        'p(k) over cells: ``"contrast"``, ``"uniform"``, ``"surprise"`` (where the reconstruction'
+        ' of the proxy fails; needs ``reconstruction_weight`` above 0) or ``"learned"`` (from the'
+        " recurrent state and the map).",
+        choices=PLACE_PRIORS,
+    )
+    prior_power: float = option(
+        1.0,
+        "Power of contrast or surprise in the prior.",
+        at_least=0,
+    )
+    prior_floor: float = option(
+        0.02,
+        "Share of the mean contrast (or surprise) that every cell gets, above 0.",
+        above=0,
+    )
+    inhibition_cells: int = option(
+        2,
+        "No look falls on a cell within this many rows and columns of an earlier look's.",
+        at_least=0,
+    )
+    looks_from_prior: bool = option(
+        False,
+        "Whether cells are drawn from the prior alone, and the proxy is not read: to train first "
+        "what reads the crops, and as a baseline.",
+    )
+    place_gradient: str = option(
+        "counterfactual",
+        'How the choice of cells learns: ``"counterfactual"`` (what each look contributed), '
+        '``"reinforce"`` or ``"attention"`` (attention-sampling weights).',
+        choices=PLACE_GRADIENTS,
+    )
+    posterior_reads_state: bool = option(
+        False,
+        "Whether the evidence for places depends on h_{t-1} as well.",
+    )
+    learns_offset: bool = option(
+        True,
+        "Whether offset and scale inside a cell are learned from the pixels of the crop; "
+        "otherwise they are noise, and crops cost no backward pass. ``posterior_stddev`` is in "
+        "cells.",
+    )
+    proxy_gain: float = option(
+        1.0,
+        "What the proxy's pixels are multiplied by before the convolutions of the map.",
+        above=0,
+    )
+    map_filters: tuple[int, ...] = option(
+        (32, 32),
+        "Channels of the convolutions of the map.",
+    )
+    map_kernels: tuple[int, ...] = option(
+        (5, 1),
+        "Sides of their kernels, cells.",
+    )
+    map_normalization: str = option(
+        "none",
+        'Normalisation of these convolutions: ``"none"`` or ``"batch"``.',
+        choices=MAP_NORMALIZATIONS,
+    )
+    map_reads_pixels: bool = option(
+        True,
+        "Whether they read the proxy's pixels; without, ``proxy_features`` alone.",
+    )
+    map_reads_place: bool = option(
+        False,
+        "Whether they read each cell's row and column.",
+    )
+    proxy_features: EncoderConfig | None = option(
+        None,
+        "A network whose feature maps of the proxy the convolutions read, such as a frozen "
+        "pretrained one: its name or the fields of an :class:`EncoderConfig`; None for none.",
+    )
+    encoder_filters: tuple[int, ...] = option(
+        (16, 32, 32),
+        "Channels of φ_x's convolutions.",
+    )
+    encoder_strides: tuple[int, ...] = option(
+        (2, 1, 2),
+        "Their strides.",
+    )
+    encoder_units: int = option(
+        256,
+        "Width of φ_x.",
+        at_least=1,
+    )
+    decoder_filters: tuple[int, ...] = option(
+        (16, 16, 8),
+        "Channels before each transposed convolution of the decoder, each doubles the image.",
+    )
+    prior_units: int = option(
+        128,
+        "Width of the prior's hidden layer.",
+        at_least=1,
+    )
+    posterior_units: int = option(
+        256,
+        "Width of the posterior's hidden layer.",
+        at_least=1,
+    )
+    latent_units: int = option(
+        64,
+        "Width of φ_z.",
+        at_least=1,
+    )
+    crop_filters: tuple[int, ...] = option(
+        (32, 64, 128, 128),
+        "Channels of the crop network's convolutions.",
+    )
+    crop_strides: tuple[int, ...] = option(
+        (2, 2, 2, 1),
+        "Their strides.",
+    )
+    crop_stem_kernel: int = option(
+        5,
+        "Side of the first one's kernel, pixels.",
+        at_least=1,
+    )
+    crop_pooling: str = option(
+        "max",
+        'Over a crop\'s feature map: ``"max"`` or ``"mean"``.',
+    )
+    crop_normalization: str = option(
+        "group",
+        'Normalisation of the crop network\'s convolutions: ``"group"`` or ``"none"``.',
+        choices=CONV_NORMALIZATIONS,
+    )
+    standardize_crops: bool = option(
+        False,
+        "Whether each crop is brought to mean 0 and a common contrast before the network reads it.",
+    )
+    crop_encoder: EncoderConfig | None = option(
+        None,
+        "A network that reads the crops in place of these convolutions: its name or the fields of"
+        " an :class:`EncoderConfig`; ``crop_pooling`` pools its feature maps. None for the "
+        "convolutions.",
+    )
+    crop_dropout: float = option(
+        0.0,
+        "Share of a crop's features that are dropped while training.",
+        at_least=0,
+        below=1,
+    )
+    crop_units: int = option(
+        256,
+        "Features of a crop.",
+        at_least=1,
+    )
+    head_units: int = option(
+        256,
+        'Width of the classifier\'s hidden layer; of ``"mean"`` pooling alone.',
+        at_least=1,
+    )
+    look_pooling: str = option(
+        "mean",
+        'Over the looks: ``"mean"`` (features, then a head), ``"evidence"`` (every look gives '
+        'nats per class, which add up) or ``"seen"`` (log odds against ``none_class``, by '
+        "logsumexp: that class means that nothing was seen).",
+        choices=LOOK_POOLINGS,
+    )
+    none_class: int = option(
+        0,
+        'Index of the class that means that nothing was seen; of ``"seen"`` pooling alone.',
+        at_least=0,
+    )
+    scales: tuple[float, ...] = option(
+        (1.0,),
+        "Sides of the crops that are read around each place, as multiples of the look's own; each"
+        " is a look of its own to the pooling, and has a box, a crop and evidence of its own: T "
+        "times the number of scales of each.",
+    )
+    classification_weight: float = option(
+        1.0,
+        "Weight of −log p(y | crops).",
+        at_least=0,
+    )
+    reconstruction_weight: float = option(
+        0.001,
+        "Weight of −log p(x̂ | z, h); 1 is the paper's bound.",
+        at_least=0,
+    )
+    kl_weight: float = option(
+        0.001,
+        "Weight of the KL; 1 is the paper's bound.",
+        at_least=0,
+    )
+    margin_px: int = option(
+        1,
+        "Pixels around a box that the localized transformer reads; 0 is the paper's, which loses "
+        "a neighbour along the crop's border; from 1 on a crop is the spatial transformer's.",
+        at_least=0,
+    )
+    max_level: int | None = option(
+        None,
+        "Coarsest pyramid level that crops are read from; None: the level of each crop's scale; "
+        "0: the image itself, as in the paper, which aliases where crops are much larger than "
+        "``crop_size``.",
+        at_least=0,
+    )
+    localized: bool | None = option(
+        None,
+        "Whether the localized transformer cuts the crops of dense images too, out of regions. "
+        "None: where ``margin_px`` is 0, since there the two transformers differ and every way in"
+        " must cut the same crops.",
+    )
+    num_samples: int = option(
+        1,
+        "Trajectories averaged when predicting; 1 follows the posterior's mean.",
+        at_least=1,
+    )
+    pyramid_roots: tuple[str, ...] = option(
+        (),
+        "Folders that pyramids may lie in; the first completes relative paths.",
+    )
 
     def __post_init__(self) -> None:
         """Checks every value.
@@ -170,50 +332,12 @@ class SaccaderConfig(Config):
         """
         for name in ("crop_encoder", "proxy_features"):
             object.__setattr__(self, name, encoder_config(getattr(self, name)))
-        require(self.num_classes >= 2, "num_classes is too small", expected="at least 2", received=self.num_classes)
-        sizes = (
-            "num_steps",
-            "crop_size",
-            "crop_stem_kernel",
-            "latent_size",
-            "state_size",
-            "encoder_units",
-            "prior_units",
-        )
-        for name in (*sizes, "posterior_units", "latent_units", "crop_units", "head_units", "num_samples"):
-            value = getattr(self, name)
-            require(value >= 1, f"{name} is too small", expected="at least 1", received=value)
+        super().__post_init__()
         require(
             0.0 < self.min_scale <= self.max_scale <= 1.0,
             "The range of scales is empty or leaves the image",
             expected="0 < min_scale <= max_scale <= 1",
             received=f"min_scale={self.min_scale}, max_scale={self.max_scale}",
-        )
-        choices = {
-            "state": STATES,
-            "likelihood": LIKELIHOODS,
-            "normalization": NORMALIZATIONS,
-            "posterior": POSTERIORS,
-            "place_prior": PLACE_PRIORS,
-            "place_gradient": PLACE_GRADIENTS,
-            "look_pooling": LOOK_POOLINGS,
-            "crop_normalization": CONV_NORMALIZATIONS,
-            "map_normalization": MAP_NORMALIZATIONS,
-        }
-        for name, values in choices.items():
-            value = getattr(self, name)
-            require(value in values, f"Unknown {name}", expected=values, received=repr(value))
-        require(
-            self.channels is None or 1 <= self.channels <= MAX_CROP_BANDS,
-            "channels cannot be used",
-            expected=f"None or 1 to {MAX_CROP_BANDS}",
-            received=self.channels,
-        )
-        require(
-            self.posterior_stddev is None or self.posterior_stddev > 0.0,
-            "posterior_stddev cannot be used",
-            expected="None (learned) or a number above 0",
-            received=self.posterior_stddev,
         )
         numbers = ("encoder_filters", "encoder_strides", "decoder_filters", "crop_filters", "crop_strides")
         for name in (*numbers, "map_filters", "map_kernels"):
@@ -231,9 +355,6 @@ class SaccaderConfig(Config):
                 expected=f"{len(getattr(self, name))} numbers in {other}",
                 received=getattr(self, other),
             )
-        for name in ("classification_weight", "reconstruction_weight", "kl_weight", "initial_state_noise", "margin_px"):
-            value = getattr(self, name)
-            require(value >= 0, f"{name} is negative", expected="0 or more", received=value)
         require(
             len(self.scales) >= 1 and all(scale > 0.0 for scale in self.scales),
             "scales cannot be used",
@@ -241,22 +362,10 @@ class SaccaderConfig(Config):
             received=self.scales,
         )
         require(
-            0.0 <= self.crop_dropout < 1.0,
-            "crop_dropout is no share",
-            expected="0 to below 1",
-            received=self.crop_dropout,
-        )
-        require(
             0 <= self.none_class < self.num_classes,
             "none_class is no class",
             expected=f"0 to {self.num_classes - 1}",
             received=self.none_class,
-        )
-        require(
-            self.max_level is None or self.max_level >= 0,
-            "max_level is negative",
-            expected="None (the level of each crop's scale), or 0 or more",
-            received=self.max_level,
         )
         require(
             self.margin_px != 0 or self.localized is not False,
@@ -287,20 +396,6 @@ class SaccaderConfig(Config):
             "A place in a cell has a scale and two offsets",
             expected="latent_size=3 with the categorical posterior",
             received=self.latent_size,
-        )
-        require(self.prior_power >= 0.0, "prior_power is negative", expected="0 or more", received=self.prior_power)
-        require(
-            self.prior_floor > 0.0,
-            "prior_floor leaves cells without any probability",
-            expected="a number above 0",
-            received=self.prior_floor,
-        )
-        require(self.proxy_gain > 0.0, "proxy_gain cannot be used", expected="above 0", received=self.proxy_gain)
-        require(
-            self.inhibition_cells >= 0,
-            "inhibition_cells is negative",
-            expected="0 or more",
-            received=self.inhibition_cells,
         )
         require(
             self.place_prior != "surprise" or self.reconstruction_weight > 0.0,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 import tensorflow as tf
 
 from tfvs.errors import DataError
-from tfvs.server.model_watch import ModelConfig, ModelWatch, State, VersionStatus
+from tfvs.server.model_watch import HANGS_AFTER_SECONDS, ModelConfig, ModelWatch, State, VersionStatus
 from tfvs.server.servable import Servable
 from tfvs.server.status import LOGGER
 
@@ -38,6 +38,7 @@ class ModelManager:
         self._poll_seconds, self._on_change = poll_seconds, on_change
         self._watches = {config.name: self._watch(config) for config in configs}  # replaced, never changed
         self._reloading = threading.Lock()
+        self._began, self._started = time.monotonic(), False
 
     def start(self) -> None:
         """Begins to load what is there, and to watch."""
@@ -87,6 +88,17 @@ class ModelManager:
         """Whether a model that serves nothing yet may do so in a moment."""
         watch = self._watches.get(name)
         return watch is not None and not watch.servables and not watch.settled()
+
+    def is_starting(self, name: str) -> bool:
+        """Whether the name is no model's, and models that the server began with are still loading.
+
+        TensorFlow Serving accepts no call before they are loaded, and clients take its answer to a call for a model
+        that does not exist as the sign that it is ready. A load that hangs delays that answer for a minute at most.
+        """
+        if not self._started:
+            loaded = all(watch.servables or watch.settled() for watch in self._watches.values())
+            self._started = loaded or time.monotonic() - self._began > HANGS_AFTER_SECONDS
+        return not self._started and name not in self._watches
 
     def reconfigure(self, configs: list[ModelConfig], timeout_s: float | None = None) -> None:
         """Serves these models from now on, and returns when their versions are loaded.

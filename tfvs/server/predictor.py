@@ -93,6 +93,8 @@ class Predictor:
         found = self.manager.find(spec.name, version)
         if found is None and self.manager.is_loading(spec.name):
             raise RequestError(grpc.StatusCode.UNAVAILABLE, f"The model is still loading: {spec.name}")
+        if found is None and self.manager.is_starting(spec.name):
+            raise RequestError(grpc.StatusCode.UNAVAILABLE, "The server is still loading its models.")
         if found is None:
             wanted = f"Latest({spec.name})" if version is None else f"Specific({spec.name}, {version})"
             raise RequestError(grpc.StatusCode.NOT_FOUND, f"Servable not found for request: {wanted}")

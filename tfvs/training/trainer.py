@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import keras
 import tensorflow as tf
 
-from tfvs.config import Config, require
+from tfvs.config import Config, option, require
 from tfvs.training.callbacks import StopOnNonFinite, ZoomSchedule
 from tfvs.training.checkpointing import ResumableCheckpoint
 from tfvs.training.hosts import by_records, host_index
@@ -20,55 +20,83 @@ from tfvs.training.optimizer import ClippedAdam
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig(Config):
-    """How to train.
+    """How to train."""
 
-    Attributes:
-      epochs: Passes over the data, or stretches of ``steps_per_epoch``.
-      steps_per_epoch: Optimizer steps between two evaluations and checkpoints; None for one pass over the data.
-      batch_size: Global batch, over all devices.
-      learning_rate: Peak of the schedule: linear warm-up, then cosine decay to 0.
-      warmup_steps: Steps to the peak.
-      clip_norm: Global gradient norm.
-      group_rates: Part of a variable's path, such as ``"crop_encoder"`` (a pretrained network wants less) → what the
-        learning rate is multiplied by there.
-      zoom_from: Widest crop at the beginning; None for the model's own, unchanged.
-      zoom_to: Widest crop at the end.
-      zoom_start: Fraction of training at which narrowing begins.
-      zoom_stop: Fraction of training at which it ends.
-      balance_classes: Weight the loss by inverse class frequency.
-      mixed_precision: Compute in float16 with float32 variables (GPUs).
-      num_devices: See :func:`tfvs.training.strategy.make_strategy`.
-      seed: Seed of the weights, order and samples.
-    """
-
-    epochs: int = 10
-    steps_per_epoch: int | None = None
-    batch_size: int = 64
-    learning_rate: float = 2e-3
-    warmup_steps: int = 100
-    clip_norm: float = 1.0
+    epochs: int = option(
+        10,
+        "Passes over the data, or stretches of ``steps_per_epoch``.",
+        at_least=1,
+    )
+    steps_per_epoch: int | None = option(
+        None,
+        "Optimizer steps between two evaluations and checkpoints; None for one pass over the data.",
+        at_least=1,
+    )
+    batch_size: int = option(
+        64,
+        "Global batch, over all devices.",
+        at_least=1,
+    )
+    learning_rate: float = option(
+        2e-3,
+        "Peak of the schedule: linear warm-up, then cosine decay to 0.",
+        above=0,
+    )
+    warmup_steps: int = option(
+        100,
+        "Steps to the peak.",
+        at_least=0,
+    )
+    clip_norm: float = option(
+        1.0,
+        "Global gradient norm.",
+        above=0,
+    )
     group_rates: dict[str, float] = dataclasses.field(default_factory=dict)
-    zoom_from: float | None = None
-    zoom_to: float | None = None
-    zoom_start: float = 0.1
-    zoom_stop: float = 0.6
-    balance_classes: bool = False
-    mixed_precision: bool = False
-    num_devices: int | None = None
-    seed: int = 0
+    zoom_from: float | None = option(
+        None,
+        "Widest crop at the beginning; None for the model's own, unchanged.",
+        above=0,
+        at_most=1,
+    )
+    zoom_to: float | None = option(
+        None,
+        "Widest crop at the end.",
+        above=0,
+        at_most=1,
+    )
+    zoom_start: float = option(
+        0.1,
+        "Fraction of training at which narrowing begins.",
+        at_least=0,
+        at_most=1,
+    )
+    zoom_stop: float = option(
+        0.6,
+        "Fraction of training at which it ends.",
+        at_least=0,
+        at_most=1,
+    )
+    balance_classes: bool = option(
+        False,
+        "Weight the loss by inverse class frequency.",
+    )
+    mixed_precision: bool = option(
+        False,
+        "Compute in float16 with float32 variables (GPUs).",
+    )
+    num_devices: int | None = option(
+        None,
+        "See :func:`tfvs.training.strategy.make_strategy`.",
+        at_least=1,
+    )
+    seed: int = option(
+        0,
+        "Seed of the weights, order and samples.",
+    )
 
     def __post_init__(self) -> None:
-        require(self.epochs > 0, "epochs must be positive", expected="> 0", received=self.epochs)
-        steps = self.steps_per_epoch
-        require(steps is None or steps > 0, "steps_per_epoch must be positive", expected="None or > 0", received=steps)
-        require(self.batch_size > 0, "batch_size must be positive", expected="> 0", received=self.batch_size)
-        require(self.learning_rate > 0, "learning_rate must be positive", expected="> 0", received=self.learning_rate)
-        require(
-            all(rate >= 0 for rate in self.group_rates.values()),
-            "A group's learning rate is negative",
-            expected="factors of 0 or more",
-            received=self.group_rates,
-        )
+        super().__post_init__()
         both = (self.zoom_from is None) == (self.zoom_to is None)
         require(
             both, "A zoom needs both ends", expected="zoom_from and zoom_to", received=(self.zoom_from, self.zoom_to)
