@@ -1,6 +1,7 @@
 """Batches with pastes: pairs, labels and fields are what they say, and batch n is the same whenever it is made."""
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -85,6 +86,17 @@ def test_pairs_and_images_as_they_are(files: list[str]) -> None:
         left, right = batch["proxy"][:, 0, 0, 0], batch["proxy"][:, 0, -1, 0]
         unpasted = shown == 0
         assert ((left > right) == (batch["mirrored"] == 1))[unpasted].all()
+
+
+def test_records_that_end_with_zeros_arrive_whole(files: list[str], tmp_path: Path) -> None:
+    """A field that the parser does not know, at the end, whose last bytes are zeros."""
+    path = str(tmp_path / "zeros.gz")
+    with tf.io.TFRecordWriter(path, "GZIP") as writer:
+        for record in tf.data.TFRecordDataset(files, "GZIP").as_numpy_iterator():
+            writer.write(record + b"\x7a\x04" + bytes(4))
+    made = batches(plan([path]).dataset(0, 2))
+    for one, other in zip(made, batches(plan(files).dataset(0, 2)), strict=True):
+        np.testing.assert_array_equal(one["pyramid/tile_bytes"], other["pyramid/tile_bytes"])
 
 
 def test_a_batch_is_the_same_whenever_it_is_made(files: list[str]) -> None:

@@ -202,7 +202,9 @@ class _Draw:
             rows.append(self._row(row, [], False, plan.field.draw(random, number, random.random(2))))
         while len(rows) < plan.batch_size:
             rows.extend(self._pair(random, number))
-        columns = [np.stack(column) for column in zip(*rows[: plan.batch_size], strict=True)]
+        serialized, *others = zip(*rows[: plan.batch_size], strict=True)
+        # As objects: an array of bytes would lose the zeros at a record's end.
+        columns = [np.array(serialized, dtype=object), *map(np.stack, others)]
         for proxy, light in zip(columns[1], random.uniform(*plan.pastes.light, plan.batch_size), strict=True):
             proxy[:] = np.clip(np.round(np.arange(256) * light), 0, 255).astype(np.uint8)[proxy]
         return tuple(columns)
