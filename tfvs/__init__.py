@@ -14,6 +14,7 @@ from tfvs.models import (  # noqa: E402
     SaccaderOutput,
     VariationalSaccader,
 )
+from tfvs.training import optimizer as _optimizer  # noqa: E402, F401  registers the optimizer that saved models name
 from tfvs.version import __version__  # noqa: E402
 
 __all__ = [

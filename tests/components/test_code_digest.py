@@ -91,7 +91,7 @@ def test_a_moved_module_changes_the_digest(copy: Path) -> None:
 
 def test_an_example_depends_on_what_makes_it_and_not_on_the_model() -> None:
     found = sources("components.job")
-    assert {"components.proxies", "tfvs.images.reading", "tfvs.images.tiff.framing", "tfvs.config"} <= set(found)
+    assert {"tfvs.images.proxy", "tfvs.images.reading", "tfvs.images.tiff.framing", "tfvs.config"} <= set(found)
     assert not any(name.startswith(("tfvs.models", "tfvs.layers", "pipelines")) for name in found)
 
 

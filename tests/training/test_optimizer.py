@@ -1,5 +1,8 @@
 """Clipping on one device; on two it is tested in test_devices."""
 
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -54,3 +57,9 @@ def test_groups_have_learning_rates_of_their_own() -> None:
     for change, rate in zip(moved, (0.05, 0.025, 0.1), strict=True):
         np.testing.assert_allclose(change, rate, rtol=1e-3)
     assert ClippedAdam.from_config(optimizer.get_config()).group_rates == optimizer.group_rates
+
+
+def test_a_saved_model_that_names_the_optimizer_loads_after_import_tfvs_alone() -> None:
+    script = "import tfvs, keras; print(keras.saving.get_registered_object('tfvs>ClippedAdam').__name__)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "ClippedAdam"
