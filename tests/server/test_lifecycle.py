@@ -47,10 +47,11 @@ def test_after_the_grace_the_process_is_gone_and_says_so(stub, slow):
 def test_a_second_signal_ends_it_at_once(stub, slow):
     process, port = start_process(f"--model_base_path={slow}", "--shutdown_grace_seconds=300")
     try:
-        begin(stub, port)
+        future = begin(stub, port)  # kept: a call that nobody holds is cancelled, and the server is then free to end
         process.send_signal(signal.SIGTERM)
         time.sleep(1.0)
         assert process.poll() is None
+        assert not future.done()
         start = time.monotonic()
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 128 + signal.SIGTERM
