@@ -7,7 +7,7 @@ const map = element("map"), mapContext = map.getContext("2d");
 const { width, height, levels, tileSize, steps } = data;
 const MAX_TILES = 600, MAX_ZOOM = 16;
 const camera = { x: width / 2, y: height / 2, scale: 1 }; // centre, image pixels; screen pixels an image pixel
-const state = { shown: steps.length, boxes: true, path: true, heat: false, posterior: false, playing: 0, flight: 0 };
+const state = { shown: steps.length, boxes: true, path: true, heat: false, posterior: false, playing: 0, flight: 0, flying: false };
 const tiles = new Map(); // key → { image, ready }; the order of insertion is the order of last use
 const layers = {}; // "heat" (of sampled trajectories) and "posterior" (over cells) → image
 let pending = 0, drawRequested = false;
@@ -71,6 +71,7 @@ function fit() {
 function flyTo(box) {
   const from = { ...camera }, flight = (state.flight += 1), begun = performance.now();
   const scale = Math.min(size()[0] / (box[3] - box[1]), size()[1] / (box[2] - box[0])) * 0.5;
+  state.flying = true;
   const to = { x: (box[1] + box[3]) / 2, y: (box[0] + box[2]) / 2, scale: Math.min(scale, MAX_ZOOM) };
   const frame = (now) => {
     if (flight !== state.flight) return;
@@ -80,6 +81,7 @@ function flyTo(box) {
     const share = from.scale === to.scale ? eased : (1 / camera.scale - 1 / from.scale) / (1 / to.scale - 1 / from.scale);
     camera.x = from.x + (to.x - from.x) * share;
     camera.y = from.y + (to.y - from.y) * share;
+    state.flying = t < 1;
     requestDraw();
     if (t < 1) requestAnimationFrame(frame);
   };
@@ -119,7 +121,9 @@ function draw() {
   const percent = 100 * camera.scale;
   element("readout").textContent = `${percent < 10 ? percent.toFixed(1) : Math.round(percent)} % at ` +
     `${Math.round(camera.x)}, ${Math.round(camera.y)} px`;
-  if (pending === 0) document.body.dataset.ready = "true";
+  // Programs that take a picture of the page wait for this: every tile and layer of the present view is drawn.
+  const complete = Object.values(layers).every((layer) => layer.complete);
+  document.body.dataset.ready = String(pending === 0 && !state.flying && complete);
 }
 
 function drawLevel(number, ratio, load) {
