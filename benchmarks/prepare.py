@@ -62,10 +62,11 @@ def time_job(folder: Path, output: Path, beam_args: list[str], decoder: str) -> 
     import apache_beam as beam
     from apache_beam.options.pipeline_options import PipelineOptions
 
-    from components.job import Job, run_job
-    from components.options import PrepareOptions
-    from components.readers import make_reader
+    from components.job import run_job
     from tfvs.images.proxy import ProxyRecipe
+    from tfvs.preparation.job import Job
+    from tfvs.preparation.options import PrepareOptions
+    from tfvs.preparation.readers import make_reader
 
     job = Job(
         make_reader("folder", str(folder)),
@@ -111,10 +112,10 @@ def measure_jobs(folder: Path, count: int, megapixels: float, rounds: int) -> di
 def time_decoders(folder: Path, output: Path) -> dict[str, float]:
     """The decoder in a child process against the one in this process, image by image in turns, so that whatever else
     runs slows both alike; its start counts once in a data set of FiveK's size."""
-    from components.decode import Task, decode, limit_libvips
-    from components.decoder import Decoder
-    from components.options import PrepareOptions
     from tfvs.images.proxy import ProxyRecipe
+    from tfvs.preparation.decode import Task, decode, limit_libvips
+    from tfvs.preparation.decoder import Decoder
+    from tfvs.preparation.options import PrepareOptions
 
     limit_libvips()
     decoder, options = Decoder(), PrepareOptions(proxy=ProxyRecipe(channels=3))
@@ -149,8 +150,8 @@ def peak_memory(side: int, folder: Path) -> dict[str, Any]:
         str(path), tile=True, compression="jpeg", bigtiff=True
     )
     code = (
-        "import sys, time; from components.decoder import enter_without_tensorflow; enter_without_tensorflow(); "
-        "from components.decode import Task, decode; from components.options import PrepareOptions; "
+        "import sys, time; from tfvs.preparation.decoder import enter_without_tensorflow; enter_without_tensorflow(); "
+        "from tfvs.preparation.decode import Task, decode; from tfvs.preparation.options import PrepareOptions; "
         "peak = lambda: next(l.split()[1] for l in open('/proc/self/status') if l.startswith('VmHWM')); "
         "base = peak(); start = time.perf_counter(); "
         "decode(Task(sys.argv[1], None, sys.argv[2], PrepareOptions(), '00')); "

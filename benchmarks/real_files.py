@@ -19,11 +19,12 @@ import pyvips
 import tifffile
 
 from benchmarks.machine import describe_machine
+from tfvs.preparation.decoder import WITHOUT_TENSORFLOW
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 _DECODE = (
-    "import sys, time; from components.decoder import enter_without_tensorflow; enter_without_tensorflow(); "
-    "from components.decode import Task, decode, limit_libvips; from components.options import PrepareOptions; "
+    f"{WITHOUT_TENSORFLOW}import time; from tfvs.preparation.decode import Task, decode, limit_libvips; "
+    "from tfvs.preparation.options import PrepareOptions; "
     "limit_libvips(); "
     "field = lambda name: int(next(l.split()[1] for l in open('/proc/self/status') if l.startswith(name))); "
     "base = field('VmHWM'); start = time.perf_counter(); "

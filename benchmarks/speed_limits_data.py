@@ -9,9 +9,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from components.job import Job, run_job
-from components.options import PrepareOptions
-from components.readers import make_reader
+from components.job import run_job
 from tfvs.data.dataset import find_files
 from tfvs.data.example import from_example
 from tfvs.datasets.gtsdb import (
@@ -29,6 +27,9 @@ from tfvs.datasets.gtsdb import (
 from tfvs.errors import DataError
 from tfvs.images.cut_outs import CutOut, PasteBank, cut_out
 from tfvs.images.proxy import ProxyRecipe
+from tfvs.preparation.job import Job
+from tfvs.preparation.options import PrepareOptions
+from tfvs.preparation.readers import make_reader
 
 PROXY = ProxyRecipe(height=200, width=340, channels=3)
 TILE_PX = 64

@@ -1,1 +1,6 @@
 """Beam transforms and TFX components: from raw images to records of proxies and tile indices."""
+
+from components.beam_files import BeamFiles
+from tfvs.preparation.files import use_remote
+
+use_remote(BeamFiles())

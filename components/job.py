@@ -1,80 +1,26 @@
-"""A whole job: build and run the pipeline, check that no image got lost, write the manifest, judge the rejects."""
+"""A whole job on Beam: build and run the pipeline, then the checks, the manifest and the judgement of its end."""
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import importlib.metadata
 import json
 import os
-import re
 import shutil
 import tempfile
 import threading
 import uuid
-from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.io.filesystems import FileSystems
 
-from components import files
-from components.code_digest import code_digest
-from components.listing import NAMED
-from components.options import DEFAULT_SPLITS, MAX_REJECTED, NUM_SHARDS, PrepareOptions
-from components.readers import Reader
-from components.sources import PassedOver, Source
 from components.transforms import Layout, PrepareRecords
-from tfvs.data.records import MANIFEST
-from tfvs.errors import ConfigError, DataError, ResourceError, TfvsError, TooManyRejectedError
-from tfvs.version import __version__
+from tfvs.errors import DataError, ResourceError, TfvsError
+from tfvs.preparation import files
+from tfvs.preparation.job import Job, finish, prepare_folders
+from tfvs.preparation.sources import PassedOver
 
-DEAD_LETTERS = "rejected.jsonl"
-ROOT_ID = "root-id"
 _PROGRESS_PERIOD_S = 0.5
-_SPLIT_NAME = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
-
-
-@dataclass(frozen=True)
-class Job:
-    """What to do, and where.
-
-    Attributes:
-      reader: Lists the images.
-      options: Options of pyramids and proxies.
-      records_root: Folder of the shards, ``Split-<name>/data_tfrecord-*.gz``, as TFX lays them out.
-      pyramid_root: Root of the pyramids, by content; keep it between jobs.
-      splits: Weights of the splits, for images whose split is not given.
-      num_shards: Per split.
-      max_rejected: Fraction of the listed images that may be refused.
-      dead_letters: Where refused images are listed; None: beside the records.
-      progress: Called now and then with (done, total); local runners only.
-    """
-
-    reader: Reader
-    options: PrepareOptions
-    records_root: str
-    pyramid_root: str
-    splits: dict[str, int] = field(default_factory=lambda: dict(DEFAULT_SPLITS))
-    num_shards: int = NUM_SHARDS
-    max_rejected: float = MAX_REJECTED
-    dead_letters: str | None = None
-    progress: Callable[[int, int], None] | None = None
-
-    def __post_init__(self) -> None:
-        if not self.splits or any(weight < 1 for weight in self.splits.values()):
-            raise ConfigError("Splits need weights", expected="weights >= 1", received=self.splits)
-        if unknown := [name for name in self.splits if not _SPLIT_NAME.fullmatch(name)]:
-            raise ConfigError(
-                "A split's name is part of file names", expected="letters, digits, _ and -", received=unknown
-            )
-        if self.num_shards < 1:
-            raise ConfigError("There must be a shard", expected="num_shards >= 1", received=self.num_shards)
-        if not 0 <= self.max_rejected <= 1:
-            raise ConfigError("max_rejected is a fraction", expected="0 to 1", received=self.max_rejected)
 
 
 def run_job(job: Job, make_pipeline: Callable[[], beam.Pipeline]) -> dict[str, Any]:
@@ -92,8 +38,8 @@ def run_job(job: Job, make_pipeline: Callable[[], beam.Pipeline]) -> dict[str, A
       ResourceError: The outputs cannot be written, or the pipeline failed: a worker died, the disk is full.
       TooManyRejectedError: Raised after everything is written.
     """
-    _prepare_folders(job)
-    summary_path = FileSystems.join(job.records_root, f".summary-{uuid.uuid4().hex}.json")
+    prepare_folders(job)
+    summary_path = files.join(job.records_root, f".summary-{uuid.uuid4().hex}.json")
     with _progress_folder(job) as progress:
         layout = Layout(job.records_root, job.pyramid_root, summary_path, progress, job.num_shards, dict(job.splits))
         pipeline = make_pipeline()
@@ -110,112 +56,8 @@ def run_job(job: Job, make_pipeline: Callable[[], beam.Pipeline]) -> dict[str, A
                 mend="Mend it, or look into the runner's log if a worker died, and start again: what is done is kept",
             ) from error
     summary = _read_summary(summary_path)
-    manifest = make_manifest(summary, job.options)
-    _reconcile(summary, job.records_root)
-    lines = "".join(json.dumps(item) + "\n" for item in summary["rejected"])
-    for path in {FileSystems.join(job.records_root, DEAD_LETTERS), job.dead_letters} - {None}:
-        _write(str(path), lines)
-    _write(FileSystems.join(job.records_root, MANIFEST), json.dumps(manifest, indent=2, sort_keys=True) + "\n")
     files.delete([summary_path])
-    _judge(manifest, job, summary["rejected"])
-    return manifest
-
-
-def make_manifest(summary: dict[str, Any], options: PrepareOptions) -> dict[str, Any]:
-    """Counts, class histogram, sizes, digests and versions; the same for the same input and options."""
-    splits: dict[str, dict[str, Any]] = {}
-    for shard in summary["shards"]:
-        split = splits.setdefault(shard["split"], {"count": 0, "labels": Counter()})
-        split["count"] += shard["count"]
-        split["labels"].update(shard["labels"])
-    for split in splits.values():
-        split["labels"] = dict(sorted(split["labels"].items(), key=lambda item: int(item[0])))
-    largest = max((shard["largest"] for shard in summary["shards"]), key=lambda size: size[0] * size[1], default=None)
-    return {
-        "listed": summary["listed"],
-        "written": sum(shard["count"] for shard in summary["shards"]),
-        "rejected": len(summary["rejected"]),
-        "rejected_by_stage": dict(sorted(Counter(item["stage"] for item in summary["rejected"]).items())),
-        "passed_over": summary["passed_over"],
-        "notes": summary["notes"],
-        "kinds": dict(sorted(sum((Counter(shard["kinds"]) for shard in summary["shards"]), Counter()).items())),
-        "identical": {
-            "groups": len(summary["identical"]),
-            "images": sum(len(group["image_ids"]) for group in summary["identical"]),
-            "groups_across_splits": sum(len(group["splits"]) > 1 for group in summary["identical"]),
-            "first": [group["image_ids"] for group in summary["identical"][:NAMED]],
-        },
-        "splits": dict(sorted(splits.items())),
-        "pixels": sum(shard["pixels"] for shard in summary["shards"]),
-        "largest_width_height": largest,
-        "shards": [
-            {name: shard[name] for name in ("path", "count", "file_bytes", "sha256")} for shard in summary["shards"]
-        ],
-        # Where images are decoded changes no byte of what is written.
-        "options": {name: value for name, value in options.to_dict().items() if name not in ("decoder", "proxy")},
-        "proxy": options.proxy.replace(source=_proxy_source(summary)).to_dict(),
-        "images": {
-            "dtype": options.pyramid.dtype,
-            "max_side_px": options.max_side_px,
-            "conversion": options.conversion(),
-        },
-        "code": code_digest(__name__),
-        "versions": {
-            "tfvs": __version__,
-            **{name: importlib.metadata.version(name) for name in ("apache-beam", "pyvips")},
-        },
-    }
-
-
-def _proxy_source(summary: dict[str, Any]) -> str:
-    """Whether any proxy came from another image than the one to classify."""
-    return "other_image" if any(shard["other_proxies"] for shard in summary["shards"]) else "image"
-
-
-def fingerprint(reader: Reader) -> str:
-    """Digest of what is listed and of every file's size and time of change; new where the input is.
-
-    Raises:
-      DataError: There is no such data set, or nothing in it.
-    """
-    digest, count = hashlib.sha256(), 0
-    for uri in reader.inputs():
-        digest.update(repr(files.state(uri)).encode())
-    for item in reader.read():
-        if isinstance(item, PassedOver):
-            continue
-        count += 1
-        digest.update(repr(item).encode())
-        if isinstance(item, Source):
-            digest.update(repr(files.state(item.uri)).encode())
-            if item.proxy_uri is not None:
-                digest.update(repr(files.state(item.proxy_uri)).encode())
-    if not count:
-        raise DataError("No images are listed", mend="Check the input's path and the reader")
-    return f"{count} images, sha256 {digest.hexdigest()}"
-
-
-def root_identity(root: str) -> str:
-    """A pyramid root's own name, made when it is first used: another one where the root was removed since."""
-    path = FileSystems.join(root, ROOT_ID)
-    if not files.exists(path):
-        _write(path, uuid.uuid4().hex)
-    with files.open_read(path) as file:
-        return file.read().decode()
-
-
-def _prepare_folders(job: Job) -> None:
-    """Removes what an earlier job of other input left: no reader may find old shards beside new ones."""
-    try:
-        for root in (job.records_root, job.pyramid_root):
-            if files.is_local(root):
-                Path(root).mkdir(parents=True, exist_ok=True)
-        files.delete([FileSystems.join(job.records_root, name) for name in (MANIFEST, DEAD_LETTERS)])
-        files.delete(files.match(job.records_root, "Split-*/*"))
-    except OSError as error:
-        raise ResourceError(
-            "The output cannot be written", received=error, mend="Check the path and its permissions"
-        ) from error
+    return finish(job, summary)
 
 
 def _read_summary(path: str) -> dict[str, Any]:
@@ -227,48 +69,6 @@ def _read_summary(path: str) -> dict[str, Any]:
         )
     with files.open_read(path) as file:
         return json.loads(file.read())
-
-
-def _reconcile(summary: dict[str, Any], root: str) -> None:
-    """Every listed image was either written or rejected, and every shard is there."""
-    written = sum(shard["count"] for shard in summary["shards"])
-    rejected = len(summary["rejected"])
-    if not summary["listed"]:
-        raise DataError("No images are listed", mend="Check the input's path and the reader")
-    if summary["listed"] != written + rejected:
-        raise DataError(
-            "Images got lost between listing and writing",
-            expected=f"{summary['listed']} listed",
-            received=f"{written} written and {rejected} rejected",
-            mend="Do not use these records; start again, on another runner if it repeats",
-        )
-    for shard in summary["shards"]:
-        state = files.state(FileSystems.join(root, *shard["path"].split("/")))
-        if state is None or state[0] != shard["file_bytes"]:
-            raise DataError(
-                "A shard is missing or cut short",
-                expected=f"{shard['path']} of {shard['file_bytes']} bytes",
-                received="no file" if state is None else f"{state[0]} bytes",
-                mend="Do not use these records; start again",
-            )
-
-
-def _judge(manifest: dict[str, Any], job: Job, rejected: list[dict[str, Any]]) -> None:
-    allowed = job.max_rejected * manifest["listed"]
-    if manifest["rejected"] > allowed:
-        letters = job.dead_letters or FileSystems.join(job.records_root, DEAD_LETTERS)
-        first = rejected[0]
-        raise TooManyRejectedError(
-            f"{manifest['rejected']} of {manifest['listed']} images were rejected",
-            expected=f"at most {allowed:.0f} (max_rejected={job.max_rejected})",
-            received=f"first {first['uri']}: {first['reason']}",
-            mend=f"See {letters}; mend the images or raise max_rejected. Everything else is written",
-        )
-
-
-def _write(path: str, text: str) -> None:
-    with files.atomic_write(path) as file:
-        file.write(text.encode())
 
 
 @contextlib.contextmanager

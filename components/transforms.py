@@ -11,23 +11,23 @@ import json
 import os
 import threading
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import apache_beam as beam
 from apache_beam.metrics import Metrics
 from apache_beam.pvalue import AsIter, AsSingleton, TaggedOutput
 
-from components import files
-from components.contents import Converted, Identical, compare, content_of
-from components.convert import convert
-from components.decode import decode, limit_libvips
-from components.decoder import Decoder
-from components.listing import Listing, grouped
-from components.options import PrepareOptions
-from components.readers import Reader
-from components.records import Entry, Shard, bucket_of, split_of, write_shard
-from components.sources import Rejected, Source
+from tfvs.preparation import files
+from tfvs.preparation.contents import Converted, Identical, compare
+from tfvs.preparation.decode import decode, limit_libvips
+from tfvs.preparation.decoder import Decoder
+from tfvs.preparation.listing import Listing
+from tfvs.preparation.options import PrepareOptions
+from tfvs.preparation.readers import Reader
+from tfvs.preparation.records import Entry, Shard, write_shard
+from tfvs.preparation.sources import Rejected, Source
+from tfvs.preparation.steps import convert_to_entry, first_of_each_id, list_key, make_summary, shard_key
 
 REJECTED = "rejected"
 LISTING = "listing"
@@ -91,11 +91,13 @@ class PrepareRecords(beam.PTransform):
         compared = (
             converted.entries
             | "GroupByContent" >> beam.GroupByKey()
-            | "Compare" >> beam.FlatMap(_compare, layout.splits).with_outputs(REJECTED, IDENTICAL, main="entries")
+            | "Compare"
+            >> beam.FlatMap(_compare, layout.splits, layout.num_shards).with_outputs(
+                REJECTED, IDENTICAL, main="entries"
+            )
         )
         shards = (
             compared.entries
-            | "ByShard" >> beam.Map(_key_by_shard, layout.splits, layout.num_shards)
             | "GroupByShard" >> beam.GroupByKey()
             | "WriteShard" >> beam.Map(_write_shard, layout.records_root, layout.num_shards)
         )
@@ -117,7 +119,7 @@ class PrepareRecords(beam.PTransform):
 
 
 class Convert(beam.DoFn):
-    """Source → (content, :class:`components.contents.Converted`), or a dead letter.
+    """Source → (content, :class:`tfvs.preparation.contents.Converted`), or a dead letter.
 
     Args:
       options: Options of pyramids and proxies.
@@ -145,22 +147,16 @@ class Convert(beam.DoFn):
 
     def process(self, source: Source) -> Iterator[Any]:
         """Converts one image."""
-        from tfvs.data.example import to_example
-
         run = decode if self._decoder is None else self._decoder.decode
-        result = convert(source, self._options, self._root, run)
+        result = convert_to_entry(source, self._options, self._root, run)
         if isinstance(result, Rejected):
             self._rejected.inc()
             yield TaggedOutput(REJECTED, result)
         else:
             self._written.inc()
-            example = to_example(result).SerializeToString(deterministic=True)
-            index, other = result.index, source.proxy_uri is not None
-            kind = f"{index.bands} x {index.dtype.removesuffix('_be')}"
-            entry = Entry(result.image_id, result.label, index.width, index.height, kind, example, other)
             for note in result.notes:
                 yield TaggedOutput(NOTES, (note, source.uri))
-            yield content_of(result), Converted(source.split, source.uri, entry)
+            yield result.content, result
         if self._progress is not None:
             count_one(self._progress)
 
@@ -176,44 +172,23 @@ def _list(_: bytes, reader: Reader) -> Iterator[Any]:
     """Everything that the reader lists, by id; at last how much it was, before a runner could lose any."""
     counter, listing = Metrics.counter(NAMESPACE, "listed"), Listing()
     for item in reader.read():
-        if listing.add(item):
+        if listing.add(item) and isinstance(item, Source | Rejected):
             counter.inc()
-            # A refused line has no id to share with another: its place in the list is its key.
-            yield (f"id:{item.image_id}" if isinstance(item, Source) else f"line:{item.uri}"), item
+            yield list_key(item), item
     yield TaggedOutput(LISTING, listing.to_dict())
 
 
-def _compare(group: tuple[str, Iterable[Converted]], splits: dict[str, int]) -> Iterator[Any]:
+def _compare(group: tuple[str, Iterable[Converted]], splits: dict[str, int], num_shards: int) -> Iterator[Any]:
     for item in compare(group[1], splits):
         if isinstance(item, Converted):
-            yield item.split, item.entry
+            yield shard_key(item, splits, num_shards), item.entry
         else:
             yield TaggedOutput(REJECTED if isinstance(item, Rejected) else IDENTICAL, item)
 
 
 def _first_of_each_id(group: tuple[str, Iterable[Source | Rejected]]) -> Iterator[Any]:
-    _, items = group
-    sources = []
-    for item in items:
-        if isinstance(item, Source):
-            sources.append(item)
-        else:
-            yield TaggedOutput(REJECTED, item)
-    sources.sort(key=lambda source: (source.uri, source.label, source.split or ""))
-    for number, source in enumerate(sources):
-        if number == 0:
-            yield source
-        else:
-            reason = f"The id {source.image_id!r} is taken by {sources[0].uri}"
-            yield TaggedOutput(REJECTED, Rejected(source.uri, "duplicate", reason, image_id=source.image_id))
-
-
-def _key_by_shard(
-    item: tuple[str | None, Entry], splits: dict[str, int], num_shards: int
-) -> tuple[tuple[str, int], Entry]:
-    split, entry = item
-    shard = bucket_of(entry.image_id, "shard", num_shards)
-    return (split or split_of(entry.image_id, splits), shard), entry
+    for item in first_of_each_id(group[1]):
+        yield TaggedOutput(REJECTED, item) if isinstance(item, Rejected) else item
 
 
 def _write_shard(group: tuple[tuple[str, int], Iterable[Entry]], root: str, num_shards: int) -> Shard:
@@ -230,13 +205,7 @@ def _write_summary(
     identical: Iterable[Identical],
     notes: Iterable[tuple[str, str]],
 ) -> str:
-    summary = {
-        **listing,
-        "shards": sorted((asdict(shard) for shard in shards), key=lambda shard: shard["path"]),
-        "rejected": sorted((item.to_dict() for item in rejected), key=lambda item: (item["uri"], item["reason"])),
-        "notes": grouped(sorted(notes)),
-        "identical": sorted((asdict(group) for group in identical), key=lambda group: group["image_ids"]),
-    }
+    summary = make_summary(listing, shards, rejected, identical, notes)
     with files.atomic_write(path) as file:
         file.write(json.dumps(summary).encode())
     return path

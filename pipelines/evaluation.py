@@ -6,8 +6,8 @@ import json
 
 import tensorflow_model_analysis as tfma
 
-from components.code_digest import code_digest
 from pipelines import metrics as own_metrics
+from tfvs.code_digest import code_digest
 from tfvs.data import example as contract
 
 

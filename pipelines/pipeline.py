@@ -13,13 +13,13 @@ from tfx.orchestration.data_types import RuntimeParameter
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import distribution_validator_pb2, infra_validator_pb2, pusher_pb2, trainer_pb2
 
-from components.code_digest import code_digest
 from components.saccade_example_gen.component import SaccadeExampleGen
 from pipelines.config import ARTIFACTS, PYRAMIDS, PipelineConfig
 from pipelines.evaluation import make_eval_config
 from pipelines.preflight import SCHEMAS, prepare_options
 from pipelines.resolvers import MODEL, STATISTICS, previous_blessed_model, previous_statistics
 from pipelines.serving_image import SERVING_TAG
+from tfvs.code_digest import code_digest
 from tfvs.data import example as contract
 from tfvs.paths import require_literal
 

@@ -7,14 +7,14 @@ import shutil
 from collections import Counter
 from pathlib import Path
 
-from components.options import DEFAULT_SPLITS, MAX_REJECTED, PrepareOptions
-from components.readers import make_reader
-from components.records import split_of
-from components.sources import PassedOver, Rejected
 from pipelines.config import PYRAMIDS, PipelineConfig
 from tfvs.datasets.adobe5k import CLASS_NAMES as FIVEK_CLASSES
 from tfvs.errors import ConfigError, DataError, ResourceError, TooManyRejectedError
 from tfvs.models.saccader_config import SaccaderConfig
+from tfvs.preparation.options import DEFAULT_SPLITS, MAX_REJECTED, PrepareOptions
+from tfvs.preparation.readers import make_reader
+from tfvs.preparation.records import split_of
+from tfvs.preparation.sources import PassedOver, Rejected
 from tfvs.training.trainer import TrainConfig
 
 SCHEMAS = Path(__file__).parent / "schemas"

@@ -13,11 +13,11 @@ from tfx.proto import range_config_pb2
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
-from components.code_digest import code_digest
-from components.options import DEFAULT_SPLITS, MAX_REJECTED, NUM_SHARDS, PrepareOptions
-from components.readers import READERS
 from components.saccade_example_gen import driver, executor
+from tfvs.code_digest import code_digest
 from tfvs.errors import ConfigError
+from tfvs.preparation.options import DEFAULT_SPLITS, MAX_REJECTED, NUM_SHARDS, PrepareOptions
+from tfvs.preparation.readers import READERS
 
 _RANGE_CONFIG: Any = range_config_pb2
 
@@ -75,7 +75,7 @@ class SaccadeExampleGen(base_beam_component.BaseBeamComponent):
         TFX's ExampleGens take it; the newest matching folder is read. Example:
         ``Input(splits=[Input.Split(name="all", pattern="span-{SPAN}/*")])``.
       range_config: ``range_config_pb2.RangeConfig``: which span to read.
-      **options: Fields of :class:`components.options.PrepareOptions`, for example
+      **options: Fields of :class:`tfvs.preparation.options.PrepareOptions`, for example
         ``proxy={"height": 64, "width": 64}``.
 
     Raises:

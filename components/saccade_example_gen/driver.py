@@ -8,9 +8,9 @@ from tfx.components.example_gen import driver, utils
 from tfx.orchestration import data_types
 from tfx.utils import proto_utils
 
-from components.job import fingerprint, root_identity
 from components.saccade_example_gen import executor
 from tfvs.paths import has_pattern, require_literal
+from tfvs.preparation.job import fingerprint, root_identity
 
 
 class Driver(driver.FileBasedDriver):

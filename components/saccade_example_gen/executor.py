@@ -6,7 +6,6 @@ import json
 import os
 from typing import Any
 
-from apache_beam.io.filesystems import FileSystems
 from tfx import types
 from tfx.components.example_gen import write_split
 from tfx.components.util import examples_utils
@@ -15,11 +14,12 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import proto_utils
 
-from components import files
-from components.job import DEAD_LETTERS, Job, run_job
-from components.options import PrepareOptions
-from components.readers import Reader, make_reader
+from components.job import run_job
 from tfvs.data.records import MANIFEST
+from tfvs.preparation import files
+from tfvs.preparation.job import DEAD_LETTERS, Job
+from tfvs.preparation.options import PrepareOptions
+from tfvs.preparation.readers import Reader, make_reader
 
 # Protocol buffers' classes are made at import, where type checkers cannot see them.
 EXAMPLE_GEN: Any = example_gen_pb2
@@ -44,7 +44,7 @@ def reader_of(exec_properties: dict[str, Any]) -> Reader:
     config = EXAMPLE_GEN.Input()
     proto_utils.json_to_proto(exec_properties[INPUT_CONFIG], config)
     base, folder = exec_properties[INPUT_BASE], os.path.dirname(config.splits[0].pattern)
-    path = FileSystems.join(base, *folder.split("/")) if folder else base
+    path = files.join(base, *folder.split("/")) if folder else base
     return make_reader(exec_properties[READER], path, json.loads(exec_properties[CLASS_NAMES]))
 
 
@@ -81,7 +81,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             splits=json.loads(exec_properties[SPLITS]),
             num_shards=exec_properties[NUM_SHARDS],
             max_rejected=exec_properties[MAX_REJECTED],
-            dead_letters=FileSystems.join(root, DEAD_LETTERS),
+            dead_letters=files.join(root, DEAD_LETTERS),
         )
         manifest = run_job(job, self._make_beam_pipeline)
         examples.split_names = artifact_utils.encode_split_names(list(manifest["splits"]))
@@ -89,5 +89,5 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         examples_utils.set_file_format(examples, write_split.to_file_format_str(EXAMPLE_GEN.FORMAT_TFRECORDS_GZIP))
         pyramids.set_string_custom_property("pyramid_root", root)
         pyramids.set_int_custom_property("num_images", manifest["written"])
-        with files.atomic_write(FileSystems.join(pyramids.uri, MANIFEST)) as file:
+        with files.atomic_write(files.join(pyramids.uri, MANIFEST)) as file:
             file.write((json.dumps(manifest, indent=2, sort_keys=True) + "\n").encode())

@@ -12,7 +12,8 @@ from click.testing import CliRunner
 
 from tests.export.saccaders import CLASS_NAMES, RECIPE, adapt, picture, write_picture_pyramid
 from tfvs.cli.main import cli, main
-from tfvs.data.example import ImageRecord, to_example
+from tfvs.data.example import to_example
+from tfvs.data.records import MANIFEST, ImageRecord
 from tfvs.images.proxy import encode_png, proxy_from_pyramid
 from tfvs.images.tiff.tile_index import read_index
 
@@ -26,6 +27,8 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     records = folder / "records" / "Split-test"
     records.mkdir(parents=True)
     (folder / "pyramids").mkdir()
+    manifest = {"proxy": RECIPE.to_dict(), "images": {"dtype": None, "max_side_px": None, "conversion": []}}
+    (folder / "records" / MANIFEST).write_text(json.dumps(manifest))
     with tf.io.TFRecordWriter(str(records / "data_tfrecord-00000-of-00001.gz"), "GZIP") as writer:
         for number in range(IMAGES):
             path = folder / "pyramids" / f"{number}.tif"

@@ -7,15 +7,16 @@ import pytest
 import tensorflow as tf
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from components.job import DEAD_LETTERS, MANIFEST, Job, fingerprint, run_job
-from components.options import PrepareOptions
-from components.readers import make_reader
-from components.records import split_of
-from tests.components.images import write_folder, write_png
+from components.job import run_job
+from tests.preparation.images import write_folder, write_png
 from tfvs.data.dataset import find_files
 from tfvs.data.example import from_example
 from tfvs.errors import ConfigError, DataError, TooManyRejectedError
 from tfvs.images.proxy import ProxyRecipe
+from tfvs.preparation.job import DEAD_LETTERS, MANIFEST, Job, fingerprint
+from tfvs.preparation.options import PrepareOptions
+from tfvs.preparation.readers import make_reader
+from tfvs.preparation.records import split_of
 
 OPTIONS = PrepareOptions(proxy=ProxyRecipe(height=8, width=8), tile_size=32, compression="none", decoder="direct")
 IN_CHILDREN = OPTIONS.replace(decoder="subprocess")
@@ -122,7 +123,8 @@ def test_nothing_listed_is_a_data_error(tmp_path):
 
 
 def test_lost_records_and_cut_shards_are_found(tmp_path):
-    from components.job import _read_summary, _reconcile
+    from components.job import _read_summary
+    from tfvs.preparation.job import _reconcile
 
     write_folder(tmp_path / "in", 12)
     job = make_job(tmp_path / "in", tmp_path / "out", num_shards=1)

@@ -3,9 +3,10 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from components.prepare import main, parse_splits
-from tests.components.images import write_folder
+from components.prepare import main
+from tests.preparation.images import write_folder
 from tfvs.errors import ConfigError
+from tfvs.preparation.splits import parse_splits
 
 
 def _run(*args):
@@ -25,7 +26,14 @@ def test_dry_run_writes_nothing(tmp_path):
     write_folder(tmp_path / "in", 5)
     result = _run("--input", str(tmp_path / "in"), "--output", str(tmp_path / "out"), "--dry-run", "--json")
     told = json.loads(result.stdout)
-    assert told == {"first_rejected": [], "labels": {"0": 3, "1": 2}, "listed": 5, "passed_over": [], "rejected": 0}
+    assert told == {
+        "class_names": ["class0", "class1"],
+        "first_rejected": [],
+        "labels": {"0": 3, "1": 2},
+        "listed": 5,
+        "passed_over": [],
+        "rejected": 0,
+    }
     assert not (tmp_path / "out").exists()
 
 

@@ -11,10 +11,10 @@ import psutil
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from components.readers import make_reader
 from components.transforms import Layout, PrepareRecords
-from tests.components.images import write_folder
 from tests.components.test_job import IN_CHILDREN, OPTIONS, contents, make_job, run
+from tests.preparation.images import write_folder
+from tfvs.preparation.readers import make_reader
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -10,11 +10,11 @@ import imagecodecs
 import numpy as np
 import tifffile
 
-from components.opening import FEW_BITS
 from tests.corpus.case import SIDE, Case, on_white, ramp
 from tests.corpus.encodings import tiff
 from tests.corpus.handmade import ASCII, SHORT, UNDEFINED, old_lzw, strip_entries, write_tiff
 from tfvs.images.tiff.choice import LEFT_OUT_BANDS, LEFT_OUT_PAGES
+from tfvs.preparation.opening import FEW_BITS
 
 
 def meanings() -> Iterator[Case]:

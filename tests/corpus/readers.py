@@ -8,8 +8,6 @@ import numpy as np
 import tensorflow as tf
 import tifffile
 
-from components.decode import Decoded, Task, decode
-from components.options import PrepareOptions
 from tests.corpus.case import SIDE, Case
 from tests.images.pyramids import features_of
 from tfvs.data.records import TileIndex
@@ -19,6 +17,8 @@ from tfvs.images.crops.vips_reader import VipsReader
 from tfvs.images.proxy import ProxyRecipe
 from tfvs.images.reading import read_array
 from tfvs.images.tiff.tile_index import read_index
+from tfvs.preparation.decode import Decoded, Task, decode
+from tfvs.preparation.options import PrepareOptions
 
 OPTIONS = PrepareOptions(proxy=ProxyRecipe(height=8, width=8), compression="none", tile_size=32, max_pixels=10**8)
 WHOLE = np.array([[0.0, 0.0, 1.0, 1.0]], np.float32)

@@ -11,8 +11,6 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from components.decode import Decoded, Task, decode
-from components.options import PrepareOptions
 from tests.export.pictures import write_pictures
 from tests.export.saccaders import RECIPE, adapt, export_small, small_saccader
 from tests.export.test_saving import stack
@@ -24,6 +22,8 @@ from tfvs.export.description import DESCRIPTION_FILE, DESCRIPTION_OUTPUT, ModelD
 from tfvs.export.pyramid_inputs import pyramid_inputs
 from tfvs.export.signatures import ROOTS_FILE, SaccaderSignatures
 from tfvs.images.proxy import proxy_from_pyramid
+from tfvs.preparation.decode import Decoded, Task, decode
+from tfvs.preparation.options import PrepareOptions
 
 # Lossless pyramids: lossy tiles hold other pixels than the file that is sent.
 OPTIONS = PrepareOptions(proxy=RECIPE, bands=3, compression="deflate", tile_size=32)

@@ -8,14 +8,15 @@ import sys
 import apache_beam as beam
 import pytest
 
-from components.decode import Decoded, Task
-from components.decoder import Decoder
-from components.job import DEAD_LETTERS, Job, run_job
-from components.options import PrepareOptions
-from components.readers import make_reader
-from tests.components.images import write_folder
+from components.job import run_job
+from tests.preparation.images import write_folder
 from tfvs.errors import ResourceError
 from tfvs.images.proxy import ProxyRecipe
+from tfvs.preparation.decode import Decoded, Task
+from tfvs.preparation.decoder import Decoder
+from tfvs.preparation.job import DEAD_LETTERS, Job
+from tfvs.preparation.options import PrepareOptions
+from tfvs.preparation.readers import make_reader
 
 OPTIONS = PrepareOptions(proxy=ProxyRecipe(height=8, width=8), tile_size=32, compression="none")
 

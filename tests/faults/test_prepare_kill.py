@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.components.images import write_folder
+from tests.preparation.images import write_folder
 from tfvs.errors import ResourceError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,10 +25,11 @@ DRIVER = """
 import os, sys
 import apache_beam as beam
 from components import transforms
-from components.job import Job, run_job
-from components.options import PrepareOptions
+from components.job import run_job
+from tfvs.preparation.job import Job
+from tfvs.preparation.options import PrepareOptions
 from tfvs.images.proxy import ProxyRecipe
-from components.readers import make_reader
+from tfvs.preparation.readers import make_reader
 import tfvs.data.example
 
 data, output = sys.argv[1:3]

@@ -11,12 +11,13 @@ import numpy as np
 import tensorflow as tf
 import tifffile
 
-from components.job import DEAD_LETTERS, Job, run_job
-from components.options import PrepareOptions
-from components.readers import make_reader
-from tests.components.images import write_png
+from components.job import run_job
+from tests.preparation.images import write_png
 from tfvs.datasets.writing import encode_png
 from tfvs.images.proxy import ProxyRecipe
+from tfvs.preparation.job import DEAD_LETTERS, Job
+from tfvs.preparation.options import PrepareOptions
+from tfvs.preparation.readers import make_reader
 
 
 def _bomb(side: int) -> bytes:

@@ -4,9 +4,9 @@ import pytest
 
 pytest.importorskip("tfx", reason="TFX is not installed")
 
-from components.code_digest import code_digest
 from pipelines.config import PipelineConfig
 from pipelines.pipeline import create_pipeline, training_config
+from tfvs.code_digest import code_digest
 from tfvs.datasets.adobe5k import CLASS_NAMES
 
 pytestmark = pytest.mark.tfx

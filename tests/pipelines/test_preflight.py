@@ -10,7 +10,7 @@ pytest.importorskip("apache_beam", reason="Beam is not installed")
 from pipelines import preflight
 from pipelines.config import PipelineConfig
 from pipelines.preflight import check, check_config
-from tests.components.images import write_png
+from tests.preparation.images import write_png
 from tfvs.datasets.adobe5k import CLASS_NAMES
 from tfvs.errors import ConfigError, DataError, ResourceError, TooManyRejectedError
 

@@ -17,9 +17,10 @@ import click
 def evaluate(model: str, prepared: Path, split: str, output: str, as_json: bool) -> None:
     """Score the exported MODEL on a split of the PREPARED data set, with 95 % intervals."""
     from tfvs.evaluation.page import write_page
-    from tfvs.evaluation.prepared import PreparedSet, evaluate_prepared
+    from tfvs.evaluation.prepared import evaluate_prepared
     from tfvs.export.description import read_description
     from tfvs.export.versions import newest_version
+    from tfvs.preparation.prepared import PreparedSet
 
     folder = newest_version(model)
     names = list(read_description(folder).class_names)

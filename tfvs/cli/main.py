@@ -10,10 +10,13 @@ import click
 from tfvs.cli.doctor import doctor
 from tfvs.cli.evaluate import evaluate
 from tfvs.cli.predict import predict
+from tfvs.cli.prepare import prepare
 from tfvs.cli.serve import serve
 from tfvs.cli.view import view
 from tfvs.errors import TfvsError
 from tfvs.version import __version__
+
+STOPPED = 130  # exit code, as a shell has it after Ctrl-C
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -27,6 +30,7 @@ def cli(debug: bool) -> None:
 cli.add_command(doctor)
 cli.add_command(evaluate)
 cli.add_command(predict)
+cli.add_command(prepare)
 cli.add_command(serve)
 cli.add_command(view)
 
@@ -35,7 +39,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command; an error is one sentence on stderr and the error's exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        cli.main(args=given, prog_name="tfvs")
+        cli.main(args=given, prog_name="tfvs", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("tfvs: Stopped; the same command goes on from here.", err=True)
+        sys.exit(STOPPED)
     except TfvsError as error:
         _fail(str(error), error.exit_code, given)
     except Exception as error:

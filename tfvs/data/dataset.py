@@ -28,12 +28,14 @@ class Manifest:
       dtype: Depth that the images were brought to; None: they kept their own.
       max_side_px: Longer side that larger images were reduced to; None: none were.
       conversion: Other ways in which they were changed, in words.
+      class_names: In the order of the labels; empty where the data have indices alone.
     """
 
     proxy: ProxyRecipe
     dtype: str | None = None
     max_side_px: int | None = None
     conversion: tuple[str, ...] = ()
+    class_names: tuple[str, ...] = ()
 
 
 def find_files(patterns: str | Sequence[str]) -> list[str]:
@@ -53,7 +55,7 @@ def find_files(patterns: str | Sequence[str]) -> list[str]:
     given = [patterns] if isinstance(patterns, str) else list(patterns)
     files = sorted({path for pattern in given for path in match_in_folder(pattern, list_folder)})
     if not files:
-        raise DataError("No record files", received=patterns, mend="Run components.prepare or the pipeline first")
+        raise DataError("No record files", received=patterns, mend="Run tfvs prepare or the pipeline first")
     return files
 
 
@@ -72,13 +74,14 @@ def read_manifest(files: Sequence[str]) -> Manifest:
             values = json.loads(file.read())
         images = values["images"]
         recipe = ProxyRecipe.from_dict(values["proxy"])
-        return Manifest(recipe, images["dtype"], images["max_side_px"], tuple(images["conversion"]))
+        names = tuple(values.get("class_names", ()))
+        return Manifest(recipe, images["dtype"], images["max_side_px"], tuple(images["conversion"]), names)
     except (tf.errors.OpError, ValueError, KeyError, ConfigError) as error:
         raise DataError(
             "The records do not say how their proxies were made",
             expected="proxy and images in the manifest",
             received=f"{path}: {error}",
-            mend="Write them with components.prepare or SaccadeExampleGen of this version",
+            mend="Write them with tfvs prepare or SaccadeExampleGen of this version",
         ) from error
 
 

@@ -111,7 +111,7 @@ def _present(features: Mapping[str, tf.train.Feature], name: str) -> tf.train.Fe
         raise InputError(
             f"The Example has no feature {name!r}",
             received=sorted(features),
-            mend="Write it with tfvs.data.example.to_example or components.prepare",
+            mend="Write it with tfvs.data.example.to_example or tfvs prepare",
         )
     return features[name]
 

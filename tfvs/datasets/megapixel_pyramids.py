@@ -25,7 +25,7 @@ from tfvs.data.example import to_example
 from tfvs.data.records import MANIFEST, ImageRecord
 from tfvs.datasets.canvases import dataset_command
 from tfvs.datasets.digits import digits_fingerprint
-from tfvs.datasets.megapixel_mnist import MegapixelConfig, draw
+from tfvs.datasets.megapixel_mnist import CLASS_NAMES, MegapixelConfig, draw
 from tfvs.errors import ConfigError, DataError
 from tfvs.images import reading
 from tfvs.images.proxy import ProxyRecipe, encode_png, make_proxy
@@ -78,6 +78,7 @@ def write(
     }
     _check_folder(folder, description, overwrite)
     manifest = {
+        "class_names": list(CLASS_NAMES),
         "proxy": _recipe(proxy_px).to_dict(),
         "images": {"dtype": "uint8", "max_side_px": None, "conversion": []},
     }

@@ -1,4 +1,4 @@
-"""Evaluates an exported model on one split of a prepared data set."""
+"""Evaluates an exported model on one split of a prepared data set, with proxies as the model wants them."""
 
 from __future__ import annotations
 
@@ -8,58 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from tfvs.data.dataset import find_files, read_labels
+from tfvs.data.dataset import read_labels
 from tfvs.errors import DataError
 from tfvs.evaluation.answers import Answer, choose, read_answers, to_saccades
 from tfvs.evaluation.scores import Scores, score
+from tfvs.export.description import read_description
+from tfvs.preparation.prepared import PreparedSet
 from tfvs.viz.saccade import Saccade
-
-RECORDS, PYRAMIDS = "records", "pyramids"
-
-
-@dataclass(frozen=True)
-class PreparedSet:
-    """The folder that ``tfvs prepare`` writes: ``records`` and ``pyramids``.
-
-    Attributes:
-      folder: The folder.
-
-    Raises:
-      DataError: There are no records in it.
-    """
-
-    folder: Path
-
-    def __post_init__(self) -> None:
-        if not (self.folder / RECORDS).is_dir():
-            raise DataError(
-                "The folder holds no prepared data set",
-                expected=f"a folder with {RECORDS}/ and {PYRAMIDS}/",
-                received=self.folder,
-                mend="Prepare the images first: python -m components.prepare --input PHOTOS --output FOLDER",
-            )
-
-    @property
-    def pyramids(self) -> Path:
-        """The root of the pyramids."""
-        return self.folder / PYRAMIDS
-
-    @property
-    def splits(self) -> list[str]:
-        """Names of the splits, sorted."""
-        prefix = "Split-"
-        found = [entry.name for entry in (self.folder / RECORDS).iterdir() if entry.is_dir()]
-        return sorted(name.removeprefix(prefix) for name in found if name.startswith(prefix))
-
-    def files(self, split: str) -> list[str]:
-        """Record files of a split.
-
-        Raises:
-          DataError: There is no such split.
-        """
-        if split not in self.splits:
-            raise DataError("The prepared data set has no such split", expected=self.splits, received=split)
-        return find_files(str(self.folder / RECORDS / f"Split-{split}" / "*"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +55,7 @@ def evaluate_prepared(
     Raises:
       DataError: The split has no labelled images, labels are outside the classes, or no image can be read.
     """
-    files = prepared.files(split)
+    files = prepared.files(split, read_description(model_dir).proxy)
     labels = read_labels(files)
     labelled = int(np.count_nonzero(labels >= 0))
     if not labelled:

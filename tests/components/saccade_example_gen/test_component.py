@@ -13,7 +13,7 @@ from tfx.types import artifact_utils, standard_artifacts
 
 from components.saccade_example_gen import driver, executor
 from components.saccade_example_gen.component import Pyramids, SaccadeExampleGen
-from tests.components.images import write_folder, write_png
+from tests.preparation.images import write_folder, write_png
 from tfvs.data.example import parse_examples
 from tfvs.errors import ConfigError, TooManyRejectedError
 

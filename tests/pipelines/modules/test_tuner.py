@@ -11,17 +11,18 @@ pytest.importorskip("tfx", reason="TFX is not installed")
 import apache_beam as beam
 import tfx.v1 as tfx
 
-from components.job import Job, run_job
-from components.options import PrepareOptions
-from components.readers import make_reader
+from components.job import run_job
 from pipelines.config import PipelineConfig
 from pipelines.modules.fitting import with_hyperparameters
 from pipelines.pipeline import make_learners
 from pipelines.preflight import SCHEMAS, prepare_options
 from pipelines.reporting.run_record import read_run
-from tests.components.images import write_png
+from tests.preparation.images import write_png
 from tfvs.errors import ConfigError
 from tfvs.images.proxy import ProxyRecipe
+from tfvs.preparation.job import Job
+from tfvs.preparation.options import PrepareOptions
+from tfvs.preparation.readers import make_reader
 
 pytestmark = pytest.mark.tfx
 DEFAULT = PipelineConfig(

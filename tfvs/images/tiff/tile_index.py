@@ -83,7 +83,7 @@ def level_pages(tiff: tifffile.TiffFile, name: str) -> list[tifffile.TiffPage]:
             "The tiles of this slide are no tiles of a TIFF",
             expected="a tiled pyramid TIFF",
             received=f"{'NDPI' if tiff.is_ndpi else 'BIF'} in {name}",
-            mend="Convert it with components.prepare and tfvs[slides]",
+            mend="Convert it with tfvs prepare and tfvs[slides]",
         )
     number, base = main_page(tiff)
     if not base.is_tiled:

@@ -1,0 +1,89 @@
+"""A prepared data set on this machine: its splits, classes, records and pyramids."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tfvs.data.dataset import Manifest, find_files, read_labels, read_manifest
+from tfvs.data.records import MANIFEST
+from tfvs.errors import DataError
+from tfvs.images.proxy import ProxyRecipe
+from tfvs.preparation.job import PYRAMIDS, RECORDS
+from tfvs.preparation.proxies import remake_proxies
+
+
+@dataclass(frozen=True)
+class PreparedSet:
+    """The folder that ``tfvs prepare`` writes: ``records`` and ``pyramids``.
+
+    Attributes:
+      folder: The folder.
+
+    Raises:
+      DataError: There are no records in it.
+    """
+
+    folder: Path
+
+    def __post_init__(self) -> None:
+        if not self.splits:
+            raise DataError(
+                "The folder holds no prepared data set",
+                expected=f"a folder with {RECORDS}/ and {PYRAMIDS}/",
+                received=self.folder,
+                mend="Prepare the images first: tfvs prepare PHOTOS FOLDER",
+            )
+
+    @property
+    def pyramids(self) -> Path:
+        """The root of the pyramids."""
+        return self.folder / PYRAMIDS
+
+    @property
+    def splits(self) -> list[str]:
+        """Names of the splits, sorted."""
+        prefix, records = "Split-", self.folder / RECORDS
+        found = [entry.name for entry in records.iterdir() if entry.is_dir()] if records.is_dir() else []
+        return sorted(name.removeprefix(prefix) for name in found if name.startswith(prefix))
+
+    @functools.cached_property
+    def manifest(self) -> Manifest:
+        """What the records say of themselves."""
+        return read_manifest(self.files(self.splits[0]))
+
+    @functools.cached_property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes; their indices as text where the data have no names."""
+        if self.manifest.class_names:
+            return self.manifest.class_names
+        highest = max(int(self.labels(split).max(initial=-1)) for split in self.splits)
+        return tuple(str(label) for label in range(highest + 1))
+
+    def labels(self, split: str) -> np.ndarray:
+        """Labels of a split, ``[N]`` int64; -1 where unknown."""
+        return read_labels(self.files(split))
+
+    def files(self, split: str, proxy: ProxyRecipe | None = None) -> list[str]:
+        """Record files of a split.
+
+        Args:
+          split: Its name.
+          proxy: How its proxies shall be made; None: as they are. Records with other proxies than those of the data set
+            are made once, from the pyramids, and kept beside its own.
+
+        Raises:
+          DataError: There is no such split, or proxies cannot be made again.
+        """
+        if split not in self.splits:
+            raise DataError("The prepared data set has no such split", expected=self.splits, received=split)
+        records = self.folder / RECORDS
+        if proxy is not None and proxy != self.manifest.proxy:
+            source = hashlib.sha256((records / MANIFEST).read_bytes() + proxy.to_json().encode()).hexdigest()
+            shape = "x".join(map(str, proxy.shape))
+            records = remake_proxies(records, self.pyramids, proxy, self.folder / f"{RECORDS}-{shape}-{source[:8]}")
+        return find_files(str(records / f"Split-{split}" / "*"))
