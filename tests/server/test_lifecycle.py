@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import socket
+import struct
 import time
 from pathlib import Path
 
@@ -56,6 +58,36 @@ def test_a_second_signal_ends_it_at_once(stub, slow):
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 128 + signal.SIGTERM
         assert time.monotonic() - start < 5
+    finally:
+        process.kill()
+        process.wait()
+
+
+def frames(connection: socket.socket):
+    """The type and payload of every HTTP/2 frame until the peer closes (RFC 9113, section 4.1)."""
+    stream = connection.makefile("rb")
+    while len(head := stream.read(9)) == 9:
+        yield head[3], stream.read(int.from_bytes(head[:3], "big"))
+
+
+def test_grpc_clients_are_told_goaway_and_calls_in_flight_are_finished(stub, tmp_path):
+    write_toy(tmp_path / "toy" / "1", 3.0, delay_steps=60_000)
+    process, port = start_process(f"--model_base_path={tmp_path / 'toy'}")
+    goaway = 0x07
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as idle:
+            idle.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\x04" + bytes(5))  # an empty SETTINGS
+            arriving = frames(idle)
+            assert next(arriving)[0] == 0x04
+            future = stub(port).Predict.future(request(x=X), timeout=120)
+            time.sleep(0.3)
+            assert not future.done()
+            process.send_signal(signal.SIGTERM)
+            told = [payload for kind, payload in arriving if kind == goaway]
+            assert told
+            assert all(struct.unpack(">I", payload[4:8])[0] == 0 for payload in told)  # NO_ERROR
+            assert future.result().outputs["y"].float_val[0] == 3.0
+        assert process.wait(60) == 0
     finally:
         process.kill()
         process.wait()

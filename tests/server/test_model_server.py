@@ -60,6 +60,23 @@ def test_sigterm_finishes_what_is_in_flight(stub, tmp_path):
         factor(client, timeout=2)
 
 
+def test_a_call_that_does_not_exist_is_unimplemented_and_logs_no_traceback(toy_model):
+    process, port = start_process(f"--model_base_path={toy_model}")
+    try:
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+            for name in ("PredictionService/Nothing", "SessionService/SessionRun"):
+                with pytest.raises(grpc.RpcError) as caught:
+                    channel.unary_unary(f"/tensorflow.serving.{name}")(b"", timeout=30)
+                assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
+        process.send_signal(signal.SIGTERM)
+        _, log = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 0
+    assert "Traceback" not in log
+
+
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "tfvs", *arguments], capture_output=True, text=True, env=_environment(), check=False
