@@ -5,12 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import pyvips
+import tifffile
 from PIL import Image
 
 from tests.preparation.images import write_png
 from tfvs.data.example import ImageRecord
 from tfvs.errors import ConfigError, ResourceError
 from tfvs.images.proxy import ProxyRecipe
+from tfvs.images.tiff.pyramid import write_pyramid
 from tfvs.preparation.convert import convert
 from tfvs.preparation.options import PrepareOptions
 from tfvs.preparation.sources import Rejected, Source
@@ -176,3 +178,24 @@ def test_a_broken_raw_file_is_refused(tmp_path):
     rejected = _convert(tmp_path / "a.dng", tmp_path)
     assert isinstance(rejected, Rejected)
     assert "raw file" in rejected.reason
+
+
+def test_one_strip_of_more_than_50_mb_is_read(tmp_path):
+    image = np.zeros([7100, 7400], np.uint8)  # libvips refuses strips above 50 MB
+    image[-1000:, -1000:] = np.arange(1000) % 251
+    tifffile.imwrite(tmp_path / "a.tif", image, rowsperstrip=7100)
+    with tifffile.TiffFile(tmp_path / "a.tif") as tiff:
+        assert len(tiff.pages[0].dataoffsets) == 1
+    record = _convert(tmp_path / "a.tif", tmp_path / "pyramids", OPTIONS.replace(tile_size=512))
+    with tifffile.TiffFile(tmp_path / "pyramids" / record.pyramid_uri) as tiff:
+        np.testing.assert_array_equal(tiff.pages[0].asarray(), image)
+
+
+def test_names_may_be_as_long_as_the_file_system_allows(tmp_path):
+    path = write_png(tmp_path / ("n" * 251 + ".png"), height=96, width=128)
+    assert len(path.name.encode()) == os.pathconf(tmp_path, "PC_NAME_MAX")
+    record = _convert(path, tmp_path)
+    assert (record.index.width, record.index.height) == (128, 96)
+    target = tmp_path / ("p" * 251 + ".tif")
+    write_pyramid(pyvips.Image.new_from_file(str(path)), target, tile_size=32)
+    assert pyvips.Image.new_from_file(str(target)).width == 128

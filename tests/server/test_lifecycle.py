@@ -71,7 +71,7 @@ def frames(connection: socket.socket):
 
 
 def test_grpc_clients_are_told_goaway_and_calls_in_flight_are_finished(stub, tmp_path):
-    write_toy(tmp_path / "toy" / "1", 3.0, delay_steps=60_000)
+    write_toy(tmp_path / "toy" / "1", 3.0, delay_steps=30_000)
     process, port = start_process(f"--model_base_path={tmp_path / 'toy'}")
     goaway = 0x07
     try:
