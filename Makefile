@@ -47,6 +47,10 @@ slow: $(STAMP) ## the slow tests
 e2e: $(STAMP) ## whole pipelines through the command line
 	@$(BIN)/python -m pytest -q -m e2e --timeout=2400 $(TESTS)
 
+.PHONY: clients
+clients: $(STAMP) ## the example clients in Go, Java and Node, where their tools are installed
+	@$(BIN)/python -m pytest -q -m slow --timeout=1800 tests/server/test_other_languages.py
+
 .PHONY: test-core
 test-core: ## the library's own tests without TFX or Beam: make test-core PYTHON=python3.12
 	@bash tools/test_core.sh "$(or $(PYTHON),python3.12)"
