@@ -1,4 +1,4 @@
-"""Whole slides written byte by byte, whose pixels are known: VMS, NDPI, SCN, DICOM and Aperio's TIFF."""
+"""Whole slides written byte by byte, whose pixels are known: VMS, NDPI, SCN, MRXS, BIF, DICOM and Aperio's TIFF."""
 
 from __future__ import annotations
 
@@ -123,6 +123,87 @@ def write_aperio(path: Path, levels: list[np.ndarray], micrometres: float) -> No
         for level in levels[1:]:
             writer.write(level, **encoded, **args)
         writer.write(np.full([40, 90, 3], 200, np.uint8), photometric="rgb", metadata=None, subfiletype=1)
+
+
+def write_mrxs(path: Path, pixels: np.ndarray, tile: int = 128) -> None:
+    """3DHISTECH's file, which says nothing, and the folder of its name: two zoom levels of PNG tiles."""
+    rows, columns = pixels.shape[0] // tile, pixels.shape[1] // tile
+    folder, name = path.with_suffix(""), "0123456789ABCDEF"
+    folder.mkdir()
+    path.write_bytes(b"")
+    data, pages = b"", []
+    for step in (1, 2):
+        level, page = pixels[::step, ::step], []
+        for row in range(0, rows, step):
+            for column in range(0, columns, step):
+                top, left = row // step * tile, column // step * tile
+                buffer = io.BytesIO()
+                Image.fromarray(np.ascontiguousarray(level[top : top + tile, left : left + tile])).save(buffer, "PNG")
+                page.append(struct.pack("<4i", row * columns + column, len(data), len(buffer.getvalue()), 0))
+                data += buffer.getvalue()
+        pages.append(page)
+    (folder / "Data0000.dat").write_bytes(data)
+    index = f"01.02{name}".encode()
+    root = len(index) + 8
+    heads = [root + 4 * len(pages)]
+    for page in pages:
+        heads.append(heads[-1] + 16 + 16 * len(page))
+    index += struct.pack("<2i", root, 0) + struct.pack(f"<{len(pages)}i", *heads[:-1])
+    for head, page in zip(heads, pages, strict=False):
+        index += struct.pack("<4i", 0, head + 8, len(page), 0) + b"".join(page)
+    (folder / "Index.dat").write_bytes(index)
+    levels = "".join(
+        f"[LEVEL_{number}]\nOVERLAP_X=0\nOVERLAP_Y=0\nMICROMETER_PER_PIXEL_X={0.5 * 2**number}\n"
+        f"MICROMETER_PER_PIXEL_Y={0.5 * 2**number}\nIMAGE_FORMAT=PNG\nIMAGE_FILL_COLOR_BGR=16777215\n"
+        f"DIGITIZER_WIDTH={tile}\nDIGITIZER_HEIGHT={tile}\nIMAGE_CONCAT_FACTOR={number}\n"
+        for number in range(len(pages))
+    )
+    sections = "".join(f"HIER_0_VAL_{number}_SECTION=LEVEL_{number}\n" for number in range(len(pages)))
+    (folder / "Slidedat.ini").write_text(
+        f"[GENERAL]\nSLIDE_ID={name}\nIMAGENUMBER_X={columns}\nIMAGENUMBER_Y={rows}\nOBJECTIVE_MAGNIFICATION=20\n"
+        f"[HIERARCHICAL]\nHIER_COUNT=1\nNONHIER_COUNT=0\nINDEXFILE=Index.dat\nHIER_0_NAME=Slide zoom level\n"
+        f"HIER_0_COUNT={len(pages)}\n{sections}[DATAFILE]\nFILE_COUNT=1\nFILE_0=Data0000.dat\n{levels}"
+    )
+
+
+def write_bif(path: Path, pixels: np.ndarray, tile: int = 128) -> None:
+    """Ventana's BigTIFF: a label, then levels whose tiles are joined as a description says, from the bottom up."""
+    rows, columns = pixels.shape[0] // tile, pixels.shape[1] // tile
+
+    def number(column: int, row: int) -> int:
+        """Rows count from the bottom, and every second one from right to left."""
+        from_bottom = rows - 1 - row
+        return from_bottom * columns + (columns - 1 - column if from_bottom % 2 else column) + 1
+
+    def joint(direction: str, one: int, two: int) -> str:
+        return (
+            f'<TileJointInfo Direction="{direction}" Tile1="{one}" Tile2="{two}" OverlapX="0" OverlapY="0" '
+            'Confidence="98"/>'
+        )
+
+    places = [(column, row) for row in range(rows) for column in range(columns)]
+    joints = [joint("RIGHT", number(c, r), number(c + 1, r)) for c, r in places if c + 1 < columns]
+    joints += [joint("UP", number(c, r), number(c, r - 1)) for c, r in places if r]
+    scan = b'<Metadata><iScan Magnification="20" ScanRes="0.5" UnitNumber="1"/></Metadata>'
+    encoding = (
+        f'<EncodeInfo><SlideStitchInfo><ImageInfo AOIScanned="1" Width="{tile}" Height="{tile}" NumRows="{rows}" '
+        f'NumCols="{columns}" Pos-X="0" Pos-Y="0">{"".join(joints)}</ImageInfo></SlideStitchInfo>'
+        '<AoiOrigin><AOI0 OriginX="0" OriginY="0"/></AoiOrigin></EncodeInfo>'
+    ).encode()
+    plain: dict[str, Any] = {"photometric": "rgb", "metadata": None}
+    with tifffile.TiffWriter(path, bigtiff=True) as writer:
+        label = np.full([40, 90, 3], 200, np.uint8)
+        writer.write(label, description="Label_Image", extratags=[(700, 1, len(scan), scan, True)], **plain)
+        for level, step in enumerate((1, 2)):
+            writer.write(
+                np.ascontiguousarray(pixels[::step, ::step]),
+                tile=(tile, tile),
+                compression="jpeg",
+                compressionargs={"level": 95},
+                description=f"level={level} mag={20 // step} quality=95",
+                extratags=[] if level else [(700, 1, len(encoding), encoding, True)],
+                **plain,
+            )
 
 
 def write_dicom(path: Path, pixels: np.ndarray, tile: int = 128) -> None:

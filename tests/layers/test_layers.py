@@ -8,6 +8,7 @@ import tensorflow as tf
 from tfvs.errors import ConfigError
 from tfvs.layers import (
     ConvDecoder,
+    ConvEncoder,
     CropClassifier,
     CropEncoder,
     DenseBlock,
@@ -256,3 +257,17 @@ class TestVRNNCell:
     def test_an_unknown_state_is_named(self):
         with pytest.raises(ConfigError, match="Received"):
             VRNNCell(GaussianPosterior(), state="rnn")
+
+
+@pytest.mark.parametrize(("side", "halvings"), [(32, 0), (64, 0), (65, 1), (180, 2), (512, 3)])
+def test_large_proxies_are_halved_before_the_map_is_flattened(side, halvings):
+    encoder = ConvEncoder(filters=(2, 3, 3), strides=(2, 1, 2), units=4)
+    features, feature_map = encoder(tf.zeros([1, side, side // 2, 1]))
+    assert len(encoder.stem) == halvings
+    assert features.shape == (1, 4)
+    assert feature_map.shape[1:3] == encoder.compute_output_shape((1, side, side // 2, 1))[1][1:3]
+    assert feature_map.shape[1] <= 32  # twice the flattened map
+    assert encoder.head.dense.kernel.shape[0] <= 16 * 16 * 3
+    decoder = ConvDecoder((side, side // 2, 2), filters=(3, 2, 2))
+    assert decoder(tf.zeros([1, 5])).shape == (1, side, side // 2, 2)
+    assert decoder.dense.units <= 16 * 16 * 3

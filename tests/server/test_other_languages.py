@@ -17,13 +17,13 @@ from tfvs.server.model_server import ModelServer
 from tfvs.server.options import ServerOptions
 
 CLIENTS = Path(__file__).resolve().parents[2] / "examples" / "clients"
-SETUP = {"go": ["go", "mod", "tidy"], "java": ["mvn", "-q", "compile"], "node": ["npm", "install", "--no-audit"]}
+SETUP = {"go": ["go", "mod", "tidy"], "java": ["mvn", "-q", "-B", "compile"], "node": ["npm", "install", "--no-audit"]}
 TOOLS = {"go": "go", "java": "mvn", "node": "npm"}
 
 
 def command(language: str, *arguments: str) -> list[str]:
     if language == "java":
-        return ["mvn", "-q", "exec:java", f"-Dexec.args={' '.join(arguments)}"]
+        return ["mvn", "-q", "-B", "exec:java", f"-Dexec.args={' '.join(arguments)}"]
     return {"go": ["go", "run", "."], "node": ["node", "predict.js"]}[language] + list(arguments)
 
 

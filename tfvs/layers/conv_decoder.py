@@ -9,6 +9,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfvs.layers.conv_encoder import MAX_MAP_SIDE
+
 
 @keras.saving.register_keras_serializable("tfvs")
 class ConvDecoder(keras.layers.Layer):
@@ -17,13 +19,16 @@ class ConvDecoder(keras.layers.Layer):
     Args:
       output_shape: ``(h, w, channels)``; channels are the likelihood's parameters, not only the proxy's bands.
       filters: Channels before each transposed convolution; each doubles the image. What sticks out is cut off.
+        Where the first map would be larger than 16 × 16, further ones of ``filters[0]`` channels come first.
     """
 
     def __init__(self, output_shape: Sequence[int], filters: Sequence[int] = (16, 16, 8), **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.image_shape, self.filters = tuple(output_shape), tuple(filters)
         height, width, channels = self.image_shape
-        factor = 2 ** len(self.filters)
+        doublings = max(math.ceil(math.log2(max(height, width) / MAX_MAP_SIDE)) - len(self.filters), 0)
+        widths = (*self.filters[:1] * doublings, *self.filters)
+        factor = 2 ** len(widths)
         start = (math.ceil(height / factor), math.ceil(width / factor), self.filters[0])
         policy = self.dtype_policy
         self.dense = keras.layers.Dense(math.prod(start), activation="relu", name="dense", dtype=policy)
@@ -33,7 +38,7 @@ class ConvDecoder(keras.layers.Layer):
                 outputs, 4, strides=2, padding="same", activation=activation, name=f"block_{i}", dtype=policy
             )
             for i, (outputs, activation) in enumerate(
-                [*((f, "relu") for f in self.filters[1:]), (channels, None)],
+                [*((f, "relu") for f in widths[1:]), (channels, None)],
             )
         ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,8 @@ from tfvs.config import require
 from tfvs.layers.conv_block import ConvBlock
 from tfvs.layers.dense_block import DenseBlock
 
+MAX_MAP_SIDE = 16
+
 
 @keras.saving.register_keras_serializable("tfvs")
 class ConvEncoder(keras.layers.Layer):
@@ -19,6 +22,9 @@ class ConvEncoder(keras.layers.Layer):
 
     The feature map is flattened, not pooled: the posterior must tell places apart. Strides come early: attention reads
     the map before the last convolution, and there a feature should have seen a whole thing, not an edge of it.
+
+    Large proxies: as many further convolutions of stride 2 and ``filters[0]`` channels come first as make the flattened
+    map at most 16 × 16, so that parameters and time do not grow with the square of the proxy's side.
 
     Args:
       filters: Channels of each convolution, at least two.
@@ -45,6 +51,7 @@ class ConvEncoder(keras.layers.Layer):
         self.filters, self.strides = tuple(filters), tuple(strides)
         self.units, self.normalization = units, normalization
         policy = self.dtype_policy
+        self.stem: list[ConvBlock] = []
         self.blocks = [
             ConvBlock(f, strides=s, name=f"block_{i}", dtype=policy)
             for i, (f, s) in enumerate(zip(self.filters, self.strides, strict=True))
@@ -55,7 +62,12 @@ class ConvEncoder(keras.layers.Layer):
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Args: input_shape: ``[B, h, w, c]``, all but ``B`` known."""
         shape = tuple(input_shape)
-        for block in self.blocks:
+        side = math.ceil(max(shape[1], shape[2]) / math.prod(self.strides))
+        halvings = max(math.ceil(math.log2(side / MAX_MAP_SIDE)), 0)
+        self.stem = [
+            ConvBlock(self.filters[0], strides=2, name=f"stem_{i}", dtype=self.dtype_policy) for i in range(halvings)
+        ]
+        for block in [*self.stem, *self.blocks]:
             self.map_shape = shape
             block.build(shape)
             shape = block.compute_output_shape(shape)
@@ -65,7 +77,7 @@ class ConvEncoder(keras.layers.Layer):
     def call(self, inputs: tf.Tensor, training: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
         """``[B, h, w, c]`` → features ``[B, units]`` and the map before the last convolution, ``[B, h', w', F]``."""
         x = feature_map = inputs
-        for block in self.blocks:
+        for block in [*self.stem, *self.blocks]:
             feature_map = x
             x = block(x)
         return self.head(self.flatten(x), training=training), feature_map
@@ -73,7 +85,7 @@ class ConvEncoder(keras.layers.Layer):
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[tuple[int | None, ...], ...]:
         """Static shapes of the outputs."""
         map_shape = tuple(input_shape)
-        for block in self.blocks[:-1]:
+        for block in [*self.stem, *self.blocks[:-1]]:
             map_shape = block.compute_output_shape(map_shape)
         return (input_shape[0], self.units), map_shape
 

@@ -25,7 +25,7 @@ import java.util.concurrent.TimeUnit;
 /**
  * Asks tfvs serve, or TensorFlow Serving, what is on an image, over gRPC.
  *
- * <p>{@code mvn -q compile exec:java -Dexec.args="serving.pb 127.0.0.1:8500 digits photo.jpg"}
+ * <p>{@code mvn -q -B compile exec:java -Dexec.args="serving.pb 127.0.0.1:8500 digits photo.jpg"}
  */
 public final class Predict {
   private static final String FILE = "tensorflow_serving/apis/prediction_service.proto";
