@@ -21,10 +21,38 @@ XYZ_TO_CAMERA = (3.2404542, -1.5371385, -0.4985314, -0.969266, 1.8760108, 0.0415
 RED, BLUE = (40000, 12000, 6000), (4000, 12000, 40000)
 
 
-def write_dng(path: Path, linear: np.ndarray, orientation: int = 1) -> Path:
-    """``[H, W, 3]`` uint16, linear light → DNG with an RGGB mosaic."""
+# By suffix: maker and model as LibRaw knows them, and the bits that their sensors lack of 16.
+CAMERAS = {
+    "nef": ("NIKON CORPORATION", "NIKON D700", 2),
+    "cr2": ("Canon", "Canon EOS 5D", 4),
+    "arw": ("SONY", "DSLR-A900", 4),
+    "pef": ("PENTAX", "PENTAX K-5", 2),
+    "srw": ("SAMSUNG", "NX1", 2),
+}
+
+
+def mosaic_of(linear: np.ndarray) -> np.ndarray:
+    """``[H, W, 3]`` → what a sensor sees behind its RGGB filter, ``[H, W]``."""
     mosaic = linear[..., 1].copy()
     mosaic[0::2, 0::2], mosaic[1::2, 1::2] = linear[0::2, 0::2, 0], linear[1::2, 1::2, 2]
+    return mosaic
+
+
+def write_camera_file(path: Path, linear: np.ndarray) -> Path:
+    """A camera's own format, as far as all makers agree: a TIFF of an uncompressed mosaic that names the camera."""
+    make, model, missing = CAMERAS[path.suffix[1:]]
+    tags = [
+        (271, 2, 0, make, True),
+        (272, 2, 0, model, True),
+        (33421, 3, 2, (2, 2), True),
+        (33422, 1, 4, bytes([0, 1, 1, 2]), True),
+    ]
+    tifffile.imwrite(path, mosaic_of(linear) >> missing, photometric="cfa", extratags=tags, metadata=None)
+    return path
+
+
+def write_dng(path: Path, linear: np.ndarray, orientation: int = 1) -> Path:
+    """``[H, W, 3]`` uint16, linear light → DNG with an RGGB mosaic."""
     matrix = [number for value in XYZ_TO_CAMERA for number in (round(value * 10**7), 10**7)]
     byte, text, short, long, rational, signed_rational = 1, 2, 3, 4, 5, 10
     tags = [
@@ -41,7 +69,7 @@ def write_dng(path: Path, linear: np.ndarray, orientation: int = 1) -> Path:
         (50778, short, 1, 21, True),  # CalibrationIlluminant1: D65
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
-    tifffile.imwrite(path, mosaic, photometric="cfa", extratags=tags, metadata=None)
+    tifffile.imwrite(path, mosaic_of(linear), photometric="cfa", extratags=tags, metadata=None)
     return path
 
 
@@ -59,6 +87,17 @@ def test_a_raw_file_becomes_srgb(tmp_path):
     assert (pixels.dtype, image.interpretation) == (np.uint8, "srgb")
     for row, column, brighter, darker in ((70, 20, 0, 2), (70, 100, 0, 2), (20, 20, 0, 2), (20, 100, 2, 0)):
         assert pixels[row, column, brighter] > pixels[row, column, darker] + 80
+
+
+@pytest.mark.parametrize("suffix", CAMERAS)
+def test_cameras_own_formats_are_developed(tmp_path, suffix):
+    path = write_camera_file(tmp_path / f"a.{suffix}", two_colours(400, 600))
+    pixels = open_raw(str(path)).numpy().astype(int)
+    assert pixels.shape[0] == 400
+    assert 590 < pixels.shape[1] <= 600  # LibRaw cuts the sensor's rim off
+    red, blue = pixels[300, 100], pixels[50, 500]
+    assert red[0] - red[2] > 100
+    assert blue[2] - blue[0] > 100
 
 
 def test_the_cameras_orientation_is_applied(tmp_path):

@@ -7,7 +7,17 @@ import tifffile
 pytest.importorskip("openslide", reason="tfvs[slides] is not installed")
 
 import tfvs.preparation.kept
-from tests.corpus.slides import RIM, slide_pixels, write_aperio, write_dicom, write_ndpi, write_scn, write_vms
+from tests.corpus.slides import (
+    RIM,
+    slide_pixels,
+    write_aperio,
+    write_bif,
+    write_dicom,
+    write_mrxs,
+    write_ndpi,
+    write_scn,
+    write_vms,
+)
 from tfvs.data.example import from_example, to_example
 from tfvs.data.records import ImageRecord
 from tfvs.errors import ImageError
@@ -20,7 +30,14 @@ from tfvs.preparation.slide_parts import with_parts
 from tfvs.preparation.slides import LEFT_OUT_IMAGES
 
 OPTIONS = PrepareOptions(proxy=ProxyRecipe(height=8, width=8, channels=3), compression="none", tile_size=64)
-WRITERS = {"vms": write_vms, "ndpi": write_ndpi, "scn": write_scn, "dcm": write_dicom}
+WRITERS = {
+    "vms": write_vms,
+    "ndpi": write_ndpi,
+    "scn": write_scn,
+    "mrxs": write_mrxs,
+    "bif": write_bif,
+    "dcm": write_dicom,
+}
 
 
 def run(path, options=OPTIONS):
@@ -42,15 +59,16 @@ def test_a_slide_is_read_whole(tmp_path, suffix):
     if suffix == "scn":
         pixels = np.pad(pixels, ((0, RIM), (0, RIM), (0, 0)), constant_values=255)
     np.testing.assert_allclose(found.astype(int), pixels, atol=5)
-    assert done.micrometres_per_px == (pytest.approx(0.5) if suffix in ("vms", "dcm") else None)
-    assert done.notes == ((LEFT_OUT_IMAGES,) if suffix in ("scn", "vms") else ())
+    assert done.micrometres_per_px == (pytest.approx(0.5) if suffix not in ("ndpi", "scn") else None)
+    assert done.notes == ((LEFT_OUT_IMAGES,) if suffix in ("scn", "vms", "bif") else ())
 
 
 @pytest.mark.parametrize("suffix", WRITERS)
 def test_a_cut_slide_is_refused(tmp_path, suffix):
     path = tmp_path / f"a.{suffix}"
     WRITERS[suffix](path, slide_pixels())
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    pixels = path.with_suffix("") / "Data0000.dat" if suffix == "mrxs" else path
+    pixels.write_bytes(pixels.read_bytes()[: pixels.stat().st_size // 2])
     refused, _ = run(path)
     assert isinstance(refused, Refused)
     assert refused.reason
