@@ -62,7 +62,7 @@ class ConvEncoder(keras.layers.Layer):
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Args: input_shape: ``[B, h, w, c]``, all but ``B`` known."""
         shape = tuple(input_shape)
-        side = math.ceil(max(shape[1], shape[2]) / math.prod(self.strides))
+        side = math.ceil(max(side or 1 for side in shape[1:3]) / math.prod(self.strides))
         halvings = max(math.ceil(math.log2(side / MAX_MAP_SIDE)), 0)
         self.stem = [
             ConvBlock(self.filters[0], strides=2, name=f"stem_{i}", dtype=self.dtype_policy) for i in range(halvings)
