@@ -83,14 +83,28 @@ def photographs() -> Iterator[Case]:
         tolerance=110,
     )
     for share in (0.1, 0.5, 0.9):
-        for suffix, options in (("jpg", {"quality": 97}), ("png", {}), ("webp", {"lossless": True})):
+        for suffix, options in (("jpg", {"quality": 97}), ("png", {}), ("webp", {"lossless": True}), ("ppm", {})):
             yield Case(f"cut{share}.{suffix}", _cut(_pillow(colour, **options), share), None)
     yield Case("flipped.png", _flipped, None)
     yield Case("claims.png", lambda path: path.write_bytes(png(60_000, 60_000, 2, bytes(1000))), None)
     yield Case("empty.png", lambda path: path.write_bytes(b""), None)
     yield Case("text.jpg", lambda path: path.write_bytes(b"no image at all"), None)
-    for suffix in ("gif", "bmp", "ppm", "jp2", "ico", "pcx", "tga"):
+    yield Case("colour.ppm", _pillow(colour), colour)
+    yield Case("grey.pgm", _pillow(grey), grey)
+    yield Case("deep.ppm", lambda path: path.write_bytes(_ppm(deep)), deep)
+    yield Case("comment.ppm", lambda path: path.write_bytes(_ppm(colour, b"# written by a camera\n")), colour)
+    yield Case("other levels.ppm", lambda path: path.write_bytes(_ppm(colour // 2, levels=127)), None)
+    yield Case("text.ppm", lambda path: path.write_bytes(b"P3\n1 1\n255\n1 2 3\n"), None)
+    yield Case("claims.ppm", lambda path: path.write_bytes(b"P6\n60000 60000\n255\n" + bytes(1000)), None)
+    for suffix in ("gif", "bmp", "jp2", "ico", "pcx", "tga"):
         yield Case(f"other.{suffix}", _pillow(colour), None)
+
+
+def _ppm(pixels: np.ndarray, comment: bytes = b"", levels: int | None = None) -> bytes:
+    """Pixels ``[H, W, 3]`` uint8 or uint16 as a binary PPM, whose 16 bits have the higher byte first."""
+    height, width, _ = pixels.shape
+    header = b"P6\n%s%d %d\n%d\n" % (comment, width, height, levels or np.iinfo(pixels.dtype).max)
+    return header + pixels.astype(pixels.dtype.newbyteorder(">")).tobytes()
 
 
 def _palette(path: Path) -> None:

@@ -19,6 +19,7 @@ import numpy as np
 import pyvips
 
 from tfvs.errors import ImageError
+from tfvs.images import ppm
 from tfvs.images.colour import FORMATS, interpretation_of, normalize
 from tfvs.images.streamed import RowSource, take_failure
 from tfvs.images.tiff.choice import TiffChoice, choose
@@ -48,7 +49,7 @@ SIGNATURES = (
     (b"II+\0", "tiffload"),
     (b"MM\0+", "tiffload"),
 )
-ALLOWED = "JPEG, PNG, TIFF or WebP"
+ALLOWED = "JPEG, PNG, TIFF, WebP or binary PPM"
 JPEG_SHRINKS = (1, 2, 4, 8)
 
 
@@ -86,7 +87,8 @@ def open_image(
         source = resolve_under(source, root)
         if not source.is_file():
             raise ImageError("There is no such image file", received=name, mend="Check the path")
-    loader = _loader(_head(source), name)
+    head = _head(source)
+    loader = None if head.startswith(ppm.SIGNATURES) else _loader(head, name)
     options: dict[str, Any] = {"fail_on": "error", "access": "random" if random_access else "sequential"}
     if loader == "jpegload":
         options["shrink"] = shrink
@@ -95,6 +97,10 @@ def open_image(
             image = _open_tiff(source, choose(source, page=page, channels=channels), options, max_pixels, name)
         elif channels is not None or page:
             raise ImageError("Only TIFFs have pages and bands to choose", received=name)
+        elif loader is None:
+            rows = ppm.PpmRows(source, name)
+            check_size(rows.width, rows.height, max_pixels=max_pixels, name=name)
+            image = RowSource(rows).open(random_access=random_access)
         else:
             image = _load(loader, source, options)
             if _is_turned(image) and not random_access:
