@@ -2,75 +2,88 @@
 
     python -m benchmarks.speed_limits --data GTSDB --seed 0 --threads 1
     python -m benchmarks.speed_limits --data GTSDB --seed 0 --test FOLDER        # also tested, on any such folder
-    python -m benchmarks.speed_limits --model MODEL.keras --test FOLDER          # a saved model alone
+    python -m benchmarks.speed_limits --model FOLDER --test FOLDER               # a saved model alone
+    python -m benchmarks.speed_limits --data GTSDB --method half --epochs 3      # a network that reads it all
 
 Photographs 0 to 479 are trained on, 480 to 599 are the validation. Signs that are pasted come from the boxes of the
 photographs for training, and while the field of view grows the pasted sign is in it; the model itself sees proxies,
-looks and classes. A run that was stopped goes on from its checkpoint. Writes ``speed-limits-<seed>.json`` to
-``--results`` and ``model.keras`` to its folder below ``--runs``; the last line printed is the JSON.
+looks and classes. A run that was stopped goes on from its checkpoint. Writes ``speed-limits-<method>-<seed>.json`` to
+``--results`` and ``model.keras`` to its folder below ``--runs``; the saccader whose balanced accuracy on the
+validation is the best is also in ``best`` there. The last line printed is the JSON.
 """
 
 from __future__ import annotations
 
 import json
-import tempfile
-import time
+import shutil
 from pathlib import Path
 from typing import Any
 
 import click
 import keras
-import numpy as np
 import tensorflow as tf
 
 from benchmarks.machine import describe_machine, peak_memory_mb
-from benchmarks.speed_limits_data import PROXY, image_ids, load_signs, prepare, record_files
-from benchmarks.speed_limits_model import LOOK, READ, SACCADER, fit, photographs
-from benchmarks.speed_limits_report import pixels_read, report_answers, report_looks
-from tfvs.data.dataset import read_labels
-from tfvs.models.saccader import VariationalSaccader
+from benchmarks.speed_limits_data import Folder, Prepared, list_folder, prepare, proxy_recipe
+from benchmarks.speed_limits_evaluation import evaluate_other_looks, evaluate_saccader, evaluate_whole, time_network
+from benchmarks.speed_limits_model import (
+    SACCADER,
+    SACCADERS,
+    TRAINING,
+    WHOLE,
+    fit_saccader,
+    fit_whole,
+)
+from benchmarks.speed_limits_pictures import write_sheet
+from tfvs.errors import TfvsError
+from tfvs.images.proxy import ProxyRecipe
+from tfvs.training.trainer import TrainConfig
+
+MODEL, REPORT, BEST = "model.keras", "report.json", "best"
+TRAIN, VALIDATION = ("train",), ("eval", "test")
 
 
-def evaluate(model: VariationalSaccader, data: Path, prepared: Path, splits: tuple[str, ...]) -> dict[str, Any]:
-    """Answers and looks of a model on photographs.
+def keep_best(runs: Path, folder: Path, report: dict[str, Any]) -> bool:
+    """Copies a run's model to the place of the best, if its validation is better than that of the one there.
 
     Args:
-      model: Trained.
-      data: The folder of the photographs, for the boxes of their signs.
-      prepared: Records and pyramids of them.
-      splits: Which of the records.
+      runs: Folder of all runs.
+      folder: Of this run, with its model.
+      report: Of this run, with its validation.
 
     Returns:
-      The report.
+      Whether it was.
     """
-    files = record_files(prepared / "records", splits)
-    labels, (_, signs) = read_labels(files), load_signs(data)
-    model = model.adapted(pyramid_roots=(str(prepared / "pyramids"),))
-    count, batches = len(labels), photographs(files)
-    model.predict(batches.take(1), verbose=0)  # compiles
-    began, began_cpu = time.perf_counter(), time.process_time()
-    output = model.predict(batches, verbose=0)
-    wall, cpu = time.perf_counter() - began, time.process_time() - began_cpu
-    boxes = output.boxes[:count]
-    return {
-        "num_steps": model.config.num_steps,
-        **report_answers(labels, np.argmax(output.logits[:count], -1)),
-        **report_looks(boxes, [signs.get(stem, []) for stem in image_ids(files)]),
-        "pixels_read": pixels_read(PROXY.height * PROXY.width, model.config.crop_size, boxes),
-        "ms_per_photograph": 1000 * wall / count,
-        "cpu_ms_per_photograph": 1000 * cpu / count,
-        "unreadable": int((~output.valid[:count]).sum()),
-    }
+    best = runs / BEST
+    if (best / REPORT).exists():
+        before = json.loads((best / REPORT).read_text())
+        if report["validation"]["balanced_accuracy"] <= before["validation"]["balanced_accuracy"]:
+            return False
+    best.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(folder / MODEL, best / MODEL)
+    (best / REPORT).write_text(json.dumps(report, indent=1) + "\n")
+    return True
 
 
 @click.command()
 @click.option("--data", type=click.Path(exists=True, path_type=Path), help="GTSDB: gt.txt beside the photographs.")
 @click.option("--test", type=click.Path(exists=True, path_type=Path), help="Another such folder, to test on.")
-@click.option("--model", "model_path", type=click.Path(exists=True, path_type=Path), help="A saved model; no training.")
+@click.option(
+    "--model", "model_path", type=click.Path(exists=True, path_type=Path), help="A run's folder or a .keras file."
+)
+@click.option("--method", type=click.Choice([*SACCADERS, *WHOLE]), default="saccader", show_default=True)
 @click.option("--seed", default=0, show_default=True)
-@click.option("--read-steps", default=READ.steps, show_default=True, help="Of the first stage.")
-@click.option("--look-steps", default=LOOK.steps, show_default=True, help="Of the second stage.")
-@click.option("--looks", default=20, show_default=True, help="Looks per photograph when it is evaluated.")
+@click.option(
+    "--epochs", default=TRAINING.epochs, show_default=True, help="A saccader has as many in each of two stages."
+)
+@click.option("--epoch-steps", default=TRAINING.steps_per_epoch, show_default=True)
+@click.option("--batch-size", default=TRAINING.batch_size, show_default=True)
+@click.option(
+    "--looks", default=SACCADER.num_steps, show_default=True, help="Looks per photograph when it is evaluated."
+)
+@click.option(
+    "--sheet", type=click.Path(path_type=Path), help="A saccade sheet of photographs that were not trained on."
+)
 @click.option("--threads", default=0, show_default=True, help="Of TensorFlow; 0: as many as there are cores.")
 @click.option("--runs", type=click.Path(path_type=Path), default=Path("runs/speed_limits"), show_default=True)
 @click.option("--results", type=click.Path(path_type=Path), default=Path("docs/results"), show_default=True)
@@ -78,10 +91,13 @@ def main(
     data: Path | None,
     test: Path | None,
     model_path: Path | None,
+    method: str,
     seed: int,
-    read_steps: int,
-    look_steps: int,
+    epochs: int,
+    epoch_steps: int,
+    batch_size: int,
     looks: int,
+    sheet: Path | None,
     threads: int,
     runs: Path,
     results: Path,
@@ -89,34 +105,62 @@ def main(
     """Trains, validates and tests; or tests a saved model."""
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
-    report: dict[str, Any] = {"seed": seed, "machine": describe_machine(), "threads": threads}
-    if model_path is not None:
-        if test is None:
-            raise click.UsageError("--model needs --test FOLDER")
-        model = keras.saving.load_model(model_path)
-        report["model"] = model_path.name
-    else:
-        if data is None:
-            raise click.UsageError("--data GTSDB is needed to train")
-        prepared, folder = runs / "data", runs / f"seed-{seed}"
-        prepare(data, prepared)
-        model, minutes = fit(
-            data, prepared, folder, config=SACCADER, seed=seed, read_steps=read_steps, look_steps=look_steps
-        )
-        model = model.adapted(num_steps=looks)
-        model.save(folder / "model.keras")
-        report |= {"cpu_minutes": minutes, "read_steps": read_steps, "look_steps": look_steps}
-        report["parameters"] = int(model.count_params())
-        report["validation"] = evaluate(model, data, prepared, ("eval", "test"))
-    if test is not None:
-        with tempfile.TemporaryDirectory() as made:
-            prepare(test, Path(made))
-            report["test"] = evaluate(model.adapted(num_steps=looks), test, Path(made), ("train", "eval", "test"))
+    report: dict[str, Any] = {"method": method, "seed": seed, "machine": describe_machine(), "threads": threads}
+    try:
+        if model_path is not None:
+            if test is None:
+                raise click.UsageError("--model needs --test FOLDER")
+            file = model_path / MODEL if model_path.is_dir() else model_path
+            model = keras.saving.load_model(file).adapted(num_steps=looks)
+            report["model"] = str(model_path)
+        else:
+            if data is None:
+                raise click.UsageError("--data GTSDB is needed to train")
+            train_config = TRAINING.replace(
+                epochs=epochs, steps_per_epoch=epoch_steps, batch_size=batch_size, seed=seed
+            )
+            model = _train(report, data, runs, train_config, looks)
+            if sheet is not None and method in SACCADERS:
+                write_sheet(model, prepare(data, runs / "data", VALIDATION, _recipe(method)), sheet)
+        if test is not None:
+            report["test"] = _evaluate(model, list_folder(test, _recipe(method)))
+    except TfvsError as error:
+        raise SystemExit(f"error: {error}") from error
     report["peak_memory_mb"] = peak_memory_mb()
     if model_path is None:
         results.mkdir(parents=True, exist_ok=True)
-        (results / f"speed-limits-{seed}.json").write_text(json.dumps(report, indent=1))
+        (results / f"speed-limits-{method}-{seed}.json").write_text(json.dumps(report, indent=1) + "\n")
     print(json.dumps(report))
+
+
+def _train(report: dict[str, Any], data: Path, runs: Path, train_config: TrainConfig, looks: int) -> keras.Model:
+    """Trains and validates; what is found goes into the report."""
+    method = report["method"]
+    folder = runs / f"{method}-{report['seed']}"
+    photographs, validation = (prepare(data, runs / "data", splits, _recipe(method)) for splits in (TRAIN, VALIDATION))
+    saccades = method in SACCADERS
+    model: keras.Model
+    if saccades:
+        model, minutes = fit_saccader(method, photographs, folder, train_config, validation)
+        model = model.adapted(num_steps=looks, pyramid_roots=())
+        model.save(folder / MODEL)
+    else:
+        model, minutes = fit_whole(photographs, folder, train_config, validation)
+    report |= {"training": train_config.to_dict(), "cpu_minutes": minutes, "parameters": int(model.count_params())}
+    report["validation"] = _evaluate(model, validation)
+    if method == "saccader":
+        report["same_weights"] = evaluate_other_looks(model, validation)
+        report["network_on_whole_photographs"] = time_network(model, validation)
+        keep_best(runs, folder, report)
+    return model
+
+
+def _recipe(method: str) -> ProxyRecipe:
+    return proxy_recipe(WHOLE.get(method, WHOLE["proxy"]))
+
+
+def _evaluate(model: keras.Model, photographs: Prepared | Folder) -> dict[str, Any]:
+    return (evaluate_saccader if hasattr(model, "adapted") else evaluate_whole)(model, photographs)
 
 
 if __name__ == "__main__":

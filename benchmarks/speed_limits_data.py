@@ -1,125 +1,169 @@
-"""GTSDB for the benchmark: records of photographs, and signs cut out of those for training."""
+"""GTSDB for the benchmark: as records and pyramids to train on, or as it is to test on."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
-import apache_beam as beam
 import numpy as np
 import tensorflow as tf
-from PIL import Image
 
-from components.job import run_job
-from tfvs.data.dataset import find_files
-from tfvs.data.example import from_example
-from tfvs.datasets.gtsdb import (
-    FOLDERS,
-    GROUND_TRUTH,
-    HEIGHT_PX,
-    MIRRORABLE,
-    SIGNS,
-    SPEED_LIMITS,
-    WIDTH_PX,
-    Sign,
-    label_of_kind,
-    read_signs,
-)
+from pipelines.speed_limits import DEFAULT
+from tfvs.data.dataset import evaluation_dataset, find_files, read_labels, read_records
+from tfvs.data.example import ImageRecord, from_example
+from tfvs.data.records import MANIFEST
+from tfvs.datasets.gtsdb import HEIGHT_PX, WIDTH_PX
 from tfvs.errors import DataError
-from tfvs.images.cut_outs import CutOut, PasteBank, cut_out
-from tfvs.images.proxy import ProxyRecipe
+from tfvs.images.proxy import ProxyRecipe, make_proxy
+from tfvs.images.reading import normalize, open_image
 from tfvs.preparation.job import Job
+from tfvs.preparation.local import run_local
 from tfvs.preparation.options import PrepareOptions
 from tfvs.preparation.readers import make_reader
+from tfvs.preparation.sources import Rejected, Source
 
-PROXY = ProxyRecipe(height=200, width=340, channels=3)
-TILE_PX = 64
-TRAIN_PHOTOGRAPHS = 480
-_LIMITS = label_of_kind(SPEED_LIMITS)
-_ROUND = {*range(11), 15, 16, 17, *range(32, 43), SIGNS.index("stop")}
+PYRAMIDS = "pyramids"
+EVALUATED_AT_ONCE = 12
+DECODED_AT_ONCE = 6
 
 
-def prepare(data: Path, output: Path) -> Path:
-    """Records and pyramids of a folder of photographs with ``gt.txt``; nothing is done where they are there.
+def proxy_recipe(reduction: int = 4) -> ProxyRecipe:
+    """Photographs whose sides are divided by a number.
+
+    Args:
+      reduction: A divisor of 800 and 1 360.
+    """
+    return ProxyRecipe(height=HEIGHT_PX // reduction, width=WIDTH_PX // reduction, channels=3)
+
+
+class Prepared(NamedTuple):
+    """Photographs as records and pyramids: a model reads the tiles that it looks at.
+
+    Attributes:
+      data: GTSDB.
+      folder: Of its pyramids and records.
+      proxy: Recipe of the proxies.
+      files: Record files.
+    """
+
+    data: Path
+    folder: Path
+    proxy: ProxyRecipe
+    files: list[str]
+
+    @property
+    def pyramid_roots(self) -> tuple[str, ...]:
+        """Folders of the pyramids."""
+        return (str(self.folder / PYRAMIDS),)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """``[N]`` class of each photograph."""
+        return read_labels(self.files)
+
+    @property
+    def ids(self) -> list[str]:
+        """Names of the photographs, in the files' order."""
+        return [record.image_id for record in self.records]
+
+    @property
+    def records(self) -> list[ImageRecord]:
+        """What is known of each photograph."""
+        records = read_records(self.files).as_numpy_iterator()
+        return [from_example(tf.train.Example.FromString(record)) for record in records]
+
+    def batches(self) -> tf.data.Dataset:
+        """To evaluate, in order, in whole batches; padding has weight 0."""
+        return evaluation_dataset(self.files, self.proxy, batch_size=EVALUATED_AT_ONCE)
+
+
+class Folder(NamedTuple):
+    """Photographs as they are: each is decoded whole where it is evaluated, and nothing is written.
+
+    Attributes:
+      data: GTSDB.
+      proxy: Recipe of the proxies.
+      sources: The photographs.
+    """
+
+    data: Path
+    proxy: ProxyRecipe
+    sources: list[Source]
+
+    @property
+    def pyramid_roots(self) -> tuple[str, ...]:
+        """There are no pyramids."""
+        return ()
+
+    @property
+    def labels(self) -> np.ndarray:
+        """``[N]`` class of each photograph."""
+        return np.array([source.label for source in self.sources])
+
+    @property
+    def ids(self) -> list[str]:
+        """Names of the photographs, in order."""
+        return [source.image_id for source in self.sources]
+
+    def batches(self) -> tf.data.Dataset:
+        """``({"image", "proxy"}, label)`` in order; the last batch may be smaller."""
+
+        def read(uri: bytes) -> tuple[np.ndarray, np.ndarray]:
+            image = normalize(open_image(uri.decode()), bands=3, dtype="uint8").copy_memory()
+            return image.numpy(), make_proxy(image, self.proxy)
+
+        def make(uri: tf.Tensor, label: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+            image, proxy = tf.numpy_function(read, [uri], [tf.uint8, tf.uint8], stateful=False)
+            image = tf.ensure_shape(image, (HEIGHT_PX, WIDTH_PX, 3))
+            return {"image": image, "proxy": tf.ensure_shape(proxy, self.proxy.shape)}, label
+
+        uris = [source.uri for source in self.sources]
+        dataset = tf.data.Dataset.from_tensor_slices((uris, self.labels)).map(make, num_parallel_calls=2)
+        return dataset.batch(DECODED_AT_ONCE).prefetch(1)
+
+
+def prepare(data: Path, output: Path, splits: tuple[str, ...], proxy: ProxyRecipe) -> Prepared:
+    """Records and pyramids of a folder of photographs with ``gt.txt``; they are made where they are not there.
 
     Args:
       data: The folder.
-      output: Gets ``records`` and ``pyramids``.
+      output: Gets ``pyramids``, and a folder of records for each size of proxies.
+      splits: Which of the photographs, as far as they are there.
+      proxy: Recipe of the proxies.
 
-    Returns:
-      The folder of the records.
+    Raises:
+      DataError: There are none.
     """
-    records = output / "records"
-    if not (records / "manifest.json").exists():
-        options = PrepareOptions(proxy=PROXY, tile_size=TILE_PX, quality=95, decoder="direct")
+    records = output / f"records-{proxy.height}x{proxy.width}"
+    if not (records / MANIFEST).exists():
         job = Job(
             reader=make_reader("gtsdb", str(data)),
-            options=options,
+            options=PrepareOptions(proxy=proxy, tile_size=DEFAULT.tile_size, quality=95, decoder="direct"),
             records_root=str(records),
-            pyramid_root=str(output / "pyramids"),
+            pyramid_root=str(output / PYRAMIDS),
             num_shards=1,
         )
-        run_job(job, beam.Pipeline)
-    return records
-
-
-def record_files(records: Path, splits: tuple[str, ...]) -> list[str]:
-    """Record files of some splits, as far as they are there."""
+        run_local(job)
     found = [path for split in splits for path in sorted((records / f"Split-{split}").glob("*")) if path.is_file()]
     if not found:
         raise DataError("There are no records of these splits", expected=splits, received=records)
-    return find_files([str(path) for path in found])
+    return Prepared(data, output, proxy, find_files([str(path) for path in found]))
 
 
-def image_ids(files: list[str]) -> list[str]:
-    """Ids of the photographs, in the files' order."""
-    compression = "GZIP" if files[0].endswith(".gz") else ""
-    records = tf.data.TFRecordDataset(files, compression_type=compression).as_numpy_iterator()
-    return [from_example(tf.train.Example.FromString(record)).image_id for record in records]
-
-
-def load_signs(data: Path) -> tuple[Path, dict[str, list[Sign]]]:
-    """The folder of the photographs, and their signs; for evaluation and pasting, never for the model.
-
-    Raises:
-      DataError: There is no ground truth, or it cannot be read.
-    """
-    for folder in FOLDERS:
-        path = data / folder / GROUND_TRUTH
-        if path.exists():
-            return path.parent, read_signs(path.read_text())
-    raise DataError("There is no GTSDB data set", expected=GROUND_TRUTH, received=data)
-
-
-def make_bank(data: Path, ids: list[str]) -> PasteBank:
-    """All signs of the photographs for training, cut out; limits by their class, others as look-alikes.
+def list_folder(data: Path, proxy: ProxyRecipe) -> Folder:
+    """All photographs of a folder with ``gt.txt``.
 
     Args:
-      data: The folder of GTSDB.
-      ids: Of the photographs for training.
+      data: The folder.
+      proxy: Recipe of the proxies.
+
+    Raises:
+      DataError: A line of ``gt.txt`` cannot be read, or there are no photographs.
     """
-    root, signs = load_signs(data)
-    cuts: list[CutOut] = []
-    places: list[tuple[float, float, float]] = []
-    for stem in ids:
-        found = signs.get(stem, [])
-        if not found:
-            continue
-        path = next(path for path in (root / f"{stem}{suffix}" for suffix in (".ppm", ".png", ".jpg")) if path.exists())
-        with Image.open(path) as image:
-            pixels = np.asarray(image.convert("RGB"))
-        for sign in found:
-            box = (sign.top, sign.left, sign.bottom + 1, sign.right + 1)
-            label = _LIMITS.get(sign.kind, 0)
-            cuts.append(cut_out(pixels, box, label, outline=outline_of(sign.kind), mirrorable=sign.kind in MIRRORABLE))
-            centre = ((sign.top + sign.bottom) / 2 / HEIGHT_PX, (sign.left + sign.right) / 2 / WIDTH_PX)
-            places.append((*centre, max(sign.bottom - sign.top, sign.right - sign.left)))
-    return PasteBank(cuts, np.array(places))
-
-
-def outline_of(kind: int) -> str:
-    """The shape of a sign: round, square on its corner, or a triangle."""
-    if kind in _ROUND:
-        return "ellipse"
-    if kind == SIGNS.index("priority road"):
-        return "diamond"
-    return "triangle_down" if kind == SIGNS.index("give way") else "triangle"
+    sources = []
+    for item in make_reader("gtsdb", str(data)).read():
+        if isinstance(item, Rejected):
+            raise DataError("A photograph's class is not known", received=item.reason)
+        if isinstance(item, Source):
+            sources.append(item)
+    return Folder(data, proxy, sources)

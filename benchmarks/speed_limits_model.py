@@ -1,151 +1,124 @@
-"""The saccader of the benchmark on street photographs, and how it learns."""
+"""The saccader of the benchmark on street photographs, its baselines, and how they learn."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from benchmarks.accuracy import Stopwatch
-from benchmarks.speed_limits_data import PROXY, image_ids, make_bank, record_files
-from tfvs.backbones import EncoderConfig
-from tfvs.data.dataset import evaluation_dataset
-from tfvs.data.pasting import FieldConfig, PastedBatches
-from tfvs.datasets.gtsdb import HEIGHT_PX, SPEED_LIMITS
-from tfvs.images.cut_outs import PasteConfig
+from benchmarks.speed_limits_data import Prepared
+from pipelines.speed_limits import DEFAULT
+from tfvs.backbones.encoder import EncoderConfig, make_encoder
+from tfvs.data.pasting import FieldConfig
+from tfvs.datasets.gtsdb_cut_outs import make_bank
+from tfvs.layers.dense_block import DenseBlock
+from tfvs.models.image_classifier import ImageClassifier
+from tfvs.models.resnet import ClassifierOutput
 from tfvs.models.saccader import VariationalSaccader
 from tfvs.models.saccader_config import SaccaderConfig
-from tfvs.training.trainer import TrainConfig, train
+from tfvs.training.stages import Stage, fit_stage, fit_stages, read_then_look
+from tfvs.training.trainer import TrainConfig
 
+SACCADER = SaccaderConfig.from_dict({**DEFAULT.model, "num_classes": len(DEFAULT.class_names)})
+TRAINING = TrainConfig.from_dict(DEFAULT.train)
+SACCADERS: dict[str, dict[str, Any]] = {"saccader": {}, "attention": {"place_gradient": "attention"}}
+# What the photographs' sides are divided by for a network that reads them whole.
+WHOLE = {"whole": 1, "half": 2, "proxy": 4}
 CELLS = (50, 85)
-CROP_PX = 64
-LEARNING_RATE = 3e-3
 
 
-class Stage(NamedTuple):
-    """A part of training."""
-
-    name: str
-    steps: int
-    batch_size: int
-    group_rates: dict[str, float]
-
-
-# One look at a small field around a pasted sign: what reads the crops learns.
-READ = Stage("read", 400, 48, {})
-# The field grows: where to look is learned too, and pretrained weights move less.
-LOOK = Stage("look", 500, 16, {"classifier": 1 / 3})
-STEPS_PER_EPOCH = 50
-
-SACCADER = SaccaderConfig(
-    num_classes=len(SPEED_LIMITS),
-    num_steps=8,
-    crop_size=CROP_PX,
-    min_scale=CROP_PX / HEIGHT_PX,
-    max_scale=CROP_PX / HEIGHT_PX,
-    posterior="categorical",
-    cells=CELLS,
-    inhibition_cells=1,
-    learns_offset=False,
-    posterior_stddev=0.3,
-    map_filters=(24, 24),
-    map_kernels=(5, 3),
-    map_normalization="batch",
-    map_reads_pixels=False,
-    map_reads_place=True,
-    proxy_features=EncoderConfig(
-        network="efficientnet_lite0", blocks=5, feature_maps=("block_2", "block_4"), trainable=False, gain=0.1
-    ),
-    crop_encoder=EncoderConfig(network="efficientnet_lite0", blocks=8, gain=0.1),
-    standardize_crops=True,
-    crop_dropout=0.2,
-    crop_units=64,
-    look_pooling="seen",
-    state_size=16,
-    initial_state_noise=0.0,
-    encoder_units=16,
-    prior_units=16,
-    posterior_units=16,
-    latent_units=8,
-    reconstruction_weight=0.0,
-)
-
-
-def build(config: SaccaderConfig) -> VariationalSaccader:
-    """A saccader for the benchmark's photographs, with its weights made."""
-    model = VariationalSaccader(config)
-    model.build({"proxy": (None, *PROXY.shape), "image": (None, None, None, 3)})
-    return model
-
-
-def fit(
-    data: Path,
-    prepared: Path,
-    folder: Path,
-    *,
-    config: SaccaderConfig = SACCADER,
-    seed: int = 0,
-    read_steps: int = READ.steps,
-    look_steps: int = LOOK.steps,
-) -> tuple[VariationalSaccader, float]:
-    """Trains in two stages, or goes on where training stopped.
+class WholePhotograph(ImageClassifier):
+    """The saccader's crop network over all of a photograph: the maximum over all places, then its head.
 
     Args:
-      data: GTSDB.
-      prepared: Records and pyramids of it.
+      encoder: The crop network.
+      num_classes: K.
+    """
+
+    def __init__(self, encoder: EncoderConfig, num_classes: int) -> None:
+        super().__init__()
+        self.encoder = make_encoder(encoder, name="crop_encoder", pooling="max")
+        self.dropout = keras.layers.Dropout(SACCADER.crop_dropout, name="dropout")
+        self.hidden = DenseBlock(SACCADER.crop_units, SACCADER.normalization, name="hidden")
+        self.logits = keras.layers.Dense(num_classes, name="logits")
+
+    def build(self, input_shape: dict[str, tuple[int | None, ...]]) -> None:
+        """Args: input_shape: Shape of each input."""
+        self.encoder.build(input_shape["proxy"])
+        width = self.encoder.compute_output_shape(input_shape["proxy"])[-1]
+        self.hidden.build((None, width))
+        self.logits.build((None, SACCADER.crop_units))
+
+    def call(self, inputs: dict[str, tf.Tensor], training: bool = False) -> ClassifierOutput:
+        """Classifies ``inputs["proxy"] [B, h, w, 3]`` in [0, 1]: the photograph in the size that it is read in."""
+        x = self.dropout(self.encoder(inputs["proxy"], training=training), training=training)
+        return ClassifierOutput(self.logits(self.hidden(x, training=training)))
+
+
+def fit_saccader(
+    method: str, photographs: Prepared, folder: Path, train_config: TrainConfig, validation: Prepared
+) -> tuple[VariationalSaccader, float]:
+    """Trains a saccader in two stages, or goes on where training stopped.
+
+    Args:
+      method: One of ``SACCADERS``.
+      photographs: To train on.
       folder: Gets checkpoints and logs.
-      config: Of the model.
-      seed: Of weights, pastes and samples.
-      read_steps: Of the first stage.
-      look_steps: Of the second stage.
+      train_config: How the second stage trains.
+      validation: Evaluated after each epoch of the second stage.
 
     Returns:
       The model, and the processor's minutes in all.
     """
-    keras.utils.set_random_seed(seed)
-    files = record_files(prepared / "records", ("train",))
-    bank = make_bank(data, image_ids(files))
-    config = config.replace(pyramid_roots=(str(prepared / "pyramids"),))
-    folder.mkdir(parents=True, exist_ok=True)
-    stopwatch = Stopwatch(folder / "cpu_minutes.txt", float("inf"))
-    model = build(config.replace(num_steps=1, looks_from_prior=True))
-    near = FieldConfig(cells=CELLS, start_cells=3, grow_steps=0)
-    grows = FieldConfig(cells=CELLS, start_cells=9, hold_steps=60, grow_steps=min(300, look_steps // 3))
-    for stage, field, steps in ((READ, near, read_steps), (LOOK, grows, look_steps)):
-        if stage is LOOK:
-            model = model.adapted(num_steps=config.num_steps, looks_from_prior=config.looks_from_prior)
-        batches = PastedBatches(files, PROXY, bank, PasteConfig(), field, stage.batch_size, seed)
-        options = TrainConfig(
-            epochs=max(steps // STEPS_PER_EPOCH, 1),
-            batch_size=stage.batch_size,
-            learning_rate=LEARNING_RATE,
-            warmup_steps=50,
-            clip_norm=5.0,
-            group_rates=stage.group_rates,
-            seed=seed,
-        )
-
-        def make(epoch: int, batches: PastedBatches = batches, epochs: int = options.epochs) -> tf.data.Dataset:
-            return batches.dataset(epoch * STEPS_PER_EPOCH, epochs * STEPS_PER_EPOCH)
-
-        def write(line: str, name: str = stage.name) -> None:
-            print(f"{name}: {line}", flush=True)
-
-        train(
-            model,
-            make,
-            options,
-            steps_per_epoch=STEPS_PER_EPOCH,
-            checkpoint_dir=str(folder / stage.name / "checkpoints"),
-            log_dir=str(folder / stage.name / "logs"),
-            callbacks=[stopwatch],
-            write=write,
-        )
+    config = SACCADER.replace(pyramid_roots=photographs.pyramid_roots, **SACCADERS[method])
+    stopwatch = _stopwatch(folder)
+    model = fit_stages(
+        config,
+        read_then_look(CELLS, train_config),
+        files=photographs.files,
+        proxy=photographs.proxy,
+        bank=make_bank(photographs.data, photographs.ids),
+        folder=str(folder),
+        validation_data=validation.batches(),
+        callbacks=[stopwatch],
+        write=_print,
+    )
     return model, stopwatch.minutes
 
 
-def photographs(files: list[str], batch_size: int = 12) -> tf.data.Dataset:
-    """Photographs to evaluate, in order, in whole batches; padding has weight 0."""
-    return evaluation_dataset(files, PROXY, batch_size=batch_size)
+def fit_whole(
+    photographs: Prepared, folder: Path, train_config: TrainConfig, validation: Prepared
+) -> tuple[WholePhotograph, float]:
+    """Trains a network that reads whole photographs on the same pasted scenes; see :func:`fit_saccader`."""
+    keras.utils.set_random_seed(train_config.seed)
+    if SACCADER.crop_encoder is None:
+        raise ValueError("The preset names no network for crops.")
+    model = WholePhotograph(SACCADER.crop_encoder, SACCADER.num_classes)
+    model.build({"proxy": (None, *photographs.proxy.shape)})
+    stopwatch = _stopwatch(folder)
+    everything = FieldConfig(cells=CELLS, start_cells=max(CELLS), grow_steps=0)
+    train_config = train_config.replace(learning_rate=1e-3, group_rates={})
+    fit_stage(
+        model,
+        Stage("whole", train_config, everything),
+        files=photographs.files,
+        proxy=photographs.proxy,
+        bank=make_bank(photographs.data, photographs.ids),
+        folder=str(folder),
+        validation_data=validation.batches(),
+        callbacks=[stopwatch],
+        write=_print,
+    )
+    return model, stopwatch.minutes
+
+
+def _stopwatch(folder: Path) -> Stopwatch:
+    folder.mkdir(parents=True, exist_ok=True)
+    return Stopwatch(folder / "cpu_minutes.txt", float("inf"))
+
+
+def _print(line: str) -> None:
+    print(line, flush=True)

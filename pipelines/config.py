@@ -15,6 +15,7 @@ from tfvs.images.proxy import ProxyRecipe
 
 CONFIG_FILE_VARIABLE = "TFVS_CONFIG"
 FIELD_VARIABLE_PREFIX = "TFVS_"
+TRAINER = "pipelines.modules.trainer"
 # Folders below a pipeline's root, for PipelineConfig.location.
 ARTIFACTS, PYRAMIDS, CHECKPOINTS = "artifacts", "pyramids", "checkpoints"
 
@@ -36,10 +37,13 @@ class PipelineConfig(Config):
       max_side_px: Images with a longer side are reduced to it; None keeps the full size.
       model: Fields of :class:`tfvs.models.saccader_config.SaccaderConfig` that differ from its defaults.
       train: Fields of :class:`tfvs.training.trainer.TrainConfig` that differ from its defaults.
+      trainer: Module whose ``run_fn`` trains, :mod:`pipelines.modules.trainer` or one that trains in another way.
       tuner_trials: Hyperparameter trials of the Tuner before the Trainer; 0 leaves the Tuner out.
       tuner_epochs: Epochs of a trial.
       minimum_accuracy: A model below it is not blessed; a model that guesses must lie below it.
       minimum_skill: A model whose accuracy is not this much above the share of the largest class is not blessed either.
+      minimum_balanced_accuracy: A model whose mean over the classes of their shares of right answers is below it is not
+        blessed either.
       maximum_drop: A model whose accuracy lies this much below the last blessed one's is not blessed.
       minimum_per_class: Training images that every class must have.
       infra_validation: Load the model in TensorFlow Serving's Docker image and ask it, before it is pushed; a run on
@@ -59,10 +63,12 @@ class PipelineConfig(Config):
     max_side_px: int | None = None
     model: dict[str, Any] = dataclasses.field(default_factory=dict)
     train: dict[str, Any] = dataclasses.field(default_factory=dict)
+    trainer: str = TRAINER
     tuner_trials: int = 0
     tuner_epochs: int = 2
     minimum_accuracy: float = 0.5
     minimum_skill: float = 0.02
+    minimum_balanced_accuracy: float = 0.0
     maximum_drop: float = 0.02
     minimum_per_class: int = 1
     infra_validation: bool = True
@@ -77,9 +83,15 @@ class PipelineConfig(Config):
             expected=f"minimum_accuracy above {1.0 / len(self.class_names):.3f} and at most 1",
             received=self.minimum_accuracy,
         )
-        for name in ("minimum_skill", "maximum_drop"):
+        for name in ("minimum_skill", "minimum_balanced_accuracy", "maximum_drop"):
             value = getattr(self, name)
             require(0.0 <= value < 1.0, f"{name} is out of range", expected="0 to below 1", received=value)
+        require(
+            self.trainer == TRAINER or not self.tuner_trials,
+            "The Tuner trains as the usual Trainer does",
+            expected=f"tuner_trials=0 with trainer={self.trainer!r}",
+            received=self.tuner_trials,
+        )
         for name in ("tuner_trials", "minimum_per_class"):
             value = getattr(self, name)
             require(value >= 0, f"{name} is negative", expected="0 or more", received=value)

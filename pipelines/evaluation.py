@@ -12,7 +12,12 @@ from tfvs.data import example as contract
 
 
 def make_eval_config(
-    *, num_classes: int, minimum_accuracy: float, minimum_skill: float, maximum_drop: float
+    *,
+    num_classes: int,
+    minimum_accuracy: float,
+    minimum_skill: float,
+    maximum_drop: float,
+    minimum_balanced_accuracy: float = 0.0,
 ) -> tfma.EvalConfig:
     """Metrics on the exported model's ``serving_default``.
 
@@ -21,6 +26,7 @@ def make_eval_config(
       minimum_accuracy: Value threshold.
       minimum_skill: Value threshold of the accuracy above guessing; see :mod:`pipelines.metrics`.
       maximum_drop: Change threshold against the last blessed model.
+      minimum_balanced_accuracy: Value threshold of the mean over the classes of their shares of right answers.
     """
     threshold = tfma.MetricThreshold(
         value_threshold=tfma.GenericValueThreshold(lower_bound={"value": minimum_accuracy}),
@@ -28,18 +34,11 @@ def make_eval_config(
             direction=tfma.MetricDirection.HIGHER_IS_BETTER, absolute={"value": -maximum_drop}
         ),
     )
-    beyond_guessing = tfma.MetricThreshold(
-        value_threshold=tfma.GenericValueThreshold(lower_bound={"value": minimum_skill})
-    )
     metrics = [
         tfma.MetricConfig(class_name="ExampleCount"),
         tfma.MetricConfig(class_name="SparseCategoricalAccuracy", per_slice_thresholds=[_overall(threshold)]),
-        tfma.MetricConfig(
-            class_name=own_metrics.AccuracyAboveGuessing.__name__,
-            module=own_metrics.__name__,
-            config=json.dumps({"code": code_digest(own_metrics.__name__)}),
-            per_slice_thresholds=[_overall(beyond_guessing)],
-        ),
+        _own(own_metrics.AccuracyAboveGuessing, minimum_skill),
+        _own(own_metrics.BalancedAccuracy, minimum_balanced_accuracy),
         tfma.MetricConfig(class_name="SparseCategoricalCrossentropy"),
         # The confusion matrix is a metric: TFMA loads one plot per slice, and that is the calibration.
         tfma.MetricConfig(class_name="MultiClassConfusionMatrixAtThresholds", config='{"thresholds": [0.0]}'),
@@ -69,6 +68,17 @@ def make_eval_config(
                 ),
             ),
         ],
+    )
+
+
+def _own(metric: type, minimum: float) -> tfma.MetricConfig:
+    """One of this project's metrics, with a value that it must reach."""
+    reached = tfma.MetricThreshold(value_threshold=tfma.GenericValueThreshold(lower_bound={"value": minimum}))
+    return tfma.MetricConfig(
+        class_name=metric.__name__,
+        module=own_metrics.__name__,
+        config=json.dumps({"code": code_digest(own_metrics.__name__)}),
+        per_slice_thresholds=[_overall(reached)],
     )
 
 

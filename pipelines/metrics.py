@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tensorflow_model_analysis.metrics import metric_types, metric_util, multi_class_confusion_matrix_metrics
 
-SKILL = "accuracy_above_guessing"
+SKILL, BALANCED_ACCURACY = "accuracy_above_guessing", "balanced_accuracy"
+Confusion = Mapping[tuple[int, int], float]
 
 
-def skill(confusion: Mapping[tuple[int, int], float]) -> float:
+def skill(confusion: Confusion) -> float:
     """Accuracy minus the share of the largest class: how much better a model is than the best constant answer.
 
     Args:
@@ -29,6 +30,22 @@ def skill(confusion: Mapping[tuple[int, int], float]) -> float:
     return round((right - max(of_class.values(), default=0.0)) / total, 12) if total else 0.0
 
 
+def balanced_accuracy(confusion: Confusion) -> float:
+    """The mean over the classes that occur of the share of their images that is answered right.
+
+    Args:
+      confusion: (true class, predicted class) → weight.
+
+    >>> balanced_accuracy({(0, 0): 9.0, (0, 1): 1.0, (1, 0): 1.0, (1, 1): 1.0})
+    0.7
+    """
+    of_class: dict[int, float] = {}
+    for (actual, _), weight in confusion.items():
+        of_class[actual] = of_class.get(actual, 0.0) + weight
+    shares = [confusion.get((label, label), 0.0) / weight for label, weight in of_class.items() if weight > 0.0]
+    return round(sum(shares) / len(shares), 12) if shares else 0.0
+
+
 class AccuracyAboveGuessing(metric_types.Metric):
     """:func:`skill`. A model that guesses has at most 0, whatever the classes' shares are.
 
@@ -40,33 +57,52 @@ class AccuracyAboveGuessing(metric_types.Metric):
 
     def __init__(self, name: str = SKILL, code: str = "") -> None:
         del code
-        super().__init__(metric_util.merge_per_key_computations(_computations), name=name)
+        super().__init__(metric_util.merge_per_key_computations(_computations_of(skill)), name=name)
 
 
-def _computations(
-    name: str,
-    eval_config: Any = None,
-    model_name: str = "",
-    output_name: str = "",
-    example_weighted: bool = False,
-) -> list[Any]:
-    matrices = multi_class_confusion_matrix_metrics.multi_class_confusion_matrices(
-        thresholds=[-1.0],  # every example has a prediction
-        name=f"_{name}_matrix",
-        eval_config=eval_config,
-        model_name=model_name,
-        output_name=output_name,
-        example_weighted=example_weighted,
-    )
-    matrix_key = matrices[-1].keys[-1]
-    key = metric_types.MetricKey(
-        name=name, model_name=model_name, output_name=output_name, example_weighted=example_weighted
-    )
+class BalancedAccuracy(metric_types.Metric):
+    """:func:`balanced_accuracy`: every class counts alike, however rare it is.
 
-    def result(metrics: Mapping[Any, Any]) -> dict[Any, float]:
-        return {key: skill(metrics[matrix_key].get(-1.0, {}))}
+    Args:
+      name: The metric's name.
+      code: See :class:`AccuracyAboveGuessing`.
+    """
 
-    return [*matrices, metric_types.DerivedMetricComputation(keys=[key], result=result)]
+    def __init__(self, name: str = BALANCED_ACCURACY, code: str = "") -> None:
+        del code
+        super().__init__(metric_util.merge_per_key_computations(_computations_of(balanced_accuracy)), name=name)
 
 
-metric_types.register_metric(AccuracyAboveGuessing)
+def _computations_of(measure: Callable[[Confusion], float]) -> Callable[..., list[Any]]:
+    """What TFMA computes for a number that follows from the confusion matrix."""
+
+    def computations(
+        name: str,
+        eval_config: Any = None,
+        model_name: str = "",
+        output_name: str = "",
+        example_weighted: bool = False,
+    ) -> list[Any]:
+        matrices = multi_class_confusion_matrix_metrics.multi_class_confusion_matrices(
+            thresholds=[-1.0],  # every example has a prediction
+            name=f"_{name}_matrix",
+            eval_config=eval_config,
+            model_name=model_name,
+            output_name=output_name,
+            example_weighted=example_weighted,
+        )
+        matrix_key = matrices[-1].keys[-1]
+        key = metric_types.MetricKey(
+            name=name, model_name=model_name, output_name=output_name, example_weighted=example_weighted
+        )
+
+        def result(metrics: Mapping[Any, Any]) -> dict[Any, float]:
+            return {key: measure(metrics[matrix_key].get(-1.0, {}))}
+
+        return [*matrices, metric_types.DerivedMetricComputation(keys=[key], result=result)]
+
+    return computations
+
+
+for _metric in (AccuracyAboveGuessing, BalancedAccuracy):
+    metric_types.register_metric(_metric)

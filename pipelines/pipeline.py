@@ -23,7 +23,6 @@ from tfvs.code_digest import code_digest
 from tfvs.data import example as contract
 from tfvs.paths import require_literal
 
-TRAINER_MODULE = "pipelines.modules.trainer"
 TUNER_MODULE = "pipelines.modules.tuner"
 LOCAL_BEAM = ("--direct_running_mode=in_memory", "--direct_num_workers=1")
 # The largest Jensen-Shannon divergence (0 to 1) of labels and sizes from those of the previous data set.
@@ -44,6 +43,7 @@ def training_config(config: PipelineConfig) -> PipelineConfig:
     return config.replace(
         minimum_accuracy=1.0,
         minimum_skill=0.0,
+        minimum_balanced_accuracy=0.0,
         maximum_drop=0.0,
         minimum_per_class=0,
         infra_validation=False,
@@ -132,15 +132,15 @@ def make_learners(config: PipelineConfig, examples: Any, schema: Any) -> tuple[l
         "eval_args": TRAINER_MESSAGES.EvalArgs(splits=["eval"]),
         "custom_config": {
             "config": training_config(config).to_json(),
-            "code": code_digest(TRAINER_MODULE, TUNER_MODULE),
+            "code": code_digest(config.trainer, TUNER_MODULE),
         },
     }
     if not config.tuner_trials:
-        trainer = parts.Trainer(run_fn=f"{TRAINER_MODULE}.run_fn", **learns_from)
+        trainer = parts.Trainer(run_fn=f"{config.trainer}.run_fn", **learns_from)
         return [trainer], trainer.outputs["model"]
     tuner = parts.Tuner(tuner_fn=f"{TUNER_MODULE}.tuner_fn", **learns_from)
     best = tuner.outputs["best_hyperparameters"]
-    trainer = parts.Trainer(run_fn=f"{TRAINER_MODULE}.run_fn", hyperparameters=best, **learns_from)
+    trainer = parts.Trainer(run_fn=f"{config.trainer}.run_fn", hyperparameters=best, **learns_from)
     return [tuner, trainer], trainer.outputs["model"]
 
 
@@ -163,6 +163,7 @@ def make_gates(config: PipelineConfig, model: Any, examples: Any, *, managed: bo
             num_classes=len(config.class_names),
             minimum_accuracy=config.minimum_accuracy,
             minimum_skill=config.minimum_skill,
+            minimum_balanced_accuracy=config.minimum_balanced_accuracy,
             maximum_drop=config.maximum_drop,
         ),
     )

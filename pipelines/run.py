@@ -107,7 +107,7 @@ def _registered_path(folder: Path) -> str | None:
 
 
 @click.command()
-@click.argument("pipeline", type=click.Choice(["two_digit_mnist", "megapixel_mnist", "adobe5k"]))
+@click.argument("pipeline", type=click.Choice(["two_digit_mnist", "megapixel_mnist", "speed_limits", "adobe5k"]))
 @click.option("--data", type=click.Path(path_type=Path), help="Raw data; digits on canvases are made if not given.")
 @click.option("--digits", default="uci", show_default=True, help="uci, mnist (keras.datasets) or the path of an .npz.")
 @click.option("--runs", type=click.Path(path_type=Path), default=REPOSITORY / "runs", help="Where everything goes.")

@@ -78,7 +78,7 @@ def compile_pipeline(config: PipelineConfig, output: Path, *, image: str, projec
 
 
 @click.command()
-@click.argument("pipeline", type=click.Choice(["two_digit_mnist", "megapixel_mnist", "adobe5k"]))
+@click.argument("pipeline", type=click.Choice(["two_digit_mnist", "megapixel_mnist", "speed_limits", "adobe5k"]))
 @click.option("--image", required=True, help="Docker image with this checkout and its packages.")
 @click.option("--data", required=True, help="URI of the raw data; at run time the parameter `data` replaces it.")
 @click.option("--runs", required=True, help="URI below which everything is written.")

@@ -90,7 +90,7 @@ def fit_saccader(
     train_config = TrainConfig.from_dict(config.train)
     train_files, eval_files = find_files(train_patterns), find_files(eval_patterns)
     labels = read_labels(train_files)
-    _check_labels(labels, config, train_config.batch_size)
+    check_labels(labels, config, train_config.batch_size)
     proxy = read_manifest(train_files).proxy
     class_weights = balanced_class_weights(labels, len(config.class_names)) if train_config.balance_classes else None
     steps_in_data = len(labels) // train_config.batch_size
@@ -150,7 +150,12 @@ def _pictured(files: Sequence[str], proxy: ProxyRecipe) -> dict[str, Any]:
     return {name: value[weights > 0] for name, value in inputs.items()}
 
 
-def _check_labels(labels: np.ndarray, config: PipelineConfig, batch_size: int) -> None:
+def check_labels(labels: np.ndarray, config: PipelineConfig, batch_size: int) -> None:
+    """Checks that labels are of the classes, and that there are enough for a batch.
+
+    Raises:
+      DataError: They are not.
+    """
     classes = len(config.class_names)
     outside = sorted({int(label) for label in labels if not 0 <= label < classes})
     if outside:

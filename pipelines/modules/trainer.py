@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,6 +14,7 @@ from pipelines.config import PYRAMIDS, PipelineConfig
 from pipelines.modules.fitting import fit_saccader, folder_for, with_hyperparameters
 from tfvs.data.dataset import find_files, read_manifest
 from tfvs.export.saving import export_saved_model
+from tfvs.models.saccader import VariationalSaccader
 from tfvs.training.hosts import host_index
 
 MODEL_FILE = "model.keras"
@@ -31,18 +32,28 @@ def run_fn(fn_args: Any) -> None:
     Raises:
       DataError: There are labels outside the classes, or fewer images than one batch.
     """
+    train_and_export(fn_args, fit_saccader)
+
+
+def train_and_export(fn_args: Any, fit: Callable[..., tuple[VariationalSaccader, Any]]) -> None:
+    """Trains a saccader in some way, and exports it.
+
+    Args:
+      fn_args: ``tfx.components.FnArgs``.
+      fit: Trains as :func:`pipelines.modules.fitting.fit_saccader` does, with its arguments.
+    """
     with _log_level_kept():
-        _train_and_export(fn_args)
+        _train_and_export(fn_args, fit)
 
 
-def _train_and_export(fn_args: Any) -> None:
+def _train_and_export(fn_args: Any, fit: Callable[..., tuple[VariationalSaccader, Any]]) -> None:
     config = PipelineConfig.from_json(fn_args.custom_config["config"])
     config = with_hyperparameters(config, (fn_args.hyperparameters or {}).get("values", {}))
     folder = folder_for(config, fn_args)
-    model, _ = fit_saccader(config, fn_args.train_files, fn_args.eval_files, folder=folder, write=write_line)
+    model, _ = fit(config, fn_args.train_files, fn_args.eval_files, folder=folder, write=write_line)
     if host_index():
         return  # only the first host writes
-    _copy_folder(os.path.join(folder, "logs"), fn_args.model_run_dir)
+    copy_folder(os.path.join(folder, "logs"), fn_args.model_run_dir)
     records = read_manifest(find_files(fn_args.train_files))
     model.compile()  # without the optimizer, so that the file can be loaded where tfvs.training is not imported
     model.save(os.path.join(fn_args.model_run_dir, MODEL_FILE))
@@ -69,7 +80,7 @@ def _log_level_kept() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _copy_folder(source: str, destination: str) -> None:
+def copy_folder(source: str, destination: str) -> None:
     """Copies a folder, on any file system that TensorFlow supports."""
     for folder, _, names in tf.io.gfile.walk(source):
         target = os.path.join(destination, os.path.relpath(folder, source))

@@ -17,7 +17,7 @@ CONFUSION = "multiClassConfusionMatrixAtThresholds"
 CALIBRATION = "calibrationHistogramBuckets"
 COUNT = "example_count"
 # These compare classes with each other, so they say nothing of one class alone.
-BETWEEN_CLASSES = ("auc", "accuracy_above_guessing")
+BETWEEN_CLASSES = ("auc", "accuracy_above_guessing", "balanced_accuracy")
 
 
 @dataclass(frozen=True)

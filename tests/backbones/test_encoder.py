@@ -142,3 +142,12 @@ def test_configurations() -> None:
         EncoderConfig(network="MobileNetV2", weights="/no/such/file").make_network()
     with pytest.raises(ConfigError, match="lie on a map"):
         join_on_grid(tf.zeros([2, 5]), (2, 2), (8, 8))
+
+
+def test_a_named_network_s_weights_are_found_by_the_encoder_s_name() -> None:
+    """Learning rates go by parts of the variables' paths."""
+    config = EncoderConfig(network="efficientnet_lite0", weights=None, blocks=1)
+    encoder = make_encoder(config, name="crop_encoder")
+    encoder.build((None, 32, 32, 3))
+    assert encoder.trainable_variables
+    assert all("crop_encoder" in variable.path for variable in encoder.variables)

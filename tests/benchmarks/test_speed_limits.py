@@ -1,11 +1,14 @@
 """The figures of the benchmark on street photographs, against counts made by hand."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 pytest.importorskip("apache_beam")
 
-from benchmarks.speed_limits_data import outline_of
+from benchmarks.speed_limits import BEST, MODEL, REPORT, keep_best
 from benchmarks.speed_limits_model import SACCADER
 from benchmarks.speed_limits_report import pixels_read, report_answers, report_looks, wilson
 from tfvs.datasets.gtsdb import Sign
@@ -46,4 +49,13 @@ def test_looks() -> None:
 
 def test_the_configuration_is_plain() -> None:
     assert type(SACCADER).from_json(SACCADER.to_json()) == SACCADER
-    assert [outline_of(kind) for kind in (1, 12, 13, 18)] == ["ellipse", "diamond", "triangle_down", "triangle"]
+
+
+def test_the_best_model_is_kept(tmp_path: Path) -> None:
+    for name, balanced, kept in (("a", 0.5, True), ("b", 0.4, False), ("c", 0.6, True)):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / MODEL).write_text(name)
+        assert keep_best(tmp_path, folder, {"seed": name, "validation": {"balanced_accuracy": balanced}}) is kept
+    assert (tmp_path / BEST / MODEL).read_text() == "c"
+    assert json.loads((tmp_path / BEST / REPORT).read_text())["seed"] == "c"

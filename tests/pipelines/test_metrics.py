@@ -1,10 +1,10 @@
-"""The accuracy above guessing against counts by hand; through TFMA it is tested in test_judges."""
+"""Our metrics against counts by hand and scikit-learn; through TFMA they are tested in test_evaluation."""
 
 import pytest
 
 pytest.importorskip("tensorflow_model_analysis", reason="TFX is not installed")
 
-from pipelines.metrics import skill
+from pipelines.metrics import balanced_accuracy, skill
 
 pytestmark = pytest.mark.tfx
 
@@ -21,3 +21,12 @@ pytestmark = pytest.mark.tfx
 )
 def test_skill(confusion, expected) -> None:
     assert skill(confusion) == pytest.approx(expected)
+
+
+def test_balanced_accuracy() -> None:
+    from sklearn.metrics import balanced_accuracy_score
+
+    confusion = {(0, 0): 50, (0, 2): 10, (1, 1): 4, (1, 0): 1, (3, 2): 2}
+    truth, answers = zip(*(pair for pair, count in confusion.items() for _ in range(count)), strict=True)
+    assert balanced_accuracy(confusion) == pytest.approx(balanced_accuracy_score(truth, answers))
+    assert balanced_accuracy({}) == 0.0

@@ -257,8 +257,10 @@ def make_encoder(
         return encoder
     if isinstance(encoder, EncoderConfig):
         scaling = scaling_of(encoder.network) if encoder.scaling == AUTO else encoder.scaling
+        with keras.name_scope(name):  # A functional model's variables have no path of the layer that holds it.
+            network = encoder.make_network(pretrained=pretrained)
         return ImageEncoder(
-            encoder.make_network(pretrained=pretrained),
+            network,
             trainable=encoder.trainable,
             freeze_statistics=encoder.freeze_statistics,
             scaling=scaling,

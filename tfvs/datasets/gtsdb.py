@@ -10,6 +10,8 @@ from tfvs.errors import DataError
 
 GROUND_TRUTH = "gt.txt"
 FOLDERS = ("", "FullIJCNN2013", "TrainIJCNN2013", "TestIJCNN2013")
+# The same photograph may be there in several forms: the first of these that is found counts.
+SUFFIXES = (".ppm", ".png", ".jpg", ".jpeg")
 HEIGHT_PX, WIDTH_PX = 800, 1360
 NONE = "none"
 # Classes of photographs: the speed limit, if there is one.

@@ -5,13 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from tfvs.datasets.gtsdb import FOLDERS, GROUND_TRUTH, SPEED_LIMITS, Sign, label_of, label_of_kind, parse_ground_truth
+from tfvs.datasets.gtsdb import (
+    FOLDERS,
+    GROUND_TRUTH,
+    SPEED_LIMITS,
+    SUFFIXES,
+    Sign,
+    label_of,
+    label_of_kind,
+    parse_ground_truth,
+)
 from tfvs.errors import DataError
 from tfvs.preparation import files
 from tfvs.preparation.sources import PassedOver, Rejected, Source, printable
 
-# The same photograph may be there in several forms: the first of these that is found counts.
-SUFFIXES = (".ppm", ".png", ".jpg", ".jpeg")
 OTHER_FORM = "another form of the same photograph counts"
 # Numbers of the first photograph behind each split.
 TRAIN_END, TRAINVAL_END = 480, 600

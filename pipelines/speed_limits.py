@@ -1,0 +1,44 @@
+"""German street photographs (GTSDB): which speed limit is shown, if any?
+
+TFVS_DATA=/path/to/gtsdb tfx run create --engine local --pipeline pipelines/speed_limits.py
+make run PIPELINE=speed_limits DATA=/path/to/gtsdb
+
+The Trainer pastes signs, cut out of the photographs for training by their boxes, into these photographs; see
+docs/street_photographs.md.
+"""
+
+from pipelines.config import PipelineConfig, load_config
+from pipelines.local_runner import run
+from tfvs.datasets.gtsdb import SPEED_LIMITS
+from tfvs.images.proxy import ProxyRecipe
+from tfvs.models.presets import PRESETS
+
+MODEL = PRESETS["street_photographs"]
+
+DEFAULT = PipelineConfig(
+    name="speed_limits",
+    data="runs/data/gtsdb",
+    reader="gtsdb",
+    class_names=SPEED_LIMITS,
+    proxy=ProxyRecipe(height=200, width=340, channels=3),
+    image_bands=3,
+    tile_size=64,
+    compression="jpeg",
+    model={name: value for name, value in MODEL.to_dict().items() if name not in ("num_classes", "pyramid_roots")},
+    train={
+        "epochs": 10,
+        "steps_per_epoch": 100,
+        "batch_size": 24,
+        "learning_rate": 3e-3,
+        "warmup_steps": 50,
+        "clip_norm": 5.0,
+        # Pretrained weights, and what reads them, move less than the map of places.
+        "group_rates": {"crop_encoder": 1 / 3, "classifier": 1 / 3},
+    },
+    trainer="pipelines.modules.speed_limits",
+    minimum_accuracy=0.85,
+    minimum_balanced_accuracy=0.75,
+)
+
+if __name__ == "__main__":
+    run(load_config(DEFAULT))

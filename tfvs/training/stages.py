@@ -1,0 +1,155 @@
+"""Training in stages on pasted batches: first what reads the crops, then where to look."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfvs.config import Config
+from tfvs.data.pasting import FieldConfig, PastedBatches
+from tfvs.errors import ConfigError
+from tfvs.images.cut_outs import PasteBank, PasteConfig
+from tfvs.images.proxy import ProxyRecipe
+from tfvs.models.saccader import VariationalSaccader
+from tfvs.models.saccader_config import SaccaderConfig
+from tfvs.training.trainer import TrainConfig, train
+
+TRAINING_LOOKS = 8
+READING_FIELD_CELLS = 3
+STEPS_PER_EPOCH = 100
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage(Config):
+    """A part of training.
+
+    Attributes:
+      name: Name of its folder of checkpoints and logs.
+      train: How it trains; ``steps_per_epoch`` None means 100, since pasted batches never end.
+      field: What may be looked at.
+      model: Fields of the model's configuration that are different while it lasts.
+    """
+
+    name: str
+    train: TrainConfig
+    field: FieldConfig
+    model: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps between two checkpoints."""
+        return self.train.steps_per_epoch or STEPS_PER_EPOCH
+
+
+def read_then_look(cells: tuple[int, int], train_config: TrainConfig) -> tuple[Stage, Stage]:
+    """Two stages for small things: one look at a small field around a paste, then many looks at a field that grows.
+
+    In the first, looks are drawn from the prior in a field of 3 × 3 cells, and what reads the crops learns. In the
+    second, the field grows from 9 cells to all of the image in the middle third of the steps, and the places are
+    learned as well, with 8 looks.
+
+    Args:
+      cells: Rows and columns of the map of places.
+      train_config: How the second stage trains. The first has as many steps, of twice as many images, and one learning
+        rate for all weights.
+    """
+    steps = train_config.epochs * (train_config.steps_per_epoch or STEPS_PER_EPOCH)
+    widest = max(cells)
+    near = FieldConfig(cells=cells, start_cells=min(READING_FIELD_CELLS, widest), grow_steps=0)
+    grows = FieldConfig(cells=cells, start_cells=min(9, widest), hold_steps=steps // 16, grow_steps=max(steps // 3, 1))
+    reads = train_config.replace(batch_size=2 * train_config.batch_size, group_rates={})
+    return (
+        Stage("read", reads, near, {"num_steps": 1, "looks_from_prior": True}),
+        Stage("look", train_config, grows, {"num_steps": TRAINING_LOOKS}),
+    )
+
+
+def fit_stage(
+    model: keras.Model,
+    stage: Stage,
+    *,
+    files: Sequence[str],
+    proxy: ProxyRecipe,
+    bank: PasteBank,
+    pastes: PasteConfig | None = None,
+    folder: str,
+    validation_data: tf.data.Dataset | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    write: Callable[[str], None] = print,
+) -> list[dict[str, float]]:
+    """Trains a built model on pasted batches, or goes on where training stopped.
+
+    Args:
+      model: Built; its ``compute_loss`` is its own.
+      stage: How.
+      files: Record files of the images for training.
+      proxy: Recipe of their proxies.
+      bank: What is pasted.
+      pastes: How it is pasted; None for the defaults.
+      folder: Gets a folder of checkpoints and logs, named after the stage.
+      validation_data: Evaluated after each epoch.
+      callbacks: Further callbacks.
+      write: Takes lines of progress.
+
+    Returns:
+      See :func:`tfvs.training.trainer.train`.
+    """
+    batches = PastedBatches(
+        files, proxy, bank, pastes or PasteConfig(), stage.field, stage.train.batch_size, stage.train.seed
+    )
+    steps = stage.steps_per_epoch
+    return train(
+        model,
+        lambda epoch: batches.dataset(epoch * steps, stage.train.epochs * steps),
+        stage.train,
+        steps_per_epoch=steps,
+        validation_data=validation_data,
+        checkpoint_dir=os.path.join(folder, stage.name, "checkpoints"),
+        log_dir=os.path.join(folder, stage.name, "logs"),
+        callbacks=callbacks,
+        write=lambda line: write(f"{stage.name}: {line}"),
+    )
+
+
+def fit_stages(
+    config: SaccaderConfig,
+    stages: Sequence[Stage],
+    *,
+    files: Sequence[str],
+    proxy: ProxyRecipe,
+    validation_data: tf.data.Dataset | None = None,
+    **options: Any,
+) -> VariationalSaccader:
+    """Trains a saccader in stages, or goes on where training stopped.
+
+    Args:
+      config: The model that comes out.
+      stages: In order; weights go from each to the next.
+      files: See :func:`fit_stage`.
+      proxy: See :func:`fit_stage`.
+      validation_data: Evaluated after each epoch of the last stage.
+      **options: Further arguments of :func:`fit_stage`.
+
+    Returns:
+      The trained model.
+
+    Raises:
+      ConfigError: There are no stages.
+      TrainingError: A term of the loss is no longer finite.
+    """
+    if not stages:
+        raise ConfigError("There is nothing to train", expected="at least one stage", received=stages)
+    own = {name: getattr(config, name) for stage in stages for name in stage.model}
+    keras.utils.set_random_seed(stages[0].train.seed)
+    model = VariationalSaccader(config.replace(**stages[0].model))
+    model.build({"proxy": (None, *proxy.shape), "image": (None, None, None, config.channels or proxy.channels)})
+    for stage in stages:
+        model = model.adapted(**{**own, **stage.model})
+        shown = validation_data if stage is stages[-1] else None
+        fit_stage(model, stage, files=files, proxy=proxy, validation_data=shown, **options)
+    return model.adapted(**own)
