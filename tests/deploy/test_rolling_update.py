@@ -1,7 +1,7 @@
 """Three replicas behind nginx are replaced one after another, under load, and no request fails.
 
-What Kubernetes and its ingress do is done here by the test: it asks each replica for its readiness, gives nginx the ready
-ones alone, and starts a new replica before an old one gets SIGTERM.
+What Kubernetes and its ingress do is done here by the test: it asks each replica for its readiness, gives nginx the
+ready ones alone, and starts a new replica before an old one gets SIGTERM.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ class Proxy:
             return
         assert ready
         servers = " ".join(f"server 127.0.0.1:{port};" for port in ready)
-        temporary = " ".join(f"{kind}_temp_path {self._folder}/{kind};" for kind in ("client_body", "proxy"))
+        kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        temporary = " ".join(f"{kind}_temp_path {self._folder}/{kind};" for kind in kinds)
         configuration = self._folder / "nginx.conf"
         configuration.write_text(
             f"daemon off; pid {self._folder}/pid; error_log stderr; events {{}}\n"
-            f"http {{ access_log off; {temporary} fastcgi_temp_path {self._folder}/f; uwsgi_temp_path {self._folder}/u; "
-            f"scgi_temp_path {self._folder}/s; upstream tfvs {{ {servers} keepalive 8; }}\n"
+            f"http {{ access_log off; {temporary} upstream tfvs {{ {servers} keepalive 8; }}\n"
             f"server {{ listen 127.0.0.1:{self.port}; location / {{ proxy_pass http://tfvs; proxy_http_version 1.1; "
             'proxy_set_header Connection ""; } } }\n'
         )
