@@ -10,18 +10,15 @@ import tensorflow as tf
 
 from tfvs.data.inputs import FIELD_OF_VIEW
 from tfvs.errors import ConfigError, InputError
-from tfvs.layers import ConvDecoder, LocalizedSpatialTransformer, SpatialTransformer
+from tfvs.layers import LocalizedSpatialTransformer, SpatialTransformer
 from tfvs.layers.crop_classifier import LookAnswers
-from tfvs.layers.posteriors.priors import log_place_prior
-from tfvs.layers.shapes import known
-from tfvs.losses import attention_weights, bound_terms, likelihoods, place_surrogate
+from tfvs.losses import attention_weights, bound_terms
 from tfvs.models import pixels, places
 from tfvs.models import saccader_parts as parts
-from tfvs.models.image_classifier import ImageClassifier
+from tfvs.models.locator import Locator
 from tfvs.models.pixels import IMAGE, PROXY
 from tfvs.models.saccader_config import SaccaderConfig
 from tfvs.models.saccader_output import SaccaderOutput, SaccadeTrajectory
-from tfvs.ops import boxes as box_ops
 
 TRANSFORMERS = ("spatial_transformer", "localized_spatial_transformer")
 # Fields whose networks may be given as Keras models or layers.
@@ -30,7 +27,7 @@ OWN_TRANSFORMERS = (SpatialTransformer, LocalizedSpatialTransformer)
 
 
 @keras.saving.register_keras_serializable("tfvs")
-class VariationalSaccader(ImageClassifier):
+class VariationalSaccader(Locator):
     """Classifies an image by T looks at it, chosen from a small proxy (eq. 5).
 
     A VRNN reads the proxy; each latent z_t becomes a crop's location; a convolutional network reads the crops. All
@@ -76,13 +73,17 @@ class VariationalSaccader(ImageClassifier):
         given = {key: fields.pop(key) for key in NETWORKS if isinstance(fields.get(key), keras.layers.Layer)}
         if config is not None and fields:
             raise ConfigError("Give a config or its fields, not both", received=sorted(fields))
-        super().__init__(name=name, dtype=dtype, autocast=False, trainable=trainable)
-        self.config = cfg = config or SaccaderConfig.from_dict(fields)
+        cfg = config or SaccaderConfig.from_dict(fields)
+        super().__init__(
+            cfg,
+            given.get("proxy_features"),
+            pretrained,
+            name=name,
+            dtype=dtype,
+            autocast=False,
+            trainable=trainable,
+        )
         policy = self.dtype_policy
-        self.encoder = parts.make_encoder(cfg, policy)
-        self.vrnn = parts.make_vrnn(cfg, policy)
-        self.location = parts.make_location(cfg)
-        self.proxy_features = parts.make_proxy_features(cfg, policy, given.get("proxy_features"), pretrained)
         crop_encoder = parts.make_crop_encoder(cfg, policy, given.get("crop_encoder"), pretrained)
         self.classifier = parts.make_classifier(cfg, policy, crop_encoder)
         self._given = tuple(given)
@@ -91,15 +92,6 @@ class VariationalSaccader(ImageClassifier):
         )
         self.localized_spatial_transformer = pixels.check_transformer(
             localized_spatial_transformer or parts.make_localized_spatial_transformer(cfg), cfg
-        )
-        self.decoder: ConvDecoder | None = None
-        # Widest crop as a fraction of the image's shorter side; tfvs.training.callbacks.ZoomSchedule moves it.
-        self.max_scale = self.add_weight(
-            name="max_scale",
-            shape=(),
-            dtype="float32",
-            trainable=False,
-            initializer=keras.initializers.Constant(cfg.max_scale),
         )
         reconstruction = ("reconstruction",) if cfg.reconstruction_weight > 0.0 else ()
         self.term_metrics = {
@@ -119,152 +111,12 @@ class VariationalSaccader(ImageClassifier):
         cfg = self.config
         shapes = {key: tuple(shape) for key, shape in input_shape.items()}
         self.channels = pixels.check_shapes(shapes, cfg)
-        proxy_shape = shapes[PROXY]
-        height, width, bands = self.proxy_shape = tuple(known(size, "the proxy") for size in proxy_shape[1:])
-        self.encoder.build(self._encoder_shapes(proxy_shape))
-        self.vrnn.build((None, cfg.encoder_units), self.encoder.map_shape)
-        if cfg.reconstruction_weight > 0.0:
-            parameters = bands * likelihoods.parameters_per_channel(cfg.likelihood)
-            self.decoder = ConvDecoder(
-                (height, width, parameters), cfg.decoder_filters, name="decoder", dtype=self.dtype_policy
-            )
-            self.decoder.build((None, cfg.latent_units + cfg.state_size))
-        self.location.build((None, cfg.num_steps, cfg.latent_size))
-        looks = cfg.num_steps * len(cfg.scales)
+        self.build_locator(shapes[PROXY])
         self.classifier.build(
-            (None, looks, cfg.crop_size, cfg.crop_size, self.channels), (None, cfg.num_steps, cfg.state_size)
+            (None, cfg.crops_per_image, cfg.crop_size, cfg.crop_size, self.channels),
+            (None, cfg.num_steps, cfg.state_size),
         )
         self._shapes = shapes
-
-    def _encoder_shapes(self, proxy_shape: tuple[int | None, ...]) -> Any:
-        """Shapes of what :meth:`_encoder_inputs` gives."""
-        shape = (None, *proxy_shape[1:])
-        if self.config.posterior != "categorical":
-            return shape
-        if self.proxy_features is not None:
-            self.proxy_features.build(shape)
-        maps = self._encoder_inputs(tf.zeros((1, *shape[1:])), training=False)
-        return [(None, *value.shape[1:]) for value in maps]
-
-    def _encoder_inputs(self, proxy: tf.Tensor, training: bool) -> Any:
-        """What φ_x reads: the proxy; with cells a list of feature maps."""
-        if self.config.posterior != "categorical":
-            return proxy
-        return places.proxy_maps(proxy, self.config, self.proxy_features, training=training)
-
-    def locate(
-        self,
-        proxy: tf.Tensor,
-        image_size: tf.Tensor,
-        *,
-        training: bool = False,
-        sample: bool | None = None,
-        num_steps: int | None = None,
-        field_of_view: tf.Tensor | None = None,
-    ) -> SaccadeTrajectory:
-        """Where to look, from the proxy alone.
-
-        Args:
-          proxy: ``[B, h, w, c]`` float32 in [0, 1].
-          image_size: ``[B, 2]`` height and width, pixels.
-          training: Whether the model trains.
-          sample: Whether latents are drawn from the posterior; None draws while training, else the likeliest cell and
-            the mean are followed.
-          num_steps: T; None for that of the configuration.
-          field_of_view: ``[B, 4]`` float32 boxes; cells outside them are looked at last. None for all of the image.
-
-        Returns:
-          The trajectory.
-
-        Raises:
-          ConfigError: A number of steps that the model cannot take.
-        """
-        cfg = self.config
-        steps_wanted = cfg.num_steps if num_steps is None else num_steps
-        cfg.check_steps(steps_wanted)
-        draws = training if sample is None else sample
-        features, _ = read = self._read_proxy(proxy, training)
-        looking = self._begin(proxy, read, steps_wanted, draws, field_of_view)
-        states = self.vrnn.get_initial_states(tf.shape(proxy)[0], training=training)
-        steps, hidden_states = [], []
-        for t in range(steps_wanted):
-            hidden_states.append(states[0])  # h_{t-1}
-            step = self.vrnn(features, states, looking=looking, step=t, training=training, sample=draws)
-            looking, states = step.looking, step.states
-            steps.append(step)
-        hidden = tf.stack(hidden_states, axis=1)  # [B, T, D]
-
-        def stacked(field: str) -> tf.Tensor:
-            return tf.stack([getattr(step.proposal, field) for step in steps], axis=1)
-
-        log_likelihood = reconstruction = None
-        if self.decoder is not None:
-            latent_features = tf.stack([step.latent_features for step in steps], axis=1)
-            parameters = self._decode(latent_features, hidden)  # p(x̂ | z_t, h_{t-1}), all steps at once
-            log_likelihood = likelihoods.log_likelihood(proxy[:, tf.newaxis], parameters, cfg.likelihood)
-            reconstruction = likelihoods.mean(parameters, cfg.likelihood)
-        first, has_cells = steps[0].proposal, cfg.posterior == "categorical"
-        theta = self.location(stacked("latent"), image_size, self.max_scale)
-        return SaccadeTrajectory(
-            boxes=box_ops.scaled_boxes(theta, image_size[:, tf.newaxis, :], cfg.scales),
-            kl=stacked("kl"),
-            log_likelihood=log_likelihood,
-            reconstruction=reconstruction,
-            posterior_loc=stacked("posterior_loc"),
-            posterior_scale=stacked("posterior_scale"),
-            prior_loc=stacked("prior_loc"),
-            prior_scale=stacked("prior_scale"),
-            hidden_states=hidden,
-            posterior_map=_softmax_of_map(first.place_logits) if has_cells else None,
-            place_log_prob=stacked("place_log_prob") if has_cells else None,
-        )
-
-    def _read_proxy(self, proxy: tf.Tensor, training: bool) -> tuple[tf.Tensor, tf.Tensor]:
-        """φ_x(x̂) ``[B, F]`` and its map; where looks follow the prior zeros, from which no evidence comes."""
-        if not self.config.looks_from_prior:
-            return self.encoder(self._encoder_inputs(proxy, training), training=training)
-        batch, dtype = tf.shape(proxy)[0], self.encoder.compute_dtype
-        width, map_shape = self.config.encoder_units, self.encoder.map_shape[1:]
-        return tf.zeros([batch, width], dtype), tf.zeros([batch, *map_shape], dtype)
-
-    def _begin(
-        self,
-        proxy: tf.Tensor,
-        read: tuple[tf.Tensor, tf.Tensor],
-        num_steps: int,
-        draws: bool,
-        field_of_view: tf.Tensor | None,
-    ) -> Any:
-        """What all steps share: with cells, their prior too."""
-        features, feature_map = read
-        cfg = self.config
-        if cfg.posterior == "gaussian" or cfg.cells is None:
-            return self.vrnn.posterior.begin(features, feature_map)
-
-        def reconstruct() -> tf.Tensor:  # p(x̂ | z = 0, h_1): what the VRNN makes of the proxy before it looks anywhere
-            states = self.vrnn.get_initial_states(tf.shape(proxy)[0])
-            latent_features, states = self.vrnn.read(features, tf.zeros([tf.shape(proxy)[0], cfg.latent_size]), states)
-            parameters = self._decode(latent_features[:, tf.newaxis], states[0][:, tf.newaxis])
-            return likelihoods.mean(parameters, cfg.likelihood)[:, 0]
-
-        log_prior = log_place_prior(
-            cfg.place_prior,
-            proxy,
-            cfg.cells,
-            power=cfg.prior_power,
-            floor=cfg.prior_floor,
-            reconstruct=reconstruct,
-        )
-        if field_of_view is not None:
-            log_prior = places.within_field(log_prior, field_of_view)
-        return self.vrnn.posterior.begin(features, feature_map, log_prior, num_steps, draws)
-
-    def _decode(self, latent_features: tf.Tensor, hidden: tf.Tensor) -> tf.Tensor:
-        """Parameters of p(x̂ | z_t, h_{t-1}): ``[B, T, ·]`` each → ``[B, T, h, w, ·]`` float32."""
-        width = self.config.latent_units + self.config.state_size
-        inputs = tf.reshape(tf.concat([latent_features, hidden], axis=-1), [-1, width])
-        parameters = tf.cast(self.decoder(inputs), tf.float32)  # type: ignore[misc]
-        return tf.reshape(parameters, [-1, hidden.shape[1], *parameters.shape[1:]])
 
     def classify_crops(self, crops: tf.Tensor, hidden_states: tf.Tensor, *, training: bool = False) -> tf.Tensor:
         """What it is, from the crops.
@@ -453,18 +305,7 @@ class VariationalSaccader(ImageClassifier):
         for t in range(cfg.num_steps):
             self.term_metrics[f"kl_{t + 1}"].update_state(terms.kl[:, t], weights)
         total = terms.total(cfg.classification_weight, cfg.reconstruction_weight, cfg.kl_weight)
-        if outputs.place_log_prob is None:
-            return total
-        step_costs = cfg.kl_weight * outputs.kl
-        if outputs.log_likelihood is not None:
-            step_costs -= cfg.reconstruction_weight * outputs.log_likelihood
-        without = None
-        if outputs.logits_without is not None:
-            repeated = tf.repeat(labels[:, tf.newaxis], outputs.logits_without.shape[1], axis=1)
-            without = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=repeated, logits=outputs.logits_without)
-            without *= cfg.classification_weight
-        classification = cfg.classification_weight * terms.classification
-        return total + place_surrogate(cfg.place_gradient, classification, without, step_costs, outputs.place_log_prob)
+        return total + places.choice_surrogate(cfg, labels, outputs, terms.classification)
 
     def get_config(self) -> dict[str, Any]:
         """Every field of the configuration, the layers that cut crops, and networks that were given."""
@@ -498,9 +339,3 @@ class VariationalSaccader(ImageClassifier):
 def _whole(found: dict[str, Any]) -> SaccaderOutput:
     """What Keras gathered, with None for the outputs that the model does not have."""
     return SaccaderOutput(**{**dict.fromkeys(SaccaderOutput._fields), **found})
-
-
-def _softmax_of_map(logits: tf.Tensor) -> tf.Tensor:
-    """``[B, rows, columns]`` logits → probabilities that sum to 1 over the map."""
-    flat = tf.reshape(logits, [-1, logits.shape[1] * logits.shape[2]])
-    return tf.reshape(tf.nn.softmax(flat), [-1, *logits.shape[1:]])
