@@ -29,7 +29,7 @@ def milliseconds(action: Callable[[], object], repeats: int) -> float:
 
 
 @click.command()
-@click.option("--repeats", default=20, show_default=True, help="Calls that each figure is the mean of.")
+@click.option("--repeats", default=20, show_default=True, help="Number of calls that each figure is the mean of.")
 def main(repeats: int) -> None:
     """Measures and prints."""
     figures = {}

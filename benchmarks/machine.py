@@ -1,4 +1,4 @@
-"""The machine and the versions beside every figure."""
+"""The machine and the versions that are written beside every figure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 
 def describe_machine() -> dict[str, Any]:
-    """What a figure was measured on, and when."""
+    """The machine and versions that a figure was measured with, and the date."""
     return {
         "date": datetime.date.today().isoformat(),
         "cpu": _cpu_name(),

@@ -28,8 +28,8 @@ from benchmarks.machine import describe_machine, peak_memory_mb
 from benchmarks.megapixel_measure import DIGIT_PX, MegapixelData, measure
 from benchmarks.megapixel_results import plot
 from tfvs.data.dataset import evaluation_dataset, training_dataset
-from tfvs.datasets.megapixel_mnist import CLASS_NAMES, SCRIBBLES, MegapixelConfig
-from tfvs.datasets.megapixel_pyramids import write
+from tfvs.datasets.megapixel_mnist import CLASS_NAMES, SCRIBBLES
+from tfvs.datasets.megapixel_pyramids import MegapixelPyramidConfig, write
 from tfvs.models.presets import PRESETS
 from tfvs.models.saccader import VariationalSaccader
 from tfvs.training.trainer import TrainConfig, train
@@ -58,7 +58,7 @@ class TrainingClock(keras.callbacks.Callback):
 
 def build(data: MegapixelData, num_steps: int, overrides: dict[str, Any], dtype: str) -> VariationalSaccader:
     """The preset for small things, with crops of 50 px of the image, each pixel one of the image's."""
-    cells = data.proxy_px // 2 if data.proxy_px <= 180 else data.proxy_px // 3
+    cells = data.config.proxy_px // 2 if data.config.proxy_px <= 180 else data.config.proxy_px // 3
     fields = {
         "num_classes": len(CLASS_NAMES),
         "num_steps": num_steps,
@@ -83,7 +83,7 @@ def adapt(path: str, data: MegapixelData, overrides: dict[str, Any]) -> Variatio
     cells = round(model.config.cells[0] * model.config.min_scale * data.config.height / CROP_PX)
     return model.adapted(
         cells=(cells, cells),
-        proxy_size=(data.proxy_px, data.proxy_px),
+        proxy_size=(data.config.proxy_px, data.config.proxy_px),
         min_scale=CROP_PX / data.config.height,
         max_scale=CROP_PX / data.config.height,
         pyramid_roots=(str(data.pyramid_root),),
@@ -97,26 +97,28 @@ def _join(*parts: object) -> str:
 
 @click.command()
 @click.option("--digits", required=True, help="uci, mnist (keras.datasets) or the path of an .npz.")
-@click.option("--side", default=1500, show_default=True, help="Of the canvases, pixels.")
+@click.option("--side", default=1500, show_default=True, help="Side of the canvases, pixels.")
 @click.option("--proxy-px", default=0, help="Side of the proxies, pixels; 0: 180 at 1 500, in proportion.")
 @click.option("--scribbles", type=click.Choice(SCRIBBLES), default=SCRIBBLES[0], show_default=True)
 @click.option("--train-images", default=5000, show_default=True)
 @click.option("--test-images", default=1000, show_default=True)
-@click.option("--seed", default=1, show_default=True, help="Of weights, order and samples; the canvases' is 0.")
-@click.option("--passes", default=10, show_default=True, help="Over the training images.")
+@click.option("--seed", default=1, show_default=True, help="Seed of weights, order and samples; the canvases' is 0.")
+@click.option("--passes", default=10, show_default=True, help="Number of passes over the training images.")
 @click.option("--passes-per-test", default=1, show_default=True)
-@click.option("--minutes", default=30.0, show_default=True, help="Of the processor, in all.")
-@click.option("--threads", default=1, show_default=True, help="Of TensorFlow; 0: as many as there are cores.")
-@click.option("--num-steps", default=10, show_default=True, help="T.")
+@click.option("--minutes", default=30.0, show_default=True, help="Minutes of the processor, in all.")
+@click.option("--threads", default=1, show_default=True, help="Threads of TensorFlow; 0: as many as there are cores.")
+@click.option("--num-steps", default=10, show_default=True, help="T, number of looks.")
 @click.option("--batch-size", default=32, show_default=True)
 @click.option("--learning-rate", default=1e-3, show_default=True)
-@click.option("--num-samples", default=4, show_default=True, help="Trajectories averaged, beside the likeliest.")
+@click.option(
+    "--num-samples", default=4, show_default=True, help="Number of trajectories averaged, beside the likeliest."
+)
 @click.option("--dtype", default="float32", show_default=True, help="Keras dtype policy, such as mixed_bfloat16.")
 @click.option("--override", multiple=True, help="FIELD=JSON of the saccader's configuration.")
 @click.option("--model", "trained", default="", help="A trained .keras model to answer with, instead of training.")
-@click.option("--label", default="", help="Names the run, beside size, images and seed.")
+@click.option("--label", default="", help="Part of the run's name, beside size, images and seed.")
 @click.option("--data", "data_root", default="runs/data/megapixel", show_default=True)
-@click.option("--runs", default="runs/megapixel", show_default=True, help="Checkpoints, logs and models.")
+@click.option("--runs", default="runs/megapixel", show_default=True, help="Folder of checkpoints, logs and models.")
 @click.option("--results", default="docs/results", show_default=True)
 def main(
     digits: str,
@@ -146,11 +148,11 @@ def main(
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
     keras.utils.set_random_seed(seed)
-    canvases = MegapixelConfig(height=side, width=side, scribbles=scribbles, digits=digits)
     proxy_px = proxy_px or round(180 * side / 1500)
+    canvases = MegapixelPyramidConfig(height=side, width=side, scribbles=scribbles, digits=digits, proxy_px=proxy_px)
     counts = {"train": 0 if trained else train_images, "test": test_images}
-    data = MegapixelData(Path(data_root) / f"{side}-{proxy_px}-{scribbles}", canvases, proxy_px, counts)
-    write(data.folder, canvases, counts, proxy_px=proxy_px)
+    data = MegapixelData(Path(data_root) / f"{side}-{proxy_px}-{scribbles}", canvases, counts)
+    write(data.folder, canvases, counts)
     overrides = {key: json.loads(value) for key, _, value in (text.partition("=") for text in override)}
     report: dict[str, Any] = {"side": side, "scribbles": scribbles, "label": label, "seed": seed, "threads": threads}
     if trained:

@@ -1,4 +1,4 @@
-"""What a trained model makes of Megapixel MNIST: accuracy, digits seen, pixels read, images per second."""
+"""Measures a trained model on Megapixel MNIST: accuracy, digits seen, pixels read, images per second."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ import tensorflow as tf
 
 from tfvs.data.dataset import evaluation_dataset, read_labels
 from tfvs.data.example import PYRAMID_FEATURES
+from tfvs.data.layout import PYRAMIDS
 from tfvs.datasets.digits import DIGIT_PX
-from tfvs.datasets.megapixel_mnist import NUM_OF_TARGET, MegapixelConfig, draw
-from tfvs.datasets.megapixel_pyramids import PYRAMIDS, TILE_PX, record_files
+from tfvs.datasets.megapixel_mnist import NUM_OF_TARGET, draw
+from tfvs.datasets.megapixel_pyramids import MegapixelPyramidConfig, record_files
 from tfvs.images.crops.reader import read_crops
 from tfvs.images.proxy import ProxyRecipe
 from tfvs.models.saccader import VariationalSaccader
@@ -29,14 +30,12 @@ class MegapixelData:
 
     Attributes:
       folder: Folder of the data set.
-      config: Configuration of its canvases.
-      proxy_px: Side of its proxies, pixels.
+      config: Configuration of its canvases and pyramids.
       counts: Images per split that are used: the first ones.
     """
 
     folder: Path
-    config: MegapixelConfig
-    proxy_px: int
+    config: MegapixelPyramidConfig
     counts: dict[str, int]
 
     @property
@@ -47,7 +46,7 @@ class MegapixelData:
     @property
     def recipe(self) -> ProxyRecipe:
         """Shape of the proxies."""
-        return ProxyRecipe(height=self.proxy_px, width=self.proxy_px)
+        return self.config.recipe
 
     def files(self, split: str) -> list[str]:
         """Record files of the images used."""
@@ -63,7 +62,7 @@ def measure(model: VariationalSaccader, data: MegapixelData, num_samples: int) -
 
     Args:
       model: Trained, for these images.
-      data: Its split ``test`` is asked about.
+      data: Its split ``test`` is classified.
       num_samples: Trajectories averaged, beside the likeliest.
 
     Returns:
@@ -73,7 +72,7 @@ def measure(model: VariationalSaccader, data: MegapixelData, num_samples: int) -
       ``share_read``, of the image; ``test_images_per_second``, of the processor's time.
     """
     batch = min(TEST_BATCH, data.counts["test"])
-    if data.proxy_px > 400:
+    if data.config.proxy_px > 400:
         batch = 5  # the map of places grows with the proxy
     dataset = evaluation_dataset(data.files("test"), data.recipe, batch_size=batch)
     labels = read_labels(data.files("test"))
@@ -90,7 +89,7 @@ def measure(model: VariationalSaccader, data: MegapixelData, num_samples: int) -
     sampled = _answering(model.adapted(num_samples=num_samples))
     rows = [[value.numpy() for value in sampled(inputs)] for inputs, _, _ in dataset]
     of_samples, drawn = (np.concatenate(values)[: len(labels)] for values in zip(*rows, strict=True))
-    tile_pixels = TILE_PX**2
+    tile_pixels = data.config.tile_size**2
     whole = data.config.height * data.config.width
     return {
         "test_images": len(labels),
@@ -104,7 +103,7 @@ def measure(model: VariationalSaccader, data: MegapixelData, num_samples: int) -
         "pixels_read": float(tiles.mean() * tile_pixels),
         "pixels_looked_at": model.config.num_steps * model.config.crop_size**2,
         "share_read": float(tiles.mean() * tile_pixels / whole),
-        "proxy_pixels": data.proxy_px**2,
+        "proxy_pixels": data.config.proxy_px**2,
         "test_images_per_second": len(labels) / seconds,
     }
 

@@ -1,4 +1,4 @@
-"""The results of ``python -m benchmarks.megapixel`` beside what its peers published: a plot per run, and a table.
+"""The results of ``python -m benchmarks.megapixel`` beside what others published: a plot per run, and a table.
 
 python -m benchmarks.megapixel_results
 """
@@ -16,11 +16,11 @@ class Peer(NamedTuple):
     """A published figure on the task "majority" of Megapixel MNIST.
 
     Attributes:
-      method: What, and where it was published.
+      method: The method, and where it was published.
       side: Side of the canvases, pixels.
-      train_images: In training.
+      train_images: Number of training images.
       accuracy: Per cent.
-      training: What it took, as published.
+      training: How long it trained, as published.
       reads: What it reads of an image.
     """
 
@@ -55,7 +55,7 @@ def read_reports(folder: Path) -> list[dict[str, Any]]:
 
 
 def table(reports: list[dict[str, Any]]) -> str:
-    """Markdown: every run, and every peer's figure of the same canvas."""
+    """Markdown: every run, and every published figure of the same canvas."""
     rows = [(report["side"], -report.get("train_images", 0), _own_row(report)) for report in reports]
     rows += [(peer.side, -peer.train_images, _peer_row(peer)) for peer in PEERS]
     lines = [COLUMNS, ("---",) * len(COLUMNS), *(row for *_, row in sorted(rows, key=lambda row: row[:2]))]
@@ -91,7 +91,7 @@ def _peer_row(peer: Peer) -> tuple[str, ...]:
 
 
 def plot(report: dict[str, Any], path: Path) -> None:
-    """Accuracy by minutes of the processor, with the peers' figures as lines; nothing for a run without training."""
+    """Accuracy by minutes of the processor, with the published figures as lines; nothing for a run without training."""
     from matplotlib.figure import Figure
 
     history = report.get("history")
@@ -116,7 +116,7 @@ def plot(report: dict[str, Any], path: Path) -> None:
 @click.command()
 @click.option("--results", default="docs/results", show_default=True, type=click.Path(path_type=Path))
 def main(results: Path) -> None:
-    """Prints the table of all runs and their peers."""
+    """Prints the table of all runs and published figures."""
     click.echo(table(read_reports(results)))
 
 

@@ -1,4 +1,4 @@
-"""Resident memory of this process, as Linux counts it; the peak can be set back, unlike that of ``getrusage``."""
+"""Resident memory of this process, as Linux counts it; the peak can be reset, unlike that of ``getrusage``."""
 
 from __future__ import annotations
 

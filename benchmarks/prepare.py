@@ -173,10 +173,13 @@ def peak_memory(side: int, folder: Path) -> dict[str, Any]:
 
 @click.command()
 @click.option("--count", default=100, show_default=True, help="Images.")
-@click.option("--rounds", default=2, show_default=True, help="Of which the best counts.")
-@click.option("--side", default=2528, show_default=True, help="Longer side, pixels.")
+@click.option("--rounds", default=2, show_default=True, help="Number of rounds, of which the best counts.")
+@click.option("--side", default=2528, show_default=True, help="Longer side of the images, pixels.")
 @click.option(
-    "--huge-side", default=30_000, show_default=True, help="Of the image whose peak memory is measured; 0: none."
+    "--huge-side",
+    default=30_000,
+    show_default=True,
+    help="Side of the image whose peak memory is measured, pixels; 0: none.",
 )
 @click.option("--output", type=click.Path(path_type=Path), help="JSON file for the figures.")
 def main(count: int, rounds: int, side: int, huge_side: int, output: Path | None) -> None:

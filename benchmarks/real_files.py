@@ -1,4 +1,4 @@
-"""Time and memory of preparing images that are large and awkward: turned, progressive, and a whole slide.
+"""Time and memory of preparing images that are large and costly to read: turned, progressive, and a whole slide.
 
 python -m benchmarks.real_files --output docs/results/real_files.json
 """
@@ -66,7 +66,7 @@ def write_slide(path: Path, width: int, height: int) -> None:
 
 
 def measure(path: Path, target: Path) -> dict[str, Any]:
-    """What became of it, seconds and peak memory, in a process of its own."""
+    """Prepares a file in a process of its own: the outcome, seconds and peak memory."""
     output = subprocess.run(
         [sys.executable, "-c", _DECODE, str(path), str(target)],
         capture_output=True,
@@ -90,7 +90,7 @@ def measure(path: Path, target: Path) -> dict[str, Any]:
 @click.option("--slide", default=100_000, show_default=True, help="Width of the slide, four fifths as high; 0: none.")
 @click.option("--output", type=click.Path(path_type=Path), help="JSON file for the figures.")
 def main(turned: int, progressive: int, slide: int, output: Path | None) -> None:
-    """Measures preparation of awkward images."""
+    """Measures preparation of images that are costly to read."""
     figures: dict[str, Any] = {"machine": describe_machine()}
     writers: dict[str, tuple[int, Callable[[Path], None], str]] = {
         "turned": (turned, lambda path: write_turned(path, turned), "jpg"),

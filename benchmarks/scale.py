@@ -186,11 +186,11 @@ def plot(figures: dict[str, Any], path: Path) -> None:
 @click.command(context_settings={"show_default": True})
 @click.option("--work", type=click.Path(path_type=Path), required=True, help="Folder that keeps the images.")
 @click.option("--sizes", default=",".join(map(str, SIZES)), help="Sides of the square images, pixels.")
-@click.option("--parts", default=",".join(PARTS), help="What to measure.")
-@click.option("--requests", default=100, help="Requests an image size.")
-@click.option("--batches", default=8, help="Batches of 32 images with 4 crops each.")
-@click.option("--steps", default=8, help="Training steps.")
-@click.option("--rounds", default=3, help="Conversions each way and compression.")
+@click.option("--parts", default=",".join(PARTS), help="Parts to measure.")
+@click.option("--requests", default=100, help="Number of requests per image size.")
+@click.option("--batches", default=8, help="Number of batches of 32 images with 4 crops each.")
+@click.option("--steps", default=8, help="Number of training steps.")
+@click.option("--rounds", default=3, help="Number of conversions with each program and compression.")
 @click.option("--output", type=click.Path(path_type=Path), default=REPOSITORY / "docs" / "results", help="For results.")
 def main(
     work: Path, sizes: str, parts: str, requests: int, batches: int, steps: int, rounds: int, output: Path

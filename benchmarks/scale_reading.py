@@ -46,7 +46,7 @@ class Region(NamedTuple):
 
 
 class Spent(NamedTuple):
-    """What a call took, ms."""
+    """Milliseconds that a call took."""
 
     wall: float
     cpu: float
@@ -145,7 +145,7 @@ def single(path: Path, count: int, crop: int) -> dict[str, Any]:
 
 
 def what_is_read(index: TileIndex, boxes: tf.Tensor, crop: int, read: Callable[[tf.Tensor], Any]) -> dict[str, Any]:
-    """Tiles and bytes an image, as the kernel counts them, beside the tiles that the crops overlap."""
+    """Tiles and bytes per image, as the kernel counts them, beside the tiles that the crops overlap."""
     regions = [[region_of(index, box, crop) for box in crops] for crops in boxes.numpy()[:, 0]]
     overlapped = [[tile for region in crops for tile in tiles_of(index, region)] for crops in regions]
     before = bytes_asked()
@@ -238,7 +238,7 @@ def batch(path: Path, count: int, crop: int) -> dict[str, Any]:
 
 
 def streams_of(path: Path, index: TileIndex, boxes: np.ndarray, crop: int) -> list[bytes]:
-    """JPEG streams of the tiles that ``[B, T, 4]`` boxes overlap, each once an image: decoding them is the floor."""
+    """JPEG streams of the tiles that ``[B, T, 4]`` boxes overlap, each once per image: the least a reader decodes."""
     data, head = np.memmap(path, np.uint8, "r"), index.jpeg_tables[:-2] or b"\xff\xd8"
     streams = []
     for crops in boxes:
@@ -251,7 +251,7 @@ def streams_of(path: Path, index: TileIndex, boxes: np.ndarray, crop: int) -> li
 @click.command()
 @click.argument("what", type=click.Choice(["single", "batch"]))
 @click.argument("path", type=click.Path(exists=True, path_type=Path))
-@click.option("--count", default=100, show_default=True, help="Requests, or batches.")
+@click.option("--count", default=100, show_default=True, help="Number of requests, or of batches.")
 @click.option("--crop", default=CROP, show_default=True, help="Side of a crop, pixels.")
 def main(what: str, path: Path, count: int, crop: int) -> None:
     """Measures one thing and prints it as JSON."""

@@ -1,4 +1,4 @@
-"""Training steps from tiles and from dense images of the same size: images a second and memory.
+"""Training steps from tiles and from dense images of the same size: images per second and memory.
 
 Run by ``python -m benchmarks.scale`` in processes of its own: ``python -m benchmarks.scale_training tiles|dense
 PYRAMID``. The last line is JSON.
@@ -82,8 +82,8 @@ def train(source: str, path: Path, batch: int, steps: int) -> dict[str, Any]:
 @click.command()
 @click.argument("source", type=click.Choice(["tiles", "dense"]))
 @click.argument("path", type=click.Path(exists=True, path_type=Path))
-@click.option("--batch", default=4, show_default=True, help="Images a step.")
-@click.option("--steps", default=8, show_default=True, help="Steps measured.")
+@click.option("--batch", default=4, show_default=True, help="Images per step.")
+@click.option("--steps", default=8, show_default=True, help="Number of steps measured.")
 def main(source: str, path: Path, batch: int, steps: int) -> None:
     """Measures one source and prints it as JSON."""
     click.echo(json.dumps(train(source, path.absolute(), batch, steps)))

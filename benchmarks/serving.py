@@ -1,4 +1,4 @@
-"""Serving figures: latency and throughput, the server's overhead, what batching gains, bytes on the wire, cold start.
+"""Serving figures: latency and throughput, the server's overhead, what batching gains, bytes sent, cold start.
 
 ``python -m benchmarks.serving`` exports a saccader with random weights, writes a large pyramid, starts servers on this
 machine, and prints a table; the last line is JSON.
@@ -76,7 +76,7 @@ def in_process(model: Path, inputs: Arrays) -> Call:
 def overhead(inside: Call, session: Call, served: Call, seconds: float) -> dict[str, float]:
     """The served call against the same in this process: the signature, and the server's own session.
 
-    In turns of some calls each, so that whatever else runs slows all alike, and each finds its caches as a client who
+    In turns of some calls each, so that whatever else runs slows all alike, and each finds its caches as a client that
     keeps calling does; the first calls of a turn are not counted.
     """
     calls = {"in_process": inside, "session": session, "served": served}
@@ -183,7 +183,7 @@ def what_the_client_sends(servable: Servable, path: Path) -> Arrays:
 
 
 def wire_bytes(servable: Servable, path: Path, inputs: Arrays) -> dict[str, Any]:
-    """Bytes of requests and answers for one image, by each way in."""
+    """Bytes of requests and answers for one image, by each input mode."""
     index = read_index(path)
     file_bytes = path.stat().st_size
     located = {"proxy": inputs["proxy"], "image_size": np.array([[index.height, index.width]], np.int32)}
@@ -250,8 +250,8 @@ def measure(folder: Path, side: int, seconds: float, clients: list[int]) -> dict
 
 @click.command(context_settings={"show_default": True})
 @click.option("--side", default=30_000, help="Side of the image, pixels.")
-@click.option("--seconds", default=10.0, help="Of each measurement.")
-@click.option("--clients", default="1,8,64", help="How many at a time.")
+@click.option("--seconds", default=10.0, help="Seconds of each measurement.")
+@click.option("--clients", default="1,8,64", help="Number of clients at a time.")
 @click.option("--output", type=click.Path(path_type=Path), help="JSON file for the figures; a plot goes beside it.")
 def main(side: int, seconds: float, clients: str, output: Path | None) -> None:
     """Measures serving on this machine."""

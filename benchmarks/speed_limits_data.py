@@ -11,7 +11,7 @@ import tensorflow as tf
 from pipelines.speed_limits import DEFAULT
 from tfvs.data.dataset import evaluation_dataset, find_files, read_labels, read_records
 from tfvs.data.example import ImageRecord, from_example
-from tfvs.data.records import MANIFEST
+from tfvs.data.layout import MANIFEST, PYRAMIDS, split_folder
 from tfvs.datasets.gtsdb import HEIGHT_PX, WIDTH_PX
 from tfvs.errors import DataError
 from tfvs.images.proxy import ProxyRecipe, make_proxy
@@ -22,7 +22,6 @@ from tfvs.preparation.options import PrepareOptions
 from tfvs.preparation.readers import make_reader
 from tfvs.preparation.sources import Rejected, Source
 
-PYRAMIDS = "pyramids"
 EVALUATED_AT_ONCE = 12
 DECODED_AT_ONCE = 6
 
@@ -144,7 +143,7 @@ def prepare(data: Path, output: Path, splits: tuple[str, ...], proxy: ProxyRecip
             num_shards=1,
         )
         run_local(job)
-    found = [path for split in splits for path in sorted((records / f"Split-{split}").glob("*")) if path.is_file()]
+    found = [path for split in splits for path in sorted((records / split_folder(split)).glob("*")) if path.is_file()]
     if not found:
         raise DataError("There are no records of these splits", expected=splits, received=records)
     return Prepared(data, output, proxy, find_files([str(path) for path in found]))

@@ -8,19 +8,7 @@ from typing import Any
 import numpy as np
 
 from tfvs.datasets.gtsdb import HEIGHT_PX, SPEED_LIMITS, WIDTH_PX, Sign, label_of_kind
-
-
-def wilson(right: int, number: int) -> tuple[float, float]:
-    """95 % interval of a share (Wilson 1927).
-
-    >>> [round(edge, 3) for edge in wilson(90, 100)]
-    [0.826, 0.945]
-    """
-    z = 1.959964
-    share, spread = right / number, z * z / number
-    middle = share + spread / 2
-    half = z * np.sqrt(share * (1 - share) / number + spread / (4 * number))
-    return float((middle - half) / (1 + spread)), float((middle + half) / (1 + spread))
+from tfvs.evaluation.scores import share
 
 
 def report_answers(labels: np.ndarray, answers: np.ndarray, *, seed: int = 0) -> dict[str, Any]:
@@ -51,7 +39,8 @@ def report_answers(labels: np.ndarray, answers: np.ndarray, *, seed: int = 0) ->
     }
     for name, values in shares.items():
         found[name] = float(values.mean()) if len(values) else None
-        found[f"{name}_interval"] = list(wilson(int(values.sum()), len(values))) if len(values) else None
+        interval = share(int(values.sum()), len(values))
+        found[f"{name}_interval"] = [interval.low, interval.high] if len(values) else None
     return found
 
 

@@ -12,7 +12,7 @@ _AS_THEY_ARE = {"compression_type": CompressionTypes.UNCOMPRESSED}
 
 
 class BeamFiles:
-    """As :class:`tfvs.preparation.files.RemoteFiles`."""
+    """Beam's file systems in the form of :class:`tfvs.preparation.files.RemoteFiles`."""
 
     def knows(self, uri: str) -> bool:
         """Whether Beam has a file system for the scheme."""
@@ -23,11 +23,11 @@ class BeamFiles:
         return True
 
     def open_read(self, uri: str) -> IO[bytes]:
-        """The file, to read."""
+        """Opens a file to read."""
         return FileSystems.open(uri, **_AS_THEY_ARE)
 
     def create(self, uri: str) -> IO[bytes]:
-        """A new file, to write."""
+        """Opens a new file to write."""
         return FileSystems.create(uri, **_AS_THEY_ARE)
 
     def exists(self, uri: str) -> bool:
@@ -41,7 +41,7 @@ class BeamFiles:
         return metadata.size_in_bytes, metadata.last_updated_in_seconds
 
     def below(self, prefix: str) -> Iterator[str]:
-        """URIs of all files whose URI begins so; what Beam's own matching calls, without a pattern."""
+        """URIs of all files whose URI begins with a text, found as Beam's own matching does but without a pattern."""
         filesystem: Any = FileSystems.get_filesystem(prefix)
         yield from (entry.path for entry in filesystem._list(prefix))
 

@@ -1,4 +1,4 @@
-"""A whole job on Beam: build and run the pipeline, then the checks, the manifest and the judgement of its end."""
+"""A whole job on Beam: it runs the pipeline, checks what was written, and writes the manifest."""
 
 from __future__ import annotations
 

@@ -8,7 +8,6 @@ Arguments after ``--`` go to Beam: ``-- --runner=FlinkRunner --flink_master=…`
 from __future__ import annotations
 
 import logging
-import sys
 from typing import Any
 
 import apache_beam as beam
@@ -17,7 +16,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from components.job import run_job
 from tfvs.cli.prepare import job_flags, run_from_flags
-from tfvs.errors import TfvsError
+from tfvs.errors import one_sentence
 from tfvs.preparation.readers import READERS
 
 
@@ -30,7 +29,7 @@ from tfvs.preparation.readers import READERS
 def main(input_path: str, reader: str, output: str, beam_args: tuple[str, ...], **flags: Any) -> None:
     """Converts images to pyramids, proxies and sharded records."""
     logging.getLogger("apache_beam").setLevel(logging.ERROR)
-    try:
+    with one_sentence():
         run_from_flags(
             reader,
             input_path,
@@ -38,9 +37,6 @@ def main(input_path: str, reader: str, output: str, beam_args: tuple[str, ...], 
             lambda job: run_job(job, lambda: beam.Pipeline(options=PipelineOptions(list(beam_args)))),
             **flags,
         )
-    except TfvsError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
 
 
 if __name__ == "__main__":

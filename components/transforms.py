@@ -1,6 +1,6 @@
 """The Beam transforms: list → refuse duplicates → convert → compare contents → shards, and a summary to be checked.
 
-They run on any runner: groups are made with GroupByKey alone and each file is renamed into place by its writer, for
+They run on any runner: groups are made with GroupByKey alone and each file is renamed into place by its writer, since
 Beam's file sinks have lost data in silence on some runners. This module must not import TFX, which every worker would
 then import too.
 """
@@ -73,7 +73,7 @@ class PrepareRecords(beam.PTransform):
     def expand(self, pipeline: beam.Pipeline) -> beam.PCollection:
         """Builds the graph; the result holds the summary's path."""
         layout = self._layout
-        # Fewer and plainer steps, for each costs tens of milliseconds at every start.
+        # As few steps as possible, since each costs tens of milliseconds at every start.
         listed = (
             pipeline
             | "Start" >> beam.Impulse()
@@ -134,7 +134,7 @@ class Convert(beam.DoFn):
         self._decoder: Decoder | None = None
 
     def setup(self) -> None:
-        """Once a worker: its decoder."""
+        """Starts the decoder, once per worker."""
         if self._options.decoder == "subprocess":
             self._decoder = Decoder()
         else:
@@ -162,14 +162,14 @@ class Convert(beam.DoFn):
 
 
 def count_one(folder: str) -> None:
-    """A byte an image, in a file of this thread's own: what a launcher on the same machine watches."""
+    """Counts images: one byte per image in a file of this thread, which a launcher on the same machine reads."""
     path = os.path.join(folder, f"{os.getpid()}-{threading.get_ident()}")
     with open(path, "ab") as file:
         file.write(b".")
 
 
 def _list(_: bytes, reader: Reader) -> Iterator[Any]:
-    """Everything that the reader lists, by id; at last how much it was, before a runner could lose any."""
+    """Gives everything that the reader lists by its id, and in the end the number of items, to find lost ones."""
     counter, listing = Metrics.counter(NAMESPACE, "listed"), Listing()
     for item in reader.read():
         if listing.add(item) and isinstance(item, Source | Rejected):

@@ -1,4 +1,4 @@
-"""The configuration of a pipeline: one small dataclass, overridable from a file and from the environment."""
+"""The configuration of a pipeline, whose fields a file and environment variables can change."""
 
 from __future__ import annotations
 
@@ -9,95 +9,94 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tfvs.config import Config, require
+from tfvs.config import Config, field_types, option, option_like, require
+from tfvs.data.layout import PYRAMIDS
 from tfvs.errors import ConfigError
 from tfvs.images.proxy import ProxyRecipe
+from tfvs.preparation.options import PrepareOptions
+from tfvs.preparation.readers import READERS
 
 CONFIG_FILE_VARIABLE = "TFVS_CONFIG"
 FIELD_VARIABLE_PREFIX = "TFVS_"
 TRAINER = "pipelines.modules.trainer"
 # Folders below a pipeline's root, for PipelineConfig.location.
-ARTIFACTS, PYRAMIDS, CHECKPOINTS = "artifacts", "pyramids", "checkpoints"
+ARTIFACTS, CHECKPOINTS = "artifacts", "checkpoints"
 
 
 @dataclasses.dataclass(frozen=True)
 class PipelineConfig(Config):
-    """A pipeline from raw images to a pushed model.
+    """A pipeline from raw images to a pushed model."""
 
-    Attributes:
-      name: Name of the pipeline.
-      data: Raw data: what the reader reads.
-      reader: ``"manifest"``, ``"folder"`` or ``"fivek"``; see docs/data.md.
-      class_names: In the order of the labels.
-      runs_root: Everything the pipeline writes lies under it: a folder, or on a fleet a bucket's URI.
-      proxy: The proxies' recipe, see :class:`tfvs.images.proxy.ProxyRecipe`.
-      image_bands: Channels of the pyramids, 1 or 3.
-      tile_size: Side of the pyramids, pixels.
-      compression: Compression of the pyramids' tiles: ``"jpeg"``, ``"deflate"`` or ``"none"``.
-      max_side_px: Images with a longer side are reduced to it; None keeps the full size.
-      model: Fields of :class:`tfvs.models.saccader_config.SaccaderConfig` that differ from its defaults.
-      train: Fields of :class:`tfvs.training.trainer.TrainConfig` that differ from its defaults.
-      trainer: Module whose ``run_fn`` trains, :mod:`pipelines.modules.trainer` or one that trains in another way.
-      tuner_trials: Hyperparameter trials of the Tuner before the Trainer; 0 leaves the Tuner out.
-      tuner_epochs: Epochs of a trial.
-      minimum_accuracy: A model below it is not blessed; a model that guesses must lie below it.
-      minimum_skill: A model whose accuracy is not this much above the share of the largest class is not blessed either.
-      minimum_balanced_accuracy: A model whose mean over the classes of their shares of right answers is below it is not
-        blessed either.
-      maximum_drop: A model whose accuracy lies this much below the last blessed one's is not blessed.
-      minimum_per_class: Training images that every class must have.
-      infra_validation: Load the model in TensorFlow Serving's Docker image and ask it, before it is pushed; a run on
-        this machine does without where Docker or the image is not there, and says so.
-      ingest_workers: Beam threads that read images; libvips works outside Python's lock.
-    """
-
-    name: str
-    data: str
-    reader: str
-    class_names: tuple[str, ...]
-    runs_root: str = "runs"
-    proxy: ProxyRecipe = dataclasses.field(default_factory=ProxyRecipe)
-    image_bands: int = 1
-    tile_size: int = 128
-    compression: str = "deflate"
-    max_side_px: int | None = None
-    model: dict[str, Any] = dataclasses.field(default_factory=dict)
-    train: dict[str, Any] = dataclasses.field(default_factory=dict)
-    trainer: str = TRAINER
-    tuner_trials: int = 0
-    tuner_epochs: int = 2
-    minimum_accuracy: float = 0.5
-    minimum_skill: float = 0.02
-    minimum_balanced_accuracy: float = 0.0
-    maximum_drop: float = 0.02
-    minimum_per_class: int = 1
-    infra_validation: bool = True
-    ingest_workers: int = 2
+    name: str = option(help="Name of the pipeline.")
+    data: str = option(help="Path or URI of the raw data.")
+    reader: str = option(help="Reader of the raw data; docs/data.md describes the layouts.", choices=READERS)
+    class_names: tuple[str, ...] = option(help="Names of the classes, in the order of the labels.", least_items=2)
+    runs_root: str = option("runs", "Folder, or URI of a bucket, below which everything is written.")
+    proxy: ProxyRecipe = option(ProxyRecipe, "The proxies' recipe, see :class:`tfvs.images.proxy.ProxyRecipe`.")
+    image_bands: int = option(1, "Channels of the pyramids, 1 or 3.", choices=(1, 3))
+    tile_size: int = option_like(PrepareOptions, "tile_size", 128)
+    compression: str = option_like(PrepareOptions, "compression", "deflate")
+    max_side_px: int | None = option_like(PrepareOptions, "max_side_px")
+    model: dict[str, Any] = option(
+        dict, "Fields of :class:`tfvs.models.saccader_config.SaccaderConfig` that differ from its defaults."
+    )
+    train: dict[str, Any] = option(
+        dict, "Fields of :class:`tfvs.training.trainer.TrainConfig` that differ from its defaults."
+    )
+    trainer: str = option(
+        TRAINER, "Module whose ``run_fn`` trains: :mod:`pipelines.modules.trainer`, or one that trains in another way."
+    )
+    tuner_trials: int = option(
+        0, "Number of trials of the Tuner before the Trainer; 0 leaves the Tuner out.", at_least=0
+    )
+    tuner_epochs: int = option(2, "Number of epochs of each trial.", at_least=1)
+    minimum_accuracy: float = option(
+        0.5, "Least accuracy of a model that is blessed; it must be above that of guessing.", at_most=1
+    )
+    minimum_skill: float = option(
+        0.02,
+        "How much the accuracy of a blessed model must at least exceed the share of the largest class.",
+        at_least=0,
+        below=1,
+    )
+    minimum_balanced_accuracy: float = option(
+        0.0,
+        "Least mean of the classes' shares of right answers of a model that is blessed.",
+        at_least=0,
+        below=1,
+    )
+    maximum_drop: float = option(
+        0.02,
+        "How much lower than that of the last blessed model the accuracy of a blessed model may be.",
+        at_least=0,
+        below=1,
+    )
+    minimum_per_class: int = option(1, "Number of training images that every class must have.", at_least=0)
+    infra_validation: bool = option(
+        True,
+        "Whether the model is loaded in TensorFlow Serving's Docker image and asked before it is pushed; a run on this "
+        "machine leaves that out where Docker or the image is not there, and says so.",
+    )
+    ingest_workers: int = option(
+        2, "Number of Beam threads that read images; libvips works outside Python's lock.", at_least=1
+    )
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require(bool(self.name), "A pipeline needs a name", expected="a name", received=self.name)
-        require(len(self.class_names) >= 2, "Too few classes", expected=">= 2", received=self.class_names)
+        guessing = 1.0 / len(self.class_names)
         require(
-            1.0 / len(self.class_names) < self.minimum_accuracy <= 1.0,
+            self.minimum_accuracy > guessing,
             "A model that guesses would pass the threshold",
-            expected=f"minimum_accuracy above {1.0 / len(self.class_names):.3f} and at most 1",
+            expected=f"minimum_accuracy above {guessing:.3f}",
             received=self.minimum_accuracy,
         )
-        for name in ("minimum_skill", "minimum_balanced_accuracy", "maximum_drop"):
-            value = getattr(self, name)
-            require(0.0 <= value < 1.0, f"{name} is out of range", expected="0 to below 1", received=value)
         require(
             self.trainer == TRAINER or not self.tuner_trials,
             "The Tuner trains as the usual Trainer does",
             expected=f"tuner_trials=0 with trainer={self.trainer!r}",
             received=self.tuner_trials,
         )
-        for name in ("tuner_trials", "minimum_per_class"):
-            value = getattr(self, name)
-            require(value >= 0, f"{name} is negative", expected="0 or more", received=value)
-        for name in ("ingest_workers", "tuner_epochs"):
-            value = getattr(self, name)
-            require(value >= 1, f"{name} is too small", expected="1 or more", received=value)
 
     def location(self, *parts: str) -> str:
         """A path or URI below the pipeline's root; works where ``runs_root`` is a bucket."""
@@ -119,11 +118,6 @@ class PipelineConfig(Config):
     def pyramid_root(self) -> Path:
         """Pyramids, by content; the same for every run."""
         return Path(self.location(PYRAMIDS))
-
-    @property
-    def checkpoint_root(self) -> Path:
-        """Checkpoints, by configuration and data; the same for every run."""
-        return Path(self.location(CHECKPOINTS))
 
     @property
     def serving_root(self) -> Path:
@@ -148,11 +142,11 @@ def load_config(default: PipelineConfig, environ: Mapping[str, str] = os.environ
             raise ConfigError(
                 f"{CONFIG_FILE_VARIABLE} cannot be read: {error}", expected="a JSON file", received=path
             ) from error
-    single = {}
+    single, kinds = {}, field_types(PipelineConfig)
     for field in dataclasses.fields(PipelineConfig):
         text = environ.get(FIELD_VARIABLE_PREFIX + field.name.upper())
         if text is not None:
-            single[field.name] = _parse(text)
+            single[field.name] = text if kinds[field.name] is str else _parse(text)
     return _merge(config, single)
 
 

@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipelines.config import PipelineConfig, load_config
+from tfvs.datasets.canvases import write_canvases
 from tfvs.errors import DataError, ResourceError
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-GENERATED = ("two_digit_mnist", "megapixel_mnist")  # pipelines whose data this repository makes
 SHEET_ROWS = 6
 START_TIMEOUT_S = 120.0
 Write = Callable[[str], None]
@@ -26,7 +26,7 @@ def make_data(pipeline: str, runs: Path, digits: str, write: Write) -> Path:
     """Generates a pipeline's canvases, unless they are there already.
 
     Args:
-      pipeline: One of ``GENERATED``.
+      pipeline: One of :data:`pipelines.run.GENERATED`.
       runs: Folder below which the data set lies.
       digits: See :func:`tfvs.datasets.digits.load_digits`.
       write: Takes progress lines.
@@ -37,7 +37,7 @@ def make_data(pipeline: str, runs: Path, digits: str, write: Write) -> Path:
     module = importlib.import_module(f"pipelines.{pipeline}")
     folder = runs / "data" / pipeline
     write(f"data set: {sum(module.COUNTS.values())} canvases, digits from {digits}: {folder}")
-    module.write_canvases(str(folder), module.CANVASES.replace(digits=digits), module.COUNTS, overwrite=True)
+    write_canvases(str(folder), module.CANVASES.replace(digits=digits), module.COUNTS, overwrite=True)
     return folder
 
 
@@ -115,11 +115,10 @@ def _not_pushed(config: PipelineConfig) -> DataError:
 def _ask(config: PipelineConfig, server: str, write: Write) -> tuple[Path, Path, int, int]:
     import tensorflow as tf
 
-    from pipelines.report import split_files
     from pipelines.reporting.run_record import read_run
     from tfvs.client.client import connect
     from tfvs.client.options import ClientOptions
-    from tfvs.data.dataset import read_records
+    from tfvs.data.dataset import read_records, split_files
     from tfvs.data.example import from_example
     from tfvs.evaluation.answers import Answer, to_saccades
     from tfvs.viz.saccade_sheet import write_saccade_sheet

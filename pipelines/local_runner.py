@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 
 from pipelines.config import PipelineConfig
-from tfvs.errors import TfvsError
+from tfvs.errors import one_sentence
 
 
 def run(config: PipelineConfig) -> None:
-    """Checks, then runs the pipeline with TFX's LocalDagRunner; exits with the error's code where it is one of ours."""
-    try:
-        # Before TFX is imported, which takes its time: what is wrong is said at once.
+    """Checks, then runs the pipeline with TFX's LocalDagRunner; exits with the code of a :class:`TfvsError`."""
+    with one_sentence():
+        # Before TFX is imported, which takes long, so that errors are shown at once.
         from pipelines.missing import check_metadata
         from pipelines.preflight import check
 
         check_metadata(config.metadata_path)
         check(config)
         _run(config)
-    except TfvsError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
 
 
 def _run(config: PipelineConfig) -> None:

@@ -8,7 +8,7 @@ The canvases are a sixth of those of ``python -m benchmarks.megapixel``, as crow
 
 from pipelines.config import PipelineConfig, load_config
 from pipelines.local_runner import run
-from tfvs.datasets.megapixel_mnist import CLASS_NAMES, MegapixelConfig, write
+from tfvs.datasets.megapixel_mnist import MegapixelConfig
 from tfvs.images.proxy import ProxyRecipe
 from tfvs.models.presets import PRESETS
 
@@ -22,13 +22,12 @@ MODEL = PRESETS["small_things"].replace(
     max_scale=CROP_PX / SIDE_PX,
     cells=(PROXY_PX // 2, PROXY_PX // 2),
 )
-write_canvases = write
 
 DEFAULT = PipelineConfig(
     name="megapixel_mnist",
     data="runs/data/megapixel_mnist",
     reader="manifest",
-    class_names=CLASS_NAMES,
+    class_names=CANVASES.class_names,
     proxy=ProxyRecipe(height=PROXY_PX, width=PROXY_PX),
     tile_size=64,
     model={name: value for name, value in MODEL.to_dict().items() if name not in ("num_classes", "pyramid_roots")},

@@ -15,10 +15,10 @@ from tfvs.preparation.options import DEFAULT_SPLITS, MAX_REJECTED, PrepareOption
 from tfvs.preparation.readers import make_reader
 from tfvs.preparation.records import split_of
 from tfvs.preparation.sources import PassedOver, Rejected
-from tfvs.training.trainer import TrainConfig
+from tfvs.training.trainer import TrainConfig, check_batch
 
 SCHEMAS = Path(__file__).parent / "schemas"
-SPLITS = ("train", "eval", "test")
+SPLITS = tuple(DEFAULT_SPLITS)
 # With less free space than this the first pyramids would fill the disk.
 MINIMUM_FREE_BYTES = 100_000_000
 
@@ -97,7 +97,7 @@ def check_folder(config: PipelineConfig) -> None:
     """Checks that the data folder exists, can be read and is not empty.
 
     Raises:
-      DataError: It does not, cannot, or is.
+      DataError: It does not exist, cannot be read, or is empty.
     """
     data = Path(config.data)
     if not data.exists():
@@ -189,13 +189,7 @@ def check_counts(config: PipelineConfig, counts: dict[str, Counter[int]]) -> Non
             )
     batch = TrainConfig.from_dict(config.train).batch_size
     training = counts["train"]
-    if sum(training.values()) < batch:
-        raise DataError(
-            "Trainer: fewer training images than one batch",
-            expected=f">= {batch}",
-            received=sum(training.values()),
-            mend="Give more images, or a smaller train.batch_size",
-        )
+    check_batch(sum(training.values()), batch)
     scarce = {
         name: training[label]
         for label, name in enumerate(config.class_names)

@@ -11,7 +11,6 @@ import json
 import math
 import os
 import platform
-import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,8 +24,8 @@ import numpy as np
 from pipelines.config import PipelineConfig
 from pipelines.reporting import data_sections, evaluation, figures, history
 from pipelines.reporting.run_record import RunRecord, read_run
-from tfvs.data.dataset import find_files, read_labels
-from tfvs.errors import TfvsError
+from tfvs.data.dataset import read_labels, split_files
+from tfvs.errors import one_sentence
 from tfvs.evaluation import answers as answering
 from tfvs.evaluation.calibration import calibration_of_answers
 from tfvs.viz import charts
@@ -165,7 +164,7 @@ def collect(
 
 
 def verdicts(record: RunRecord) -> list[Verdict]:
-    """What became of the run, in few words."""
+    """The outcome of the run, in few words."""
     failed = [step.component for step in record.steps if step.state == "failed"]
     found = [Verdict(False, f"failed in {', '.join(failed)}")] if failed else []
     blessing, pushed = record.artifact("ModelBlessing"), record.artifact("PushedModel")
@@ -196,11 +195,6 @@ def class_counts(record: RunRecord, num_classes: int) -> dict[str, np.ndarray]:
         labels = read_labels(split_files(examples.uri, split)) if examples else np.zeros([0], np.int64)
         counts[split] = np.bincount(labels[(labels >= 0) & (labels < num_classes)], minlength=num_classes)
     return counts
-
-
-def split_files(uri: str, split: str) -> list[str]:
-    """The record files of one split of an ``Examples`` artifact."""
-    return find_files(str(Path(uri) / f"Split-{split}" / "*"))
 
 
 def collect_saccades(
@@ -244,12 +238,12 @@ def collect_saccades(
         "calibration": calibration_of_answers(probabilities, labels),
         "answered": len(found),
         "answered_split": split,
-        "no_saccades": "The images are not at hand, or the model does not say where it looks.",
+        "no_saccades": "The images are not there, or the model does not say where it looks.",
     }
 
 
 def versions() -> dict[str, str]:
-    """What this report, and with the lock file also the run, was made with."""
+    """The versions that this report was made with, which are those of the run where its lock file is the same."""
     import pyvips
 
     found = {"python": platform.python_version()}
@@ -306,12 +300,9 @@ def picture(png: bytes) -> dict[str, Any]:
 @click.option("--pyramids", type=click.Path(path_type=Path), help="Root of the pyramids, for the saccade sheets.")
 def main(metadata: Path, pipeline: str, destination: Path, run_id: str | None, pyramids: Path | None) -> None:
     """Writes the report of a run of PIPELINE, known to the ML Metadata file METADATA, to DESTINATION."""
-    try:
+    with one_sentence():
         record = read_run(metadata, pipeline, run_id)
         click.echo(write_report(destination, record, recorded_class_names(record), pyramid_root=pyramids))
-    except TfvsError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
 
 
 def recorded_class_names(record: RunRecord) -> list[str]:

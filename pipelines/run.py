@@ -13,19 +13,35 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 
-from tfvs.errors import TfvsError
+from tfvs.config import Config, option
+from tfvs.datasets.digits import SOURCES_HELP
+from tfvs.errors import one_sentence
+from tfvs.flags import flags_of, from_flags
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+GENERATED = ("two_digit_mnist", "megapixel_mnist")  # pipelines whose data this repository makes
+PIPELINES = (*GENERATED, "speed_limits", "adobe5k")
 # What a reader wants to see of TFX's log: which component runs, and the trainer's own lines.
 _SHOWN = (
     re.compile(r"Component (?P<component>\S+) is running\."),
     re.compile(r"tfvs: (?P<line>.*)"),
     re.compile(r"error: (?P<line>.*)"),
 )
+
+
+@dataclass(frozen=True)
+class RunOptions(Config):
+    """What a run reads, and where it writes."""
+
+    data: str | None = option(None, f"Folder of the raw data; without it {' and '.join(GENERATED)} make their own.")
+    digits: str = option("uci", SOURCES_HELP)
+    runs: str = option(str(REPOSITORY / "runs"), "Folder that everything is written into.")
 
 
 class Progress:
@@ -107,17 +123,16 @@ def _registered_path(folder: Path) -> str | None:
 
 
 @click.command()
-@click.argument("pipeline", type=click.Choice(["two_digit_mnist", "megapixel_mnist", "speed_limits", "adobe5k"]))
-@click.option("--data", type=click.Path(path_type=Path), help="Raw data; digits on canvases are made if not given.")
-@click.option("--digits", default="uci", show_default=True, help="uci, mnist (keras.datasets) or the path of an .npz.")
-@click.option("--runs", type=click.Path(path_type=Path), default=REPOSITORY / "runs", help="Where everything goes.")
-def main(pipeline: str, data: Path | None, digits: str, runs: Path) -> None:
+@click.argument("pipeline", type=click.Choice(PIPELINES))
+@flags_of(RunOptions)
+def main(pipeline: str, **fields: Any) -> None:
     """Runs PIPELINE, serves the pushed model and asks it where it looks."""
     from pipelines import demo
 
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # TFMA's use of what is deprecated is not the reader's
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # TFMA uses deprecated functions
     progress = Progress()
-    runs = runs.resolve()
+    options = from_flags(RunOptions, fields)
+    runs = Path(options.runs).resolve()
     environ = {
         **os.environ,
         "TFVS_RUNS_ROOT": str(runs),
@@ -126,16 +141,16 @@ def main(pipeline: str, data: Path | None, digits: str, runs: Path) -> None:
         "PYTHONWARNINGS": "ignore",
     }
     try:
-        if data is None and pipeline in demo.GENERATED:
-            data = demo.make_data(pipeline, runs, digits, progress.line)
-        elif data is None:
-            raise click.UsageError(f"{pipeline} needs its data: make run PIPELINE={pipeline} DATA=/path/to/it")
-        environ["TFVS_DATA"] = str(data.resolve())
-        run_pipeline(pipeline, environ, progress)
-        demo.show(pipeline, environ, progress.line)
-    except TfvsError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
+        with one_sentence():
+            if options.data:
+                data = Path(options.data)
+            elif pipeline in GENERATED:
+                data = demo.make_data(pipeline, runs, options.digits, progress.line)
+            else:
+                raise click.UsageError(f"{pipeline} needs its data: make run PIPELINE={pipeline} DATA=/path/to/it")
+            environ["TFVS_DATA"] = str(data.resolve())
+            run_pipeline(pipeline, environ, progress)
+            demo.show(pipeline, environ, progress.line)
     except KeyboardInterrupt:
         click.echo("Stopped; the same command goes on from here.", err=True)
         sys.exit(130)

@@ -31,7 +31,7 @@ def add_pipeline_option(command: click.Command) -> None:
         click.Option(
             ["--pipeline"],
             type=click.Path(exists=True, dir_okay=False, resolve_path=True),
-            help="Pipeline file; registered, then run. Instead of --pipeline_name.",
+            help="Pipeline file to register and run, instead of --pipeline_name.",
         )
     )
     stock = command.callback

@@ -6,20 +6,19 @@ tfx run create --engine local --pipeline_name two_digit_mnist
 
 from pipelines.config import PipelineConfig, load_config
 from pipelines.local_runner import run
-from tfvs.datasets.two_digit_mnist import TwoDigitConfig, class_names, write
+from tfvs.datasets.two_digit_mnist import TwoDigitConfig
 from tfvs.images.proxy import ProxyRecipe
 
 CANVASES = TwoDigitConfig(
     task="one", canvas_sizes=((480, 640), (640, 480), (512, 512)), digit_px=128, num_distractors=8
 )
 COUNTS = {"train": 4000, "eval": 256, "test": 512}
-write_canvases = write
 
 DEFAULT = PipelineConfig(
     name="two_digit_mnist",
     data="runs/data/two_digit_mnist",
     reader="manifest",
-    class_names=tuple(class_names(CANVASES)),
+    class_names=CANVASES.class_names,
     proxy=ProxyRecipe(height=24, width=24),
     model={"num_steps": 2, "crop_size": 32, "min_scale": 0.25, "max_scale": 0.7, "posterior_stddev": 0.08},
     train={

@@ -7,13 +7,13 @@ python -m pipelines.vertex adobe5k --image REGION-docker.pkg.dev/P/R/tfvs:1 --ru
 from __future__ import annotations
 
 import importlib
-import sys
 from pathlib import Path
 
 import click
 
 from pipelines.config import PipelineConfig, load_config
-from tfvs.errors import ConfigError, ResourceError, TfvsError
+from pipelines.run import PIPELINES
+from tfvs.errors import ConfigError, ResourceError, one_sentence
 
 # Kubeflow's compiler and its packages. TFX 1.16 needs protobuf 3.20, which allows no newer kfp.
 PACKAGES = "kfp==2.5.0 kfp-pipeline-spec==0.2.2 kfp-server-api==2.0.5 requests-toolbelt==0.10.1 'urllib3<2'"
@@ -78,22 +78,21 @@ def compile_pipeline(config: PipelineConfig, output: Path, *, image: str, projec
 
 
 @click.command()
-@click.argument("pipeline", type=click.Choice(["two_digit_mnist", "megapixel_mnist", "speed_limits", "adobe5k"]))
+@click.argument("pipeline", type=click.Choice(PIPELINES))
 @click.option("--image", required=True, help="Docker image with this checkout and its packages.")
 @click.option("--data", required=True, help="URI of the raw data; at run time the parameter `data` replaces it.")
 @click.option("--runs", required=True, help="URI below which everything is written.")
-@click.option("--project", required=True, help="Of Google Cloud.")
-@click.option("--region", required=True, help="Of Google Cloud.")
-@click.option("--output", type=click.Path(path_type=Path), default=Path("pipeline.json"), help="The compiled job.")
+@click.option("--project", required=True, help="The project in Google Cloud.")
+@click.option("--region", required=True, help="The region in Google Cloud.")
+@click.option(
+    "--output", type=click.Path(path_type=Path), default=Path("pipeline.json"), help="JSON file for the compiled job."
+)
 def main(pipeline: str, image: str, data: str, runs: str, project: str, region: str, output: Path) -> None:
     """Compiles PIPELINE for Vertex AI."""
-    try:
+    with one_sentence():
         config = load_config(importlib.import_module(f"pipelines.{pipeline}").DEFAULT)
         config = config.replace(data=data, runs_root=runs)
         click.echo(compile_pipeline(config, output.resolve(), image=image, project=project, region=region))
-    except TfvsError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from tfvs.config import Config, option
+from tfvs.config import Config, option, option_like
 from tfvs.errors import ConfigError
 from tfvs.flags import flags_of, from_flags
 
@@ -139,3 +139,43 @@ def test_a_value_below_which_an_option_must_stay():
     assert Share(0.99).value == 0.99
     with pytest.raises(ConfigError, match="at least 0, below 1"):
         Share(1.0)
+
+
+@dataclass(frozen=True)
+class Film(Camera):
+    """A film, which a camera with other defaults takes."""
+
+    lens: Lens = option(Lens, "Its first lens.")
+    shots: int = option_like(Camera, "shots", 7)
+    frames: tuple[int, ...] = option((24,), "Frames per second of each part.", at_least=1, least_items=1)
+    ends: tuple[float, float] | None = option(None, "Begin and end, minutes.", at_least=0)
+    weights: dict[str, float] = option(dict, "What each part counts.", at_least=0)
+
+
+def test_tuples_and_dicts_are_checked_item_by_item():
+    film = Film(frames=(np.int64(24), 30), ends=(1, 2.5), weights={"first": 2})
+    assert Film.from_json(film.to_json()) == film
+    assert Film().weights == {}
+    assert Film().weights is not Film().weights
+    for wrong, message in (
+        ({"frames": (24, 0)}, "frames is out of range. Expected: at least 1"),
+        ({"frames": ()}, "frames has too few items. Expected: at least 1"),
+        ({"frames": (1.5,)}, "frames is of another type. Expected: a tuple of any number of int"),
+        ({"frames": (True,)}, "frames is of another type"),
+        ({"ends": (1.0,)}, "ends is of another type. Expected: a tuple of 2 float or None"),
+        ({"ends": (1.0, -1.0)}, "ends is out of range"),
+        ({"weights": {"first": -1}}, "weights is out of range"),
+        ({"weights": {"first": "much"}}, "weights is of another type. Expected: a dict of float"),
+        ({"lens": 3}, "lens is of another type. Expected: Lens"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            Film(**wrong)
+
+
+def test_a_field_may_be_declared_as_another_configuration_has_it():
+    assert Film().shots == 7
+    with pytest.raises(ConfigError, match=r"shots is out of range\. Expected: at least 1, at most 9"):
+        Film(shots=10)
+    listed = Film.__doc__ or ""
+    assert listed.count("      shots: Pictures that are taken.") == 1
+    assert listed.index("flash: ") < listed.index("frames: ")

@@ -25,7 +25,7 @@ class _DropLegacyKerasWarning(logging.Filter):
 
 
 def prepare() -> None:
-    """Keras 3, the TensorFlow backend, and a quiet start.
+    """Sets the environment for Keras 3 with the TensorFlow backend, and keeps start-up messages away.
 
     tensorflow_transform, which TFX imports, sets TF_USE_LEGACY_KERAS=1 where it is unset, and TensorFlow Probability
     then looks for a Keras 2 that is not there: so the value is assigned, not defaulted.
@@ -57,7 +57,7 @@ def check_versions() -> None:
 
 
 def import_tensorflow() -> None:
-    """Imports TensorFlow without the lines that no log level keeps away; all others are passed on."""
+    """Imports TensorFlow and drops the messages that no log level hides; all others are passed on."""
     if "tensorflow" in sys.modules or os.environ["TF_CPP_MIN_LOG_LEVEL"] == "0":
         return
     try:
@@ -77,10 +77,10 @@ def import_tensorflow() -> None:
 
 
 def _name_missing_folders() -> None:
-    """A home and a temporary folder, for the packages that ask for them when they are imported.
+    """Sets a home and a temporary folder where there are none: some packages ask for them when they are imported.
 
     A container may run as a user that has no home, and have no folder that can be written to. Imports write nothing
-    there; whoever does is told then.
+    there; what writes there later fails then.
     """
     try:
         tempfile.gettempdir()
@@ -92,7 +92,7 @@ def _name_missing_folders() -> None:
 
 @contextlib.contextmanager
 def _without_what_cannot_start() -> Iterator[None]:
-    """Keras imports packages it can do without, two of which write temporary files: not where that is impossible."""
+    """Hides two optional packages from Keras where no temporary file can be written, which they do when imported."""
     hidden = ["matplotlib", "sklearn"] if not os.access(tempfile.gettempdir(), os.W_OK) else []
     hidden = [name for name in hidden if name not in sys.modules]
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
@@ -104,7 +104,7 @@ def _without_what_cannot_start() -> Iterator[None]:
 
 
 def _scratch_file() -> IO[bytes]:
-    """In memory where the system has that: a container may have no folder to write to."""
+    """A temporary file; in memory where the system can do that, since a container may have no folder to write to."""
     if hasattr(os, "memfd_create"):
         return os.fdopen(os.memfd_create("stderr"), "w+b")
     return tempfile.TemporaryFile()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import operator
 import types
 import typing
 from collections.abc import Callable, Sequence
@@ -27,6 +28,7 @@ class Option:
     above: float | None = None
     at_most: float | None = None
     below: float | None = None
+    least_items: int = 0
     parse: Callable[[str], Any] | None = None
     flag: str | None = None
 
@@ -40,27 +42,44 @@ def option(
     above: float | None = None,
     at_most: float | None = None,
     below: float | None = None,
+    least_items: int = 0,
     parse: Callable[[str], Any] | None = None,
     flag: str | None = None,
 ) -> Any:
     """Declares a field of a :class:`Config` once: its default, its checks, its help and its command-line flag.
 
     The class's docstring lists it, :meth:`Config.__post_init__` checks it, and :func:`tfvs.flags.flags_of` makes the
-    flag.
+    flag. Limits hold for each item of a tuple and for each value of a dict.
 
     Args:
-      default: Default value of the field; none where it must be given.
+      default: Default value of the field; none where it must be given. A class is called for a new value each time.
       help: One sentence: meaning and unit.
       choices: The values that it may have.
       at_least: Least value.
       above: A value that it must exceed.
       at_most: Greatest value.
       below: A value that it must not reach.
+      least_items: Least number of items of a tuple.
       parse: From the text of a flag to the value, where the type alone does not say it; raises ValueError.
       flag: Name of the flag, where it is not the field's.
     """
-    declared = Option(help, choices, at_least, above, at_most, below, parse, flag)
+    declared = Option(help, choices, at_least, above, at_most, below, least_items, parse, flag)
+    if isinstance(default, type):
+        return dataclasses.field(default_factory=default, metadata={_KEY: declared})
     return dataclasses.field(default=default, metadata={_KEY: declared})
+
+
+def option_like(config: type[Config], name: str, default: Any = dataclasses.MISSING) -> Any:
+    """Declares a field as another configuration has it: with the same checks and help.
+
+    Args:
+      config: The configuration that has the field.
+      name: Name of the field there.
+      default: Default value; without it, that of the field.
+    """
+    field = config.__dataclass_fields__[name]
+    default = field.default if default is dataclasses.MISSING else default
+    return dataclasses.field(default=default, metadata=field.metadata)
 
 
 def option_of(field: dataclasses.Field[Any]) -> Option | None:
@@ -78,11 +97,15 @@ class Config:
     """Base of every configuration: checked on construction, unknown keys rejected, JSON round trip."""
 
     def __init_subclass__(cls) -> None:
-        """Lists the options in the docstring."""
+        """Lists the options, inherited ones first, in the docstring."""
+        fields: dict[str, Any] = {}
+        for base in reversed(cls.__mro__):
+            fields |= vars(base).get("__dataclass_fields__", {})
+        fields |= {name: field for name, field in vars(cls).items() if isinstance(field, dataclasses.Field)}
         lines = [
             f"      {name}: {declared.help}"
-            for name, field in vars(cls).items()
-            if isinstance(field, dataclasses.Field) and (declared := option_of(field)) is not None
+            for name, field in fields.items()
+            if (declared := option_of(field)) is not None
         ]
         if lines and cls.__doc__:
             heading = [] if "    Attributes:" in cls.__doc__ else ["", "    Attributes:"]
@@ -97,11 +120,10 @@ class Config:
         kinds = field_types(type(self))
         for field in dataclasses.fields(self):
             declared = option_of(field)
-            value = getattr(self, field.name)
-            if isinstance(value, np.generic):  # a NumPy scalar is as good as Python's, but JSON does not know it
-                object.__setattr__(self, field.name, value.item())
+            value = _plain(getattr(self, field.name))
+            object.__setattr__(self, field.name, value)
             if declared is not None:
-                _check(field.name, getattr(self, field.name), kinds[field.name], declared)
+                _check(field.name, value, kinds[field.name], declared)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values only."""
@@ -154,8 +176,15 @@ def value_types(annotation: Any) -> tuple[type, ...]:
     return (typing.get_origin(annotation) or annotation,)
 
 
+def _plain(value: Any) -> Any:
+    """A NumPy scalar is as good as Python's, but JSON does not know it."""
+    if isinstance(value, tuple):
+        return tuple(_plain(item) for item in value)
+    return value.item() if isinstance(value, np.generic) else value
+
+
 def _from_plain(value: Any, annotation: Any) -> Any:
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return tuple(_from_plain(item, Any) for item in value)
     if isinstance(value, dict) and isinstance(annotation, type) and issubclass(annotation, Config):
         return annotation.from_dict(value)
@@ -163,23 +192,57 @@ def _from_plain(value: Any, annotation: Any) -> Any:
 
 
 def _check(name: str, value: Any, annotation: Any, declared: Option) -> None:
-    kinds = value_types(annotation)
-    accepted = (*kinds, int) if float in kinds else kinds
-    is_bool = isinstance(value, bool)
-    typed = isinstance(value, accepted) and (not is_bool or bool in kinds)
-    expected = " or ".join("None" if kind is type(None) else kind.__name__ for kind in kinds)
-    require(typed, f"{name} is of another type", expected=expected, received=repr(value))
+    typed = _is_of_type(value, annotation)
+    require(typed, f"{name} is of another type", expected=_type_in_words(annotation), received=repr(value))
     if value is None:
         return
     if declared.choices is not None:
         require(value in declared.choices, f"{name} has no such value", expected=declared.choices, received=repr(value))
-    low, above, high, below = declared.at_least, declared.above, declared.at_most, declared.below
-    fits = (
-        (low is None or value >= low)
-        and (above is None or value > above)
-        and (high is None or value <= high)
-        and (below is None or value < below)
-    )
-    limits = ((low, "at least"), (above, "above"), (high, "at most"), (below, "below"))
-    expected = ", ".join(f"{word} {limit:g}" for limit, word in limits if limit is not None)
+    if isinstance(value, tuple):
+        least = declared.least_items
+        require(len(value) >= least, f"{name} has too few items", expected=f"at least {least}", received=value)
+    limits = {
+        "at least": (declared.at_least, operator.ge),
+        "above": (declared.above, operator.gt),
+        "at most": (declared.at_most, operator.le),
+        "below": (declared.below, operator.lt),
+    }
+    given = [(words, limit, holds) for words, (limit, holds) in limits.items() if limit is not None]
+    fits = all(holds(number, limit) for number in _leaves(value) for _, limit, holds in given)
+    expected = ", ".join(f"{words} {limit:g}" for words, limit, _ in given)
     require(fits, f"{name} is out of range", expected=expected, received=value)
+
+
+def _is_of_type(value: Any, annotation: Any) -> bool:
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if annotation is Any:
+        return True
+    if origin in (typing.Union, types.UnionType):
+        return any(_is_of_type(value, part) for part in arguments)
+    if origin is tuple and isinstance(value, tuple):
+        kinds = arguments[:1] * len(value) if arguments[-1] is Ellipsis else arguments
+        return len(value) == len(kinds) and all(map(_is_of_type, value, kinds))
+    if origin is dict and isinstance(value, dict):
+        return all(isinstance(key, arguments[0]) and _is_of_type(item, arguments[1]) for key, item in value.items())
+    if annotation in (int, float) and isinstance(value, bool):
+        return False
+    return isinstance(value, (int, float) if annotation is float else origin or annotation)
+
+
+def _type_in_words(annotation: Any) -> str:
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(map(_type_in_words, arguments))
+    if origin is tuple:
+        parts = "any number of" if arguments[-1] is Ellipsis else str(len(arguments))
+        return f"a tuple of {parts} {_type_in_words(arguments[0])}"
+    if origin is dict:
+        return f"a dict of {_type_in_words(arguments[1])}"
+    return "None" if annotation is type(None) else str(getattr(annotation, "__name__", annotation))
+
+
+def _leaves(value: Any) -> list[Any]:
+    """The numbers in a value: it itself, or those within a tuple or a dict."""
+    if isinstance(value, dict):
+        value = tuple(value.values())
+    return [leaf for item in value for leaf in _leaves(item)] if isinstance(value, tuple) else [value]

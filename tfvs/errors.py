@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
+from collections.abc import Iterator
+
 
 class TfvsError(Exception):
     """Base of every error that tfvs raises on purpose.
@@ -84,3 +88,13 @@ class TrainingError(TfvsError):
     """Training cannot go on, for example because a term of the loss is not finite. Exit code 7."""
 
     exit_code = 7
+
+
+@contextlib.contextmanager
+def one_sentence() -> Iterator[None]:
+    """For commands: a TfvsError ends the process with its sentence on standard error and its exit code."""
+    try:
+        yield
+    except TfvsError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)

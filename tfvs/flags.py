@@ -18,7 +18,7 @@ def flags_of(config: type[Config], *, separator: str = "-", skip: Sequence[str] 
     """A decorator that gives a click command one flag per option of a configuration.
 
     The command gets each value under the field's name; :func:`from_flags` makes the configuration. An option that is a
-    configuration itself gives its own options, with its name before theirs.
+    configuration itself gives its own options, with its name before theirs; one that is a dict has no flag.
 
     Args:
       config: The configuration.
@@ -62,7 +62,7 @@ def _options(config: type[Config], separator: str, skip: Sequence[str], prefix: 
             continue
         if isinstance(kind, type) and issubclass(kind, Config):
             yield from _options(kind, separator, skip, f"{prefix}{field.name}_")
-        elif (declared := option_of(field)) is not None:
+        elif (declared := option_of(field)) is not None and value_types(kind) != (dict,):
             yield _option(field, kind, declared, separator, prefix)
 
 

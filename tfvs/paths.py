@@ -1,4 +1,4 @@
-"""Paths that a user gives are names, never patterns: asking for what lies in a folder without globbing its path."""
+"""Paths that a user gives are taken as names, never as patterns: listing a folder without globbing its path."""
 
 from __future__ import annotations
 

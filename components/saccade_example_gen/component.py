@@ -17,7 +17,7 @@ from components.saccade_example_gen import driver, executor
 from tfvs.code_digest import code_digest
 from tfvs.errors import ConfigError
 from tfvs.preparation.options import DEFAULT_SPLITS, MAX_REJECTED, NUM_SHARDS, PrepareOptions
-from tfvs.preparation.readers import READERS
+from tfvs.preparation.readers import make_reader
 
 _RANGE_CONFIG: Any = range_config_pb2
 
@@ -27,7 +27,7 @@ class Pyramids(types.Artifact):
 
     The artifact's folder holds the job's manifest; the pyramids lie under ``pyramid_root``, named by content and shared
     by all runs, so that what is converted once is never converted again. Custom properties: ``pyramid_root``, a string,
-    and ``num_images``; declared ones, or a name of another form, Kubeflow does not take.
+    and ``num_images``; Kubeflow takes neither declared properties nor names of another form.
     """
 
     TYPE_NAME = "tfvs.Pyramids"
@@ -59,13 +59,13 @@ class SaccadeExampleGenSpec(ComponentSpec):
 class SaccadeExampleGen(base_beam_component.BaseBeamComponent):
     """Ingests images: an ExampleGen for images far too large to lie in an Example.
 
-    Outputs ``examples`` (gzipped TFRecords of ``tf.train.Example``, see :mod:`tfvs.data.example`, a split each) and
-    ``pyramids``. The job runs again when the list of images, any file's size or time of change, an option, or the code
-    that makes Examples is new; pyramids of files that are the same are used again even then.
+    Outputs ``examples`` (gzipped TFRecords of ``tf.train.Example``, see :mod:`tfvs.data.example`, one folder per
+    split) and ``pyramids``. The job runs again when the list of images, any file's size or time of change, an option,
+    or the code that makes Examples is new; pyramids of files that are the same are used again even then.
 
     Args:
       input_base: The data set, or the folder above its spans.
-      reader: ``"folder"``, ``"manifest"`` or ``"fivek"``; docs/data.md describes them.
+      reader: One of :data:`tfvs.preparation.readers.READERS`; docs/data.md describes them.
       pyramid_root: Where pyramids lie, by content; stable between runs. ``pyramid/uri`` is relative to it.
       class_names: Classes in the order of their indices; None leaves it to the reader.
       splits: Weights of the splits of images whose split the data does not say; by hash of ``image/id``.
@@ -100,8 +100,7 @@ class SaccadeExampleGen(base_beam_component.BaseBeamComponent):
         range_config: Any = None,
         **options: Any,
     ) -> None:
-        if reader not in READERS:
-            raise ConfigError("There is no such reader", expected=READERS, received=reader)
+        make_reader(reader, input_base, class_names)  # checks them
         if input_config is not None and len(input_config.splits) != 1:
             raise ConfigError(
                 "Splits come from the data or from the id's hash, not from patterns",

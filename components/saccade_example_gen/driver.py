@@ -1,4 +1,4 @@
-"""The driver: which span, and whether the input is the one of an earlier run."""
+"""The driver: it chooses the span, and tells whether the input is that of an earlier run."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Driver(driver.FileBasedDriver):
 
 
 def _resolve_literally(exec_properties: dict[str, Any]) -> dict[str, Any]:
-    """What TFX resolves by globbing, for an input whose path a glob would not take as it is: it has no spans.
+    """Resolves an input whose path a glob would take for a pattern: such an input has no spans.
 
     Raises:
       ConfigError: The input is to be searched for spans.

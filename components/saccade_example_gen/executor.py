@@ -15,7 +15,7 @@ from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import proto_utils
 
 from components.job import run_job
-from tfvs.data.records import MANIFEST
+from tfvs.data.layout import MANIFEST
 from tfvs.preparation import files
 from tfvs.preparation.job import DEAD_LETTERS, Job
 from tfvs.preparation.options import PrepareOptions
@@ -67,7 +67,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         Raises:
           DataError: Nothing is listed, or images got lost.
           TooManyRejectedError: More images were refused than allowed; they are listed in
-            ``<pyramid_root>/rejected.jsonl``, for TFX removes the outputs of an execution that failed.
+            ``<pyramid_root>/rejected.jsonl``, since TFX removes the outputs of an execution that failed.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
         examples = artifact_utils.get_single_instance(output_dict[EXAMPLES])

@@ -25,7 +25,7 @@ from tfvs.images.proxy import ProxyRecipe
 from tfvs.models.saccader import VariationalSaccader
 from tfvs.training.pictures import SaccadePictures
 from tfvs.training.strategy import make_strategy
-from tfvs.training.trainer import TrainConfig, train
+from tfvs.training.trainer import TrainConfig, check_batch, train
 
 PICTURES = 8
 History = list[dict[str, float]]
@@ -165,10 +165,4 @@ def check_labels(labels: np.ndarray, config: PipelineConfig, batch_size: int) ->
             received=outside[:10],
             mend="Mend the manifest, or class_names of the pipeline",
         )
-    if len(labels) < batch_size:
-        raise DataError(
-            "Trainer: fewer training images than one batch",
-            expected=f">= {batch_size}",
-            received=len(labels),
-            mend="Give more images, or a smaller train.batch_size",
-        )
+    check_batch(len(labels), batch_size)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.reporting.run_record import Artifact
+from tfvs.data.layout import split_folder
 
 STATISTICS_FILE = "FeatureStats.pb"
 ANOMALIES_FILE = "SchemaDiff.pb"
@@ -56,12 +57,12 @@ def split_names(artifact: Artifact) -> list[str]:
 
 
 def read_statistics(artifact: Artifact) -> list[SplitStatistics]:
-    """Reads what StatisticsGen wrote, one entry a split."""
+    """Reads what StatisticsGen wrote, one entry per split."""
     from tensorflow_metadata.proto.v0 import statistics_pb2
 
     splits = []
     for split in split_names(artifact):
-        path = Path(artifact.uri) / f"Split-{split}" / STATISTICS_FILE
+        path = Path(artifact.uri) / split_folder(split) / STATISTICS_FILE
         for dataset in statistics_pb2.DatasetFeatureStatisticsList.FromString(path.read_bytes()).datasets:
             splits.append(split_statistics(split, dataset))
     return splits
@@ -108,14 +109,14 @@ def _texts(statistics: Any) -> str:
 
 
 def read_anomalies(artifacts: Sequence[Artifact]) -> list[Anomaly]:
-    """Reads what ExampleValidator and DistributionValidator wrote; an empty list is good news."""
+    """Reads what ExampleValidator and DistributionValidator wrote; an empty list means that nothing was found."""
     from tensorflow_metadata.proto.v0 import anomalies_pb2
 
     found = []
     for artifact in artifacts:
         for name in split_names(artifact):
             # A split against the schema, or a pair "train_train": a split against that of the data before.
-            folder = Path(artifact.uri) / f"Split-{name}"
+            folder = Path(artifact.uri) / split_folder(name)
             split = name
             if not folder.is_dir():
                 folder, split = Path(artifact.uri) / f"SplitPair-{name}", name.partition("_")[0]

@@ -50,7 +50,7 @@ class ClassRow:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A model's evaluation.
+    """The evaluation of a model.
 
     Attributes:
       slices: All examples first.
@@ -66,7 +66,7 @@ class Evaluation:
 
 
 def read_evaluation(uri: str, class_names: Sequence[str]) -> Evaluation:
-    """Reads a ``ModelEvaluation`` artifact. Importing TFMA takes its time.
+    """Reads a ``ModelEvaluation`` artifact. Importing TFMA takes seconds.
 
     Args:
       uri: Where it lies.

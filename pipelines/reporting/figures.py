@@ -19,7 +19,7 @@ COLUMNS = 3
 
 
 def learning_curves(curves: Sequence[Curve]) -> bytes:
-    """A small panel a quantity, training and evaluation together.
+    """One small panel per quantity, with training and evaluation together.
 
     Args:
       curves: At least one.
@@ -45,7 +45,7 @@ def learning_curves(curves: Sequence[Curve]) -> bytes:
 
 
 def class_counts_figure(counts: dict[str, np.ndarray], class_names: Sequence[str]) -> bytes:
-    """Images a class, one bar a split, as shares of the split so that splits of different size compare.
+    """Images per class, one bar per split, as shares of the split so that splits of different size compare.
 
     Args:
       counts: Split → ``[K]`` counts.

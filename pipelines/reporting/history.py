@@ -20,7 +20,7 @@ class Curve:
     Attributes:
       name: Name of the quantity.
       epochs: Counted from 1.
-      train: One value an epoch; not a number where there is none.
+      train: One value per epoch; not a number where there is none.
       validation: The same on the evaluation split, or None.
     """
 
@@ -54,7 +54,7 @@ def curves(rows: Sequence[dict[str, str]]) -> list[Curve]:
     An epoch that was run again after a restart counts once, with its last values.
 
     Args:
-      rows: Column → text, one an epoch.
+      rows: Column → text, one per epoch.
     """
     last = {row["epoch"]: row for row in rows}
     kept = sorted(last.values(), key=lambda row: float(row["epoch"]))

@@ -10,7 +10,7 @@ pytest.importorskip("apache_beam")
 
 from benchmarks.speed_limits import BEST, MODEL, REPORT, keep_best
 from benchmarks.speed_limits_model import SACCADER
-from benchmarks.speed_limits_report import pixels_read, report_answers, report_looks, wilson
+from benchmarks.speed_limits_report import pixels_read, report_answers, report_looks
 from tfvs.datasets.gtsdb import Sign
 
 
@@ -25,14 +25,6 @@ def test_answers() -> None:
     low, high = found["balanced_accuracy_interval"]
     assert low < found["balanced_accuracy"] < high
     assert report_answers(np.zeros(3, int), np.zeros(3, int))["limits_right"] is None
-
-
-def test_interval_of_a_share() -> None:
-    from scipy.stats import binomtest
-
-    for right, number in ((0, 5), (3, 7), (299, 300)):
-        expected = binomtest(right, number).proportion_ci(0.95, "wilson")
-        assert wilson(right, number) == pytest.approx((expected.low, expected.high), abs=1e-6)
 
 
 def test_looks() -> None:

@@ -13,7 +13,8 @@ from click.testing import CliRunner
 from tests.export.saccaders import CLASS_NAMES, RECIPE, adapt, picture, write_picture_pyramid
 from tfvs.cli.main import cli, main
 from tfvs.data.example import to_example
-from tfvs.data.records import MANIFEST, ImageRecord
+from tfvs.data.layout import MANIFEST
+from tfvs.data.records import ImageRecord
 from tfvs.images.proxy import encode_png, proxy_from_pyramid
 from tfvs.images.tiff.tile_index import read_index
 

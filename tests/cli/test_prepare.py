@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from tests.preparation.images import write_folder
 from tfvs.cli.main import cli, main
-from tfvs.data.records import MANIFEST
+from tfvs.data.layout import MANIFEST
 
 SMALL = ("--tile-size", "32", "--decoder", "direct", "--workers", "1")
 

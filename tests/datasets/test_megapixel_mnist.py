@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from tfvs.datasets.canvases import write_canvases
 from tfvs.datasets.digits import load_digits
-from tfvs.datasets.megapixel_mnist import MegapixelConfig, draw, make_canvas, noise_patterns, write
+from tfvs.datasets.megapixel_mnist import MegapixelConfig, draw, noise_patterns
 from tfvs.errors import ConfigError
 
 pytest.importorskip("sklearn")
@@ -13,7 +14,7 @@ def test_three_digits_are_of_the_class_and_two_are_not():
     digits = load_digits("uci", "eval")
     by_pixels = {image.tobytes(): int(label) for image, label in zip(digits.images, digits.labels, strict=True)}
     for index in range(10):
-        canvas, label, positions = make_canvas(config, "eval", index)
+        canvas, label, positions, _ = config.canvas("eval", index)
         found = [by_pixels[canvas[y : y + 28, x : x + 28].tobytes()] for y, x in positions]
         assert canvas.shape == (600, 800)
         assert [digit == label for digit in found] == [True, True, True, False, False]
@@ -30,11 +31,11 @@ def test_noise_is_two_thin_bright_lines():
 
 def test_noise_can_be_left_out_and_images_repeat():
     quiet = MegapixelConfig(height=300, width=300, num_noise=0)
-    canvas, _, positions = make_canvas(quiet, "train", 4)
+    canvas, _, positions, _ = quiet.canvas("train", 4)
     for y, x in positions:
         canvas[y : y + 28, x : x + 28] = 0
     assert not canvas.any()
-    np.testing.assert_array_equal(make_canvas(quiet, "train", 7)[0], make_canvas(quiet, "train", 7)[0])
+    np.testing.assert_array_equal(quiet.canvas("train", 7)[0], quiet.canvas("train", 7)[0])
 
 
 def test_small_canvas_is_refused():
@@ -43,7 +44,7 @@ def test_small_canvas_is_refused():
 
 
 def test_writes_a_data_set(tmp_path):
-    manifest = write(str(tmp_path / "m"), MegapixelConfig(height=300, width=320), {"train": 2, "eval": 1})
+    manifest = write_canvases(str(tmp_path / "m"), MegapixelConfig(height=300, width=320), {"train": 2, "eval": 1})
     assert len(manifest.read_text().splitlines()) == 3
 
 

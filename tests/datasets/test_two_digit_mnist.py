@@ -6,7 +6,7 @@ from click.testing import CliRunner
 
 from tfvs.datasets import two_digit_mnist as module
 from tfvs.datasets.digits import load_digits
-from tfvs.datasets.two_digit_mnist import TwoDigitConfig, class_names, generate, make_canvas, pair_index, pair_of
+from tfvs.datasets.two_digit_mnist import TwoDigitConfig, generate, pair_index
 from tfvs.errors import ConfigError
 
 pytest.importorskip("sklearn")
@@ -15,8 +15,8 @@ pytest.importorskip("sklearn")
 def test_pairs_are_numbered_without_order_or_gap():
     indices = {pair_index(a, b) for a, b in itertools.product(range(10), repeat=2)}
     assert indices == set(range(55))
-    for index in range(55):
-        low, high = pair_of(index)
+    for index, name in enumerate(TwoDigitConfig(task="identify").class_names):
+        low, high = (int(digit) for digit in name.split(" and "))
         assert pair_index(high, low) == index
         assert low <= high
 
@@ -27,7 +27,7 @@ def test_labels_follow_from_the_digits_on_the_canvas(task, classes):
     canvases = generate(config, "train", 60)
     digits = load_digits("uci", "train")
     by_pixels = {image.tobytes(): int(label) for image, label in zip(digits.images, digits.labels, strict=True)}
-    assert config.num_classes == len(class_names(config)) == classes
+    assert config.num_classes == len(config.class_names) == classes
     for image, label, positions in zip(*canvases, strict=True):
         found = [by_pixels[image[y : y + 28, x : x + 28].tobytes()] for y, x in positions]
         expected = {"identify": lambda d: pair_index(*d), "sum": sum, "one": lambda d: d[0]}[task](found)
@@ -53,17 +53,17 @@ def test_image_depends_on_seed_split_and_index_alone():
     config = TwoDigitConfig(seed=5)
     whole, part = generate(config, "train", 8), generate(config, "train", 3, start=5)
     np.testing.assert_array_equal(whole.images[5:], part.images)
-    np.testing.assert_array_equal(make_canvas(config, "train", 6)[0], whole.images[6])
+    np.testing.assert_array_equal(config.canvas("train", 6)[0], whole.images[6])
     assert (generate(config.replace(seed=6), "train", 1).images != whole.images[:1]).any()
     assert (generate(config, "test", 1).images != whole.images[:1]).any()
 
 
 def test_distractors_add_pixels_of_their_number_and_size():
-    plain = make_canvas(TwoDigitConfig(num_distractors=0), "train", 0)[0]
+    plain = TwoDigitConfig(num_distractors=0).canvas("train", 0)[0]
     assert (plain > 0).sum() < 2 * 28 * 28
     for size in (8, 9):
         config = TwoDigitConfig(num_distractors=200, distractor_px=size)
-        assert (make_canvas(config, "train", 0)[0] > 0).sum() > 2000
+        assert (config.canvas("train", 0)[0] > 0).sum() > 2000
 
 
 def test_all_classes_occur():
@@ -101,6 +101,6 @@ def test_command_writes_what_generate_makes_and_exits_with_2_on_bad_sizes(tmp_pa
     result = CliRunner().invoke(module.main, args)
     assert result.exit_code == 0, result.output
     written = np.asarray(Image.open(output / "train" / "000002.png"))
-    np.testing.assert_array_equal(written, make_canvas(TwoDigitConfig(canvas_sizes=((60, 80),)), "train", 2)[0])
+    np.testing.assert_array_equal(written, TwoDigitConfig(canvas_sizes=((60, 80),)).canvas("train", 2)[0])
     assert CliRunner().invoke(module.main, ["--output", str(output), "--canvas", "wide"]).exit_code == 2
     assert CliRunner().invoke(module.main, ["--output", str(output), "--seed", "9"]).exit_code == 3

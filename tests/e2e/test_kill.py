@@ -99,8 +99,8 @@ def executions(pipeline: Pipeline) -> dict[str, list[str]]:
 
 def result(pipeline: Pipeline) -> dict[str, object]:
     """All that a run is for: records, learning curves, the evaluation, and the pushed model's answers."""
-    from pipelines.report import split_files
     from pipelines.reporting.evaluation import read_evaluation
+    from tfvs.data.dataset import split_files
     from tfvs.evaluation.answers import read_answers
 
     record, config = pipeline.last_run(), pipeline.config

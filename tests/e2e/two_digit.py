@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 
 from tests.e2e.command import Pipeline
-from tfvs.datasets.two_digit_mnist import TwoDigitConfig, write
+from tfvs.datasets.canvases import write_canvases
+from tfvs.datasets.two_digit_mnist import TwoDigitConfig
 
 CANVASES = TwoDigitConfig(task="one", canvas_sizes=((96, 128), (104, 104)), digit_px=64, num_distractors=2)
 SETTINGS = {
@@ -17,6 +18,6 @@ SETTINGS = {
 
 def make(folder: Path) -> Pipeline:
     """Data and configuration in a folder, and the pipeline on them."""
-    write(str(folder / "data"), CANVASES, {"train": 640, "eval": 64, "test": 128})
+    write_canvases(str(folder / "data"), CANVASES, {"train": 640, "eval": 64, "test": 128})
     (folder / "config.json").write_text(json.dumps(SETTINGS))
     return Pipeline("two_digit_mnist", folder, folder / "data")

@@ -39,7 +39,7 @@ PLACES = {"posterior": "categorical", "cells": (5, 6), "inhibition_cells": 1}
         ({"map_filters": (8, 8), "map_kernels": (3,)}, "map_filters"),
         ({"none_class": 3}, "none_class"),
         ({**PLACES, "cells": None}, "cells=(rows, columns)"),
-        ({**PLACES, "cells": (5, 0)}, "cells=(rows, columns)"),
+        ({**PLACES, "cells": (5, 0)}, "cells is out of range. Expected: at least 1. Received: (5, 0)."),
         ({**PLACES, "latent_size": 4, "attends": False}, "latent_size=3"),
         ({**PLACES, "prior_floor": 0.0}, "prior_floor"),
         ({**PLACES, "prior_power": -1.0}, "prior_power"),

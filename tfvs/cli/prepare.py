@@ -11,9 +11,10 @@ import click
 from tqdm import tqdm
 
 from tfvs.cli.next_command import say_next
+from tfvs.data.layout import PYRAMIDS, RECORDS
 from tfvs.flags import flags_of, from_flags
 from tfvs.preparation import files
-from tfvs.preparation.job import PYRAMIDS, RECORDS, Job
+from tfvs.preparation.job import Job
 from tfvs.preparation.listing import list_only
 from tfvs.preparation.options import DEFAULT_SPLITS, MAX_REJECTED, NOT_FLAGS, NUM_SHARDS, PrepareOptions
 from tfvs.preparation.readers import AUTO, READERS, Reader, make_reader

@@ -192,7 +192,7 @@ class SaccadeClient:
         if found.max_side_px is not None and longest > found.max_side_px:
             raise InputError(
                 "The model's images were reduced first",
-                expected=f"at most {found.max_side_px} pixels a side",
+                expected=f"at most {found.max_side_px} pixels per side",
                 received=longest,
                 mend=f"Prepare the image with --max-side-px {found.max_side_px}, or reduce it",
             )
@@ -280,7 +280,5 @@ def _encoded(image: pyvips.Image, path: Path | None) -> bytes:
         encoded = path.read_bytes()
         if encoded.startswith((b"\xff\xd8\xff", b"\x89PNG")):
             return encoded
-    try:
+    with reading.decoding():
         return reading.normalize(image).pngsave_buffer(keep="none")
-    except pyvips.Error as error:
-        raise ImageError("The image cannot be decoded", received=reading.reason(error)) from error

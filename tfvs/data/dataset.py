@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfvs.data import example as contract
-from tfvs.data.records import MANIFEST
+from tfvs.data.layout import MANIFEST, split_folder
 from tfvs.errors import ConfigError, DataError
 from tfvs.images.proxy import ProxyRecipe
 from tfvs.paths import match_in_folder
@@ -21,7 +21,7 @@ Inputs = dict[str, tf.Tensor]
 
 @dataclass(frozen=True)
 class Manifest:
-    """What records say of themselves, and a model made from them must know.
+    """What the manifest says of its records, and a model that is trained on them must know.
 
     Attributes:
       proxy: How the proxies were made.
@@ -57,6 +57,19 @@ def find_files(patterns: str | Sequence[str]) -> list[str]:
     if not files:
         raise DataError("No record files", received=patterns, mend="Run tfvs prepare or the pipeline first")
     return files
+
+
+def split_files(records: str | os.PathLike[str], split: str) -> list[str]:
+    """Record files of one split, in a stable order.
+
+    Args:
+      records: Folder of the records; in TFX, that of an ``Examples`` artifact.
+      split: Name of the split.
+
+    Raises:
+      DataError: There are none.
+    """
+    return find_files(os.path.join(records, split_folder(split), "*"))
 
 
 def read_manifest(files: Sequence[str]) -> Manifest:

@@ -1,4 +1,4 @@
-"""The data contract: one ``tf.train.Example`` an image. The only place that knows the feature names."""
+"""The data contract: one ``tf.train.Example`` per image. The only place that knows the feature names."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SHA256 = "image/sha256"
 MICROMETRES_PER_PX = "image/micrometres_per_px"
 PROXY = "proxy/encoded"
 PYRAMID_URI = "pyramid/uri"
-# Those of the tile index, by the name of the attribute: the readers of tiles ask for each by itself.
+# Features of the tile index by the names of its attributes: the readers of tiles ask for each by itself.
 _INDEX_FEATURES = {field.name: field.feature for field in INDEX_FIELDS}
 WIDTH = _INDEX_FEATURES["width"]
 HEIGHT = _INDEX_FEATURES["height"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from tfvs.config import Config, require
+from tfvs.config import Config, option, require
 from tfvs.data import example as contract
 from tfvs.data.dataset import Inputs, read_labels, read_records, to_inputs
 from tfvs.data.inputs import FIELD_OF_VIEW, MIRRORED, PASTE_BOXES, PASTES
@@ -25,20 +25,22 @@ class FieldConfig(Config):
 
     A small field around something of the class is a small image: one look reads it, and what the class looks like is
     learned. As the field grows, where to look is learned. Evaluation and use see all of an image.
-
-    Attributes:
-      cells: Rows and columns of the map of places.
-      start_cells: Side of the field at first.
-      hold_steps: Steps until it grows.
-      grow_steps: Steps until it is as wide as the map, by equal factors; 0 keeps it as it is at first.
-      real_share: Share of a batch that are images as they are, once the field is full; before, there are none.
     """
 
-    cells: tuple[int, int]
-    start_cells: int = 9
-    hold_steps: int = 60
-    grow_steps: int = 300
-    real_share: float = 0.25
+    cells: tuple[int, int] = option(help="Rows and columns of the map of places.", at_least=1)
+    start_cells: int = option(9, "Side of the field at first, cells.", at_least=1)
+    hold_steps: int = option(60, "Number of steps until the field grows.", at_least=0)
+    grow_steps: int = option(
+        300,
+        "Number of steps until it is as wide as the map, by equal factors; 0 keeps it as it is at first.",
+        at_least=0,
+    )
+    real_share: float = option(
+        0.25,
+        "Fraction of a batch that are images as they are, once the field is full; before, there are none.",
+        at_least=0,
+        below=1,
+    )
 
     def __post_init__(self) -> None:
         """Checks every value.
@@ -46,17 +48,14 @@ class FieldConfig(Config):
         Raises:
           ConfigError: A value that cannot work.
         """
+        super().__post_init__()
         widest = max(self.cells)
         require(
-            1 <= self.start_cells <= widest,
-            "The field cannot begin so",
-            expected=f"1 to {widest} cells",
+            self.start_cells <= widest,
+            "The field is wider than the map of places",
+            expected=f"start_cells at most {widest}",
             received=self.start_cells,
         )
-        for name in ("hold_steps", "grow_steps"):
-            value = getattr(self, name)
-            require(value >= 0, f"{name} is negative", expected="0 or more", received=value)
-        require(0 <= self.real_share < 1, "real_share is no share", expected="0 to below 1", received=self.real_share)
 
     def side(self, step: int) -> int:
         """Side of the field at a step of training, cells; the field is no higher than the map.
@@ -76,7 +75,7 @@ class FieldConfig(Config):
         return self.side(step) == max(self.cells)
 
     def draw(self, random: np.random.Generator, step: int, focus: np.ndarray) -> np.ndarray:
-        """A field with something in it, not at its edge where there is room.
+        """Draws a field with something in it, not at its edge where there is room.
 
         Args:
           random: What is drawn from.
@@ -105,7 +104,7 @@ class PastedBatches:
       files: Record files.
       proxy: Recipe of the proxies.
       bank: What is pasted.
-      pastes: How.
+      pastes: How pastes are changed and placed.
       field: What may be looked at, by the step.
       batch_size: Images in a batch.
       seed: Seed of all that is drawn.
@@ -127,7 +126,7 @@ class PastedBatches:
 
         Args:
           first_step: Number of the first batch.
-          last_step: Number of the one behind the last.
+          last_step: Number of the batch after the last.
 
         Raises:
           DataError: There are no images of the class of "nothing", or labels without a share.

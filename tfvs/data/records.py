@@ -10,8 +10,6 @@ from typing import Any, NamedTuple
 # Integers of ``TileIndex.levels`` per level: width, height, tile width, tile height, index of its first tile.
 LEVEL_FIELDS = 5
 
-MANIFEST = "manifest.json"  # beside the folders of the splits
-
 INTEGER, FLAG, INTEGERS, LEVELS, BYTES, TEXT = "integer", "flag", "integers", "levels", "bytes", "text"
 
 

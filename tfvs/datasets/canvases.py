@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import abc
 import functools
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import click
 import numpy as np
 
-from tfvs.config import Config
-from tfvs.datasets.digits import SPLITS, digits_fingerprint
+from tfvs.config import Config, option
+from tfvs.datasets.digits import SOURCES_HELP, SPLITS, digits_fingerprint
 from tfvs.datasets.writing import Sample, write_dataset
-from tfvs.errors import TfvsError
-from tfvs.flags import flags_of
+from tfvs.errors import one_sentence
+from tfvs.flags import flags_of, from_flags
+
+C = TypeVar("C", bound=Config)
 
 
 class Canvas(NamedTuple):
@@ -25,11 +28,37 @@ class Canvas(NamedTuple):
       image: ``[H, W]`` uint8.
       label: Class index.
       positions: ``[digits, 2]`` int32: top and left of each digit's square, pixels.
+      digit_px: Side of each digit's square, pixels.
     """
 
     image: np.ndarray
     label: int
     positions: np.ndarray
+    digit_px: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class CanvasConfig(Config, abc.ABC):
+    """What every generator of canvases with digits has."""
+
+    digits: str = option("uci", SOURCES_HELP)
+    seed: int = option(0, "Seed of everything drawn.", at_least=0)
+
+    name: ClassVar[str]  # under which a data set records the configuration
+
+    @property
+    @abc.abstractmethod
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes, by label."""
+
+    @abc.abstractmethod
+    def canvas(self, split: str, index: int) -> Canvas:
+        """One image, which depends on the configuration, the split and the index alone.
+
+        Args:
+          split: ``"train"``, ``"eval"`` or ``"test"``: digits and randomness of its own.
+          index: Index of the image in its split.
+        """
 
 
 def random_of(seed: int, split: str, index: int) -> np.random.Generator:
@@ -37,27 +66,13 @@ def random_of(seed: int, split: str, index: int) -> np.random.Generator:
     return np.random.default_rng((seed, SPLITS.index(split), index))
 
 
-def write_canvases(
-    output: str,
-    make: Callable[[str, int], Canvas],
-    counts: Mapping[str, int],
-    *,
-    description: Mapping[str, Any],
-    digits: str,
-    digit_px: int,
-    class_names: list[str],
-    overwrite: bool,
-) -> Path:
+def write_canvases(output: str, config: CanvasConfig, counts: Mapping[str, int], *, overwrite: bool = False) -> Path:
     """Writes a data set as images and a manifest; see :func:`tfvs.datasets.writing.write_dataset`.
 
     Args:
       output: Folder.
-      make: ``(split, index) → Canvas``.
+      config: What is drawn.
       counts: Images per split.
-      description: The configuration, under the generator's name.
-      digits: Source of the digits, which the images depend on too.
-      digit_px: Side of a digit's square, for the manifest.
-      class_names: By label.
       overwrite: Whether to replace a data set of another description.
 
     Returns:
@@ -65,47 +80,47 @@ def write_canvases(
     """
 
     def sample(split: str, index: int) -> Sample:
-        image, label, positions = make(split, index)
-        return Sample(image, label, {"positions": positions.tolist(), "digit_px": digit_px})
+        canvas = config.canvas(split, index)
+        extra = {"positions": canvas.positions.tolist(), "digit_px": canvas.digit_px}
+        return Sample(canvas.image, canvas.label, extra)
 
     return write_dataset(
         output,
         counts,
         sample,
-        description={**description, "digits_sha256": digits_fingerprint(digits)},
-        class_names=class_names,
+        description={config.name: config.to_dict(), "digits_sha256": digits_fingerprint(config.digits)},
+        class_names=list(config.class_names),
         overwrite=overwrite,
     )
 
 
 def dataset_command(
-    config: type[Config], *, train: int, evaluation: int, test: int, skip: Sequence[str] = ()
-) -> Callable[[Callable[..., Path]], click.Command]:
-    """Makes a command of a function ``(output, counts, overwrite, **fields) → manifest``; its errors are one sentence.
+    config: type[C], *, train: int, evaluation: int, test: int
+) -> Callable[[Callable[[str, C, dict[str, int], bool], Path]], click.Command]:
+    """Makes a command of a function ``(output, config, counts, overwrite) → file``; its errors are one sentence.
 
     Args:
       config: The generator's configuration, whose options become flags.
       train: Default number of training images.
       evaluation: Default number of evaluation images.
       test: Default number of test images.
-      skip: Fields of the configuration that the function sets itself.
     """
 
-    def decorate(function: Callable[..., Path]) -> click.Command:
+    def decorate(function: Callable[[str, C, dict[str, int], bool], Path]) -> click.Command:
         @functools.wraps(function)
-        def run(output: str, train: int, evaluation: int, test: int, **fields: Any) -> None:
-            try:
-                click.echo(function(output, {"train": train, "eval": evaluation, "test": test}, **fields))
-            except TfvsError as error:
-                click.echo(f"error: {error}", err=True)
-                sys.exit(error.exit_code)
+        def run(output: str, train: int, evaluation: int, test: int, overwrite: bool, **fields: Any) -> None:
+            counts = {"train": train, "eval": evaluation, "test": test}
+            with one_sentence():
+                click.echo(function(output, from_flags(config, fields), counts, overwrite))
 
         options = (
             click.option("--output", required=True, help="Folder of the data set."),
-            click.option("--train", default=train, show_default=True, help="Training images."),
-            click.option("--eval", "evaluation", default=evaluation, show_default=True, help="Evaluation images."),
-            click.option("--test", default=test, show_default=True, help="Test images."),
-            flags_of(config, skip=skip),
+            click.option("--train", default=train, show_default=True, help="Number of training images."),
+            click.option(
+                "--eval", "evaluation", default=evaluation, show_default=True, help="Number of evaluation images."
+            ),
+            click.option("--test", default=test, show_default=True, help="Number of test images."),
+            flags_of(config),
             click.option("--overwrite", is_flag=True, help="Replace a data set of another configuration."),
         )
         command: Any = run

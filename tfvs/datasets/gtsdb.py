@@ -161,10 +161,10 @@ def label_of_kind(class_names: Sequence[str]) -> dict[int, int]:
 
 
 def label_of(signs: Iterable[Sign], class_names: Sequence[str]) -> int:
-    """The class of a photograph: of the classes whose signs it shows, the last in the list; else ``"none"``.
+    """The class of a photograph: the last in the list whose signs it shows, or ``"none"``.
 
     Args:
-      signs: In the photograph.
+      signs: The signs in the photograph.
       class_names: See :func:`label_of_kind`.
     """
     labels = label_of_kind(class_names)

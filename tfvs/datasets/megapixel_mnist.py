@@ -13,14 +13,13 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from tfvs.config import Config, option
-from tfvs.datasets.canvases import Canvas, dataset_command, random_of, write_canvases
-from tfvs.datasets.digits import DIGIT_PX, SOURCES_HELP, SPLITS, Digits, load_digits
-from tfvs.flags import from_flags
+from tfvs.config import option
+from tfvs.datasets.canvases import Canvas, CanvasConfig, dataset_command, random_of, write_canvases
+from tfvs.datasets.digits import DIGIT_PX, SPLITS, Digits, load_digits
 
 NUM_DIGITS = 5
 NUM_OF_TARGET = 3
@@ -30,20 +29,35 @@ SMALLEST_PX = 8 * DIGIT_PX  # below it five digits may find no room
 
 
 @dataclass(frozen=True)
-class MegapixelConfig(Config):
+class MegapixelConfig(CanvasConfig):
     """What the canvases look like."""
 
     height: int = option(1500, "Height of the canvases, pixels.", at_least=SMALLEST_PX)
     width: int = option(1500, "Width of the canvases, pixels.", at_least=SMALLEST_PX)
-    num_noise: int = option(50, "Scribbles on a canvas, and patterns that they are drawn from.", at_least=0)
+    num_noise: int = option(
+        50, "Number of scribbles on a canvas, and of the patterns that they are drawn from.", at_least=0
+    )
     scribbles: str = option(
         "lines",
         "Straight lines, or quarters: each put together from quarters of four digits of different classes, so that "
         "neither ink nor contrast tells it from a digit.",
         choices=SCRIBBLES,
     )
-    digits: str = option("uci", SOURCES_HELP)
-    seed: int = option(0, "Of everything drawn.", at_least=0)
+
+    name: ClassVar[str] = "megapixel_mnist"
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes, by label."""
+        return CLASS_NAMES
+
+    def canvas(self, split: str, index: int) -> Canvas:
+        """One image, whose label is the class of three of its digits; their positions come first."""
+        drawing = draw(self, split, index)
+        image = np.zeros([self.height, self.width], np.uint8)
+        for (top, left), patch in zip(drawing.corners, drawing.patches, strict=True):
+            image[top : top + DIGIT_PX, left : left + DIGIT_PX] = patch
+        return Canvas(image, drawing.label, drawing.positions, DIGIT_PX)
 
 
 class Drawing(NamedTuple):
@@ -108,24 +122,6 @@ def draw(config: MegapixelConfig, split: str, index: int) -> Drawing:
     )
 
 
-def make_canvas(config: MegapixelConfig, split: str, index: int) -> Canvas:
-    """One image.
-
-    Args:
-      config: Configuration of the canvases.
-      split: ``"train"``, ``"eval"`` or ``"test"``: digits and randomness of its own.
-      index: Index of the image in its split.
-
-    Returns:
-      The canvas; its label is the class of three of its digits, whose positions come first.
-    """
-    drawing = draw(config, split, index)
-    canvas = np.zeros([config.height, config.width], np.uint8)
-    for (top, left), patch in zip(drawing.corners, drawing.patches, strict=True):
-        canvas[top : top + DIGIT_PX, left : left + DIGIT_PX] = patch
-    return Canvas(canvas, drawing.label, drawing.positions)
-
-
 def _quarters(digits: Digits, count: int, random: np.random.Generator) -> np.ndarray:
     """``[count, 28, 28]`` uint8: each quarter is that of another digit, of another class."""
     half = DIGIT_PX // 2
@@ -149,24 +145,10 @@ def _place(config: MegapixelConfig, random: np.random.Generator) -> np.ndarray:
     return np.stack(placed).astype(np.int32)
 
 
-def write(output: str, config: MegapixelConfig, counts: dict[str, int], *, overwrite: bool = False) -> Path:
-    """Writes a data set as images and a manifest; see :func:`tfvs.datasets.canvases.write_canvases`."""
-    return write_canvases(
-        output,
-        lambda split, index: make_canvas(config, split, index),
-        counts,
-        description={"megapixel_mnist": config.to_dict()},
-        digits=config.digits,
-        digit_px=DIGIT_PX,
-        class_names=list(CLASS_NAMES),
-        overwrite=overwrite,
-    )
-
-
 @dataset_command(MegapixelConfig, train=5000, evaluation=500, test=1000)
-def main(output: str, counts: dict[str, int], overwrite: bool, **fields: Any) -> Path:
+def main(output: str, config: MegapixelConfig, counts: dict[str, int], overwrite: bool) -> Path:
     """Writes Megapixel MNIST as PNG files with a manifest. Goes on where it was stopped."""
-    return write(output, from_flags(MegapixelConfig, fields), counts, overwrite=overwrite)
+    return write_canvases(output, config, counts, overwrite=overwrite)
 
 
 if __name__ == "__main__":

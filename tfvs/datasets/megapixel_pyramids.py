@@ -1,6 +1,6 @@
 """Megapixel MNIST as framed pyramids and records, ready to train on: a few milliseconds per image, whatever its size.
 
-    python -m tfvs.datasets.megapixel_pyramids --output DIR --train 5000 --test 1000 --side 1500 --proxy-px 180
+    python -m tfvs.datasets.megapixel_pyramids --output DIR --train 5000 --test 1000 --proxy-px 180
 
 Pixels and labels are those of :mod:`tfvs.datasets.megapixel_mnist`. ``DIR/pyramids`` holds one pyramid per image,
 without its blank tiles; ``DIR/records`` holds TFRecords of 100 Examples each: a proxy and the pyramid's tile index.
@@ -12,50 +12,75 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import click
 import numpy as np
 import pyvips
 import tensorflow as tf
 from tqdm import tqdm
 
+from tfvs.config import option, option_like, require
 from tfvs.data.example import to_example
-from tfvs.data.records import MANIFEST, ImageRecord
+from tfvs.data.layout import MANIFEST, PYRAMIDS, RECORDS
+from tfvs.data.records import ImageRecord
 from tfvs.datasets.canvases import dataset_command
 from tfvs.datasets.digits import digits_fingerprint
-from tfvs.datasets.megapixel_mnist import CLASS_NAMES, MegapixelConfig, draw
-from tfvs.errors import ConfigError, DataError
+from tfvs.datasets.megapixel_mnist import MegapixelConfig, draw
+from tfvs.datasets.writing import DESCRIPTION, other_configuration
+from tfvs.errors import DataError
 from tfvs.images import reading
-from tfvs.images.proxy import ProxyRecipe, encode_png, make_proxy
+from tfvs.images.proxy import ProxyRecipe, encode_png, level_for_proxy, make_proxy
+from tfvs.images.tiff.pyramid import PyramidOptions
 from tfvs.images.tiff.sparse import COMPRESSIONS, SparseImage, write_sparse_pyramid
 
-DESCRIPTION = "dataset.json"
-PYRAMIDS, RECORDS = "pyramids", "records"
 SHARD_IMAGES = 100
-TILE_PX = 64
+
+
+@dataclass(frozen=True)
+class MegapixelPyramidConfig(MegapixelConfig):
+    """What the canvases look like, and how they are kept."""
+
+    proxy_px: int = option(180, "Side of the proxies, pixels.", at_least=1)
+    tile_size: int = option_like(PyramidOptions, "tile_size", 64)
+    compression: str = option("deflate", "Compression of the pyramids' tiles.", choices=tuple(sorted(COMPRESSIONS)))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(
+            self.proxy_px <= min(self.height, self.width),
+            "The proxy is larger than the canvas",
+            expected=f"proxy_px at most {min(self.height, self.width)}",
+            received=self.proxy_px,
+        )
+
+    @property
+    def recipe(self) -> ProxyRecipe:
+        """Recipe of the proxies."""
+        return ProxyRecipe(height=self.proxy_px, width=self.proxy_px)
+
+    def description(self) -> dict[str, Any]:
+        """What the images, pyramids and proxies depend on."""
+        fields = self.to_dict()
+        kept = {name: fields.pop(name) for name in ("proxy_px", "tile_size", "compression")}
+        return {self.name: fields, **kept, "digits_sha256": digits_fingerprint(fields.pop("digits"))}
 
 
 def write(
     output: str | os.PathLike[str],
-    config: MegapixelConfig,
-    counts: dict[str, int],
+    config: MegapixelPyramidConfig,
+    counts: Mapping[str, int],
     *,
-    proxy_px: int,
-    tile_size: int = TILE_PX,
-    compression: str = "deflate",
     overwrite: bool = False,
 ) -> Path:
     """Writes pyramids and records; goes on where it was stopped, and does nothing where as many or more are there.
 
     Args:
       output: Folder, made where missing.
-      config: Configuration of the canvases.
+      config: Configuration of the canvases and pyramids.
       counts: Images per split.
-      proxy_px: Side of the proxies, pixels.
-      tile_size: Side of the pyramids, pixels.
-      compression: Compression of their tiles: ``"none"`` or ``"deflate"``.
       overwrite: Whether to replace a data set of another description.
 
     Returns:
@@ -63,23 +88,12 @@ def write(
 
     Raises:
       DataError: The folder holds another data set.
-      ConfigError: The proxy has no pixel, or more than the canvas.
     """
-    if not 1 <= proxy_px <= min(config.height, config.width):
-        raise ConfigError("The proxy has another size", expected="1 px to the canvas's side", received=proxy_px)
-    folder = Path(output)
-    fields = {name: value for name, value in config.to_dict().items() if name != "digits"}
-    description = {
-        "megapixel_mnist": fields,
-        "proxy_px": proxy_px,
-        "tile_size": tile_size,
-        "compression": compression,
-        "digits_sha256": digits_fingerprint(config.digits),
-    }
+    folder, description = Path(output), config.description()
     _check_folder(folder, description, overwrite)
     manifest = {
-        "class_names": list(CLASS_NAMES),
-        "proxy": _recipe(proxy_px).to_dict(),
+        "class_names": list(config.class_names),
+        "proxy": config.recipe.to_dict(),
         "images": {"dtype": "uint8", "max_side_px": None, "conversion": []},
     }
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n")
@@ -91,7 +105,7 @@ def write(
                 if not path.exists():
                     for other in path.parent.glob(f"{split}-{indices[0]:06d}-*.tfrecord"):
                         other.unlink()
-                    _write_shard(path, folder, config, split, indices, proxy_px, tile_size, compression)
+                    _write_shard(path, folder, config, split, indices)
                 progress.update(len(indices))
     return folder / DESCRIPTION
 
@@ -100,7 +114,7 @@ def record_files(output: str | os.PathLike[str], split: str, count: int) -> list
     """The record files of the first ``count`` images of a split.
 
     Raises:
-      DataError: They are not all there, or end amid a file.
+      DataError: They are not all there, or end in the middle of a file.
     """
     found, total = [], 0
     for path in sorted((Path(output) / RECORDS).glob(f"{split}-*.tfrecord")):
@@ -130,86 +144,51 @@ def _check_folder(folder: Path, description: dict, overwrite: bool) -> None:
     text = json.dumps(description, indent=2, sort_keys=True) + "\n"
     if path.exists() and path.read_text() != text:
         if not overwrite:
-            raise DataError(
-                "The folder holds a data set of another configuration",
-                expected=description,
-                received=path.read_text(),
-                mend="Choose another folder, or give --overwrite",
-            )
+            raise other_configuration(description, path.read_text())
         for stale in (folder / RECORDS).glob("*.tfrecord"):
             stale.unlink()
     folder.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
 
 
-def _write_shard(
-    path: Path,
-    folder: Path,
-    config: MegapixelConfig,
-    split: str,
-    indices: range,
-    proxy_px: int,
-    tile_size: int,
-    compression: str,
-) -> None:
+def _write_shard(path: Path, folder: Path, config: MegapixelPyramidConfig, split: str, indices: range) -> None:
     part = path.with_name(f".{path.name}.part")
     with tf.io.TFRecordWriter(str(part)) as writer:
         for index in indices:
-            record = _make_record(folder / PYRAMIDS, config, split, index, proxy_px, tile_size, compression)
+            record = _make_record(folder / PYRAMIDS, config, split, index)
             writer.write(to_example(record).SerializeToString())
     os.replace(part, path)
 
 
-def _make_record(
-    root: Path, config: MegapixelConfig, split: str, index: int, proxy_px: int, tile_size: int, compression: str
-) -> ImageRecord:
+def _make_record(root: Path, config: MegapixelPyramidConfig, split: str, index: int) -> ImageRecord:
     """Writes the pyramid of an image; its record."""
     drawing = draw(config, split, index)
-    image = SparseImage.from_patches(config.height, config.width, tile_size, drawing.patches, drawing.corners)
+    image = SparseImage.from_patches(config.height, config.width, config.tile_size, drawing.patches, drawing.corners)
     levels = image.levels()
     uri = f"{split}/{index:06d}.tif"
-    tile_index = write_sparse_pyramid(image, root / uri, compression=compression, levels=levels)
+    tile_index = write_sparse_pyramid(image, root / uri, compression=config.compression, levels=levels)
     source = hashlib.sha256(drawing.corners.tobytes() + drawing.patches.tobytes())
     return ImageRecord(
         image_id=f"{split}-{index:06d}",
         label=drawing.label,
         sha256=source.hexdigest(),
-        proxy=_make_proxy(levels, proxy_px),
+        proxy=_make_proxy(levels, config.recipe),
         pyramid_uri=uri,
         index=tile_index,
     )
 
 
-def _make_proxy(levels: list[SparseImage], proxy_px: int) -> bytes:
-    """PNG, from the coarsest level that is at least twice as large: what the recipe makes of the whole image."""
-    large = [level for level in levels if min(level.height, level.width) >= 2 * proxy_px] or levels[:1]
-    pixels: np.ndarray = large[-1].dense()
-    return encode_png(make_proxy(reading.normalize(pyvips.Image.new_from_array(pixels)), _recipe(proxy_px)))
+def _make_proxy(levels: list[SparseImage], recipe: ProxyRecipe) -> bytes:
+    """PNG, from the coarsest level that is large enough: what the recipe makes of the whole image."""
+    level = levels[level_for_proxy([(level.width, level.height) for level in levels], recipe)]
+    pixels: np.ndarray = level.dense()
+    return encode_png(make_proxy(reading.normalize(pyvips.Image.new_from_array(pixels)), recipe))
 
 
-def _recipe(proxy_px: int) -> ProxyRecipe:
-    return ProxyRecipe(height=proxy_px, width=proxy_px)
-
-
-@dataset_command(MegapixelConfig, train=5000, evaluation=0, test=1000, skip=("height", "width"))
-@click.option("--side", default=1500, show_default=True, help="Of the canvases, pixels.")
-@click.option("--proxy-px", default=180, show_default=True, help="Side of the proxies, pixels.")
-@click.option("--tile-size", default=TILE_PX, show_default=True, help="Of the pyramids, pixels.")
-@click.option("--compression", type=click.Choice(sorted(COMPRESSIONS)), default="deflate", show_default=True)
-def main(
-    output: str,
-    counts: dict[str, int],
-    overwrite: bool,
-    side: int,
-    proxy_px: int,
-    tile_size: int,
-    compression: str,
-    **fields: int | str,
-) -> Path:
+@dataset_command(MegapixelPyramidConfig, train=5000, evaluation=0, test=1000)
+def main(output: str, config: MegapixelPyramidConfig, counts: dict[str, int], overwrite: bool) -> Path:
     """Writes Megapixel MNIST as pyramids and records. Goes on where it was stopped."""
-    config = MegapixelConfig.from_dict({"height": side, "width": side, **fields})
-    layout = {"proxy_px": proxy_px, "tile_size": tile_size}
-    return write(output, config, counts, **layout, compression=compression, overwrite=overwrite)
+    return write(output, config, counts, overwrite=overwrite)
 
 
 if __name__ == "__main__":

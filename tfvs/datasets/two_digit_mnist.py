@@ -10,14 +10,13 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from tfvs.config import Config, option, require
-from tfvs.datasets.canvases import Canvas, dataset_command, random_of, write_canvases
-from tfvs.datasets.digits import DIGIT_PX, SOURCES_HELP, Digits, load_digits, resize
-from tfvs.flags import from_flags
+from tfvs.config import option, require
+from tfvs.datasets.canvases import Canvas, CanvasConfig, dataset_command, random_of, write_canvases
+from tfvs.datasets.digits import DIGIT_PX, Digits, load_digits, resize
 
 TASKS = ("identify", "sum", "one")
 _PAIRS = tuple(itertools.combinations_with_replacement(range(10), 2))
@@ -31,11 +30,11 @@ def _parse_size(text: str) -> tuple[int, int]:
 
 
 @dataclass(frozen=True)
-class TwoDigitConfig(Config):
+class TwoDigitConfig(CanvasConfig):
     """What the canvases look like.
 
     The paper's setting is the default. Its large images (a 100² canvas enlarged to 2 528²) are
-    ``canvas_sizes=((2528, 2528),), digit_px=708``; the honest large canvas keeps ``digit_px=28``.
+    ``canvas_sizes=((2528, 2528),), digit_px=708``; a canvas that is truly larger keeps ``digit_px=28``.
     """
 
     task: str = option(
@@ -46,34 +45,27 @@ class TwoDigitConfig(Config):
     canvas_sizes: tuple[tuple[int, int], ...] = option(
         ((100, 100),),
         "HEIGHTxWIDTH, pixels; repeatable: each image draws one of them.",
+        least_items=1,
         parse=_parse_size,
         flag="canvas",
     )
     digit_px: int = option(
         DIGIT_PX, "Side of a digit's square, pixels; 28 is native, others are scaled smoothly.", at_least=4
     )
-    num_distractors: int = option(8, "Pieces of other digits strewn over the canvas.", at_least=0)
+    num_distractors: int = option(8, "Number of pieces of other digits on the canvas.", at_least=0)
     distractor_px: int = option(
         8,
         "Side of such a piece, pixels of a 28-px digit: it scales with digit_px. The paper's generators use 8 and 9.",
         at_least=1,
         at_most=DIGIT_PX,
     )
-    digits: str = option("uci", SOURCES_HELP)
-    seed: int = option(0, "Of everything drawn.", at_least=0)
+
+    name: ClassVar[str] = "two_digit_mnist"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        sizes = tuple(tuple(int(side) for side in size) for size in self.canvas_sizes)
-        object.__setattr__(self, "canvas_sizes", sizes)
-        require(
-            len(sizes) > 0 and all(len(size) == 2 for size in sizes),
-            "Canvas sizes are wrong",
-            expected="(height, width) pairs",
-            received=self.canvas_sizes,
-        )
         longest = self.digit_px * self.num_digits
-        for size in sizes:
+        for size in self.canvas_sizes:
             require(
                 min(size) >= self.digit_px and max(size) >= longest,
                 "The digits do not fit on the canvas side by side",
@@ -84,13 +76,38 @@ class TwoDigitConfig(Config):
 
     @property
     def num_digits(self) -> int:
-        """Digits on a canvas."""
+        """Number of digits on a canvas."""
         return 1 if self.task == "one" else 2
 
     @property
     def num_classes(self) -> int:
-        """Classes of the task."""
-        return len(class_names(self))
+        """Number of classes of the task."""
+        return len(self.class_names)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes, by label.
+
+        >>> TwoDigitConfig(task="identify").class_names[12]
+        '1 and 3'
+        """
+        if self.task == "identify":
+            return tuple(f"{low} and {high}" for low, high in _PAIRS)
+        return tuple(str(index) for index in range(19 if self.task == "sum" else 10))
+
+    def canvas(self, split: str, index: int) -> Canvas:
+        """One image; see :meth:`tfvs.datasets.canvases.CanvasConfig.canvas`."""
+        digits = load_digits(self.digits, split)
+        random = random_of(self.seed, split, index)
+        sizes = self.canvas_sizes
+        height, width = sizes[random.integers(len(sizes))] if len(sizes) > 1 else sizes[0]
+        image = np.zeros([height, width], np.uint8)
+        _strew_distractors(image, self, digits, random)
+        positions = _place(self, height, width, random)
+        chosen = random.integers(len(digits.labels), size=self.num_digits)
+        for (top, left), digit in zip(positions, chosen, strict=True):
+            _paste(image, _scaled(digits.images[digit], self.digit_px), top, left)
+        return Canvas(image, _label(self.task, digits.labels[chosen]), positions, self.digit_px)
 
 
 class Canvases(NamedTuple):
@@ -117,43 +134,6 @@ def pair_index(first: int, second: int) -> int:
     return low * 10 - low * (low - 1) // 2 + high - low
 
 
-def pair_of(index: int) -> tuple[int, int]:
-    """The inverse of :func:`pair_index`, smaller digit first."""
-    return _PAIRS[index]
-
-
-def class_names(config: TwoDigitConfig) -> list[str]:
-    """Names of the classes, by index.
-
-    >>> class_names(TwoDigitConfig(task="identify"))[12]
-    '1 and 3'
-    """
-    if config.task == "identify":
-        return [f"{low} and {high}" for low, high in _PAIRS]
-    return [str(index) for index in range(19 if config.task == "sum" else 10)]
-
-
-def make_canvas(config: TwoDigitConfig, split: str, index: int) -> Canvas:
-    """One image.
-
-    Args:
-      config: Configuration of the canvases.
-      split: ``"train"``, ``"eval"`` or ``"test"``: digits and randomness of its own.
-      index: Index of the image in its split.
-    """
-    digits = load_digits(config.digits, split)
-    random = random_of(config.seed, split, index)
-    sizes = config.canvas_sizes
-    height, width = sizes[random.integers(len(sizes))] if len(sizes) > 1 else sizes[0]
-    canvas = np.zeros([height, width], np.uint8)
-    _strew_distractors(canvas, config, digits, random)
-    positions = _place(config, height, width, random)
-    chosen = random.integers(len(digits.labels), size=config.num_digits)
-    for (top, left), digit in zip(positions, chosen, strict=True):
-        _paste(canvas, _scaled(digits.images[digit], config.digit_px), top, left)
-    return Canvas(canvas, _label(config.task, digits.labels[chosen]), positions)
-
-
 def generate(config: TwoDigitConfig, split: str, count: int, *, start: int = 0) -> Canvases:
     """Images ``start`` to ``start + count`` of a split.
 
@@ -172,7 +152,7 @@ def generate(config: TwoDigitConfig, split: str, count: int, *, start: int = 0) 
     one_size = len(config.canvas_sizes) == 1
     images = np.zeros([count, *config.canvas_sizes[0]], np.uint8) if one_size else [np.zeros([0])] * count
     for i in range(count):
-        images[i], labels[i], positions[i] = make_canvas(config, split, start + i)
+        images[i], labels[i], positions[i], _ = config.canvas(split, start + i)
     return Canvases(images, labels, positions)
 
 
@@ -216,24 +196,10 @@ def _paste(canvas: np.ndarray, patch: np.ndarray, top: int, left: int) -> None:
     np.maximum(region, patch, out=region)
 
 
-def write(output: str, config: TwoDigitConfig, counts: dict[str, int], *, overwrite: bool = False) -> Path:
-    """Writes a data set as images and a manifest; see :func:`tfvs.datasets.canvases.write_canvases`."""
-    return write_canvases(
-        output,
-        lambda split, index: make_canvas(config, split, index),
-        counts,
-        description={"two_digit_mnist": config.to_dict()},
-        digits=config.digits,
-        digit_px=config.digit_px,
-        class_names=class_names(config),
-        overwrite=overwrite,
-    )
-
-
 @dataset_command(TwoDigitConfig, train=4000, evaluation=500, test=500)
-def main(output: str, counts: dict[str, int], overwrite: bool, **fields: Any) -> Path:
+def main(output: str, config: TwoDigitConfig, counts: dict[str, int], overwrite: bool) -> Path:
     """Writes two-digit canvases as PNG files with a manifest. Goes on where it was stopped."""
-    return write(output, from_flags(TwoDigitConfig, fields), counts, overwrite=overwrite)
+    return write_canvases(output, config, counts, overwrite=overwrite)
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ def write_dataset(
       Path of the manifest.
 
     Raises:
-      DataError: The folder holds another data set, or the counts are of no use.
+      DataError: The folder holds another data set, or the counts ask for no image.
       ResourceError: The folder cannot be written to, or the disk is full.
     """
     folder = Path(output)
@@ -112,15 +112,20 @@ def _is_complete(folder: Path, recorded: Mapping[str, Any], overwrite: bool) -> 
         same = found.get("counts") == recorded["counts"]
         return bool(found.get("complete")) and same and (folder / MANIFEST).exists()
     if not overwrite:
-        raise DataError(
-            "The folder holds a data set of another configuration",
-            expected=recorded["description"],
-            received=found.get("description"),
-            mend="Choose another folder, or give --overwrite",
-        )
+        raise other_configuration(recorded["description"], found.get("description"))
     for split in found.get("counts", {}):
         shutil.rmtree(folder / split, ignore_errors=True)
     return False
+
+
+def other_configuration(expected: object, received: object) -> DataError:
+    """The error where a folder holds another data set than the one that is asked for."""
+    return DataError(
+        "The folder holds a data set of another configuration",
+        expected=expected,
+        received=received,
+        mend="Choose another folder, or give --overwrite",
+    )
 
 
 def _write_images(
@@ -140,7 +145,7 @@ def _write_images(
 
 
 def encode_png(image: np.ndarray) -> bytes:
-    """``[H, W]`` uint8 → PNG, unfiltered and with little effort: canvases are mostly black."""
+    """``[H, W]`` uint8 → PNG, unfiltered and compressed quickly, since canvases are mostly black."""
     return pyvips.Image.new_from_array(image, interpretation="b-w").pngsave_buffer(compression=1, filter="none")
 
 

@@ -28,7 +28,7 @@ class Answer:
     Attributes:
       record: The image's Example.
       probabilities: ``[K]`` float32.
-      boxes: ``[T, 4]`` float32, or None of a model that does not look at places.
+      boxes: ``[T, 4]`` float32, or None for a model that does not look at places.
       kl: ``[T]`` float32, nats, or None.
       entropy: Nats, or None.
       evidence: ``[T, K]`` float32, nats that each look gives for each class, or None.

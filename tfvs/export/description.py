@@ -12,32 +12,27 @@ from pathlib import Path
 
 from tfvs.config import Config, option, require
 from tfvs.errors import DataError
+from tfvs.images.colour import BANDS, DTYPES
 from tfvs.images.proxy import ProxyRecipe
 
 DESCRIPTION_FILE = "model.json"
 MAX_IMAGE_PX = 4096 * 4096
-DESCRIPTION_OUTPUT = "description"  # of the signature locate, [B] string
+DESCRIPTION_OUTPUT = "description"  # name of the output of the signature locate, [B] string
 
 
 @dataclass(frozen=True)
 class ModelDescription(Config):
-    """What a client or a server must know of an exported saccader.
+    """What a client or a server must know of an exported saccader."""
 
-    Attributes:
-      proxy: The recipe of the proxies.
-    """
-
-    proxy: ProxyRecipe
-    class_names: tuple[str, ...] = option(help="One per class, in the order of the logits.")
-    num_steps: int = option(help="Crops per trajectory: T looks, each at as many scales as there are.", at_least=1)
-    num_samples: int = option(help="N, trajectories that are averaged.", at_least=1)
+    proxy: ProxyRecipe = option(help="The recipe of the proxies.")
+    class_names: tuple[str, ...] = option(help="Names of the classes, in the order of the logits.")
+    num_steps: int = option(help="Number of crops per trajectory: T looks, each at every scale.", at_least=1)
+    num_samples: int = option(help="N, number of trajectories that are averaged.", at_least=1)
     crop_size: int = option(help="S, side of a crop, pixels.", at_least=1)
     margin_px: int = option(help="Pixels around a box that its crop may read.", at_least=0)
     min_scale: float = option(help="Smallest side of a crop as a fraction of the image's shorter side.", above=0)
-    bands: int = option(help="Bands of the crops, and of the image before its proxy is made.", choices=(1, 2, 3, 4))
-    dtype: str | None = option(
-        None, "Depth that images were brought to; null: they kept their own.", choices=("uint8", "uint16")
-    )
+    bands: int = option(help="Bands of the crops, and of the image before its proxy is made.", choices=BANDS)
+    dtype: str | None = option(None, "Depth that images were brought to; null: they kept their own.", choices=DTYPES)
     max_level: int | None = option(
         None, "Coarsest pyramid level that crops are read from; null: the level of each crop's scale.", at_least=0
     )
@@ -45,7 +40,9 @@ class ModelDescription(Config):
         None, "Longer side, pixels, that larger images were reduced to; null: none were.", at_least=1
     )
     conversion: tuple[str, ...] = option((), "Other ways in which images were changed before their proxies were made.")
-    max_image_px: int = option(MAX_IMAGE_PX, "Largest width times height of predict_images.", at_least=1)
+    max_image_px: int = option(
+        MAX_IMAGE_PX, "Largest width times height of an image for predict_images, pixels.", at_least=1
+    )
     max_batch: int = option(4096, "Largest batch of any signature.", at_least=1)
     max_images: int = option(128, "Largest batch of predict_images.", at_least=1)
 

@@ -1,7 +1,8 @@
 """JPEG and PNG files in the graph, brought to what :func:`tfvs.images.reading.normalize` makes of them.
 
-Upright by EXIF, alpha over white, grey or colour as the model wants, in the depth of its training images. Colour
-profiles cannot be followed here, so images of other colours than sRGB are refused. Stock operations only.
+Images are turned upright by EXIF, laid over white where they have alpha, and brought to the colours and depth of the
+model's training images. Colour profiles cannot be followed here, so images of other colours than sRGB are refused. Only
+stock operations are used.
 """
 
 from __future__ import annotations
@@ -96,7 +97,7 @@ def decode_normalized(
 
 
 def _grey(colour: tf.Tensor, deep: tf.Tensor) -> tf.Tensor:
-    """Luminance as libvips has it: of 8 bits, between the entries of a table of whole numbers."""
+    """Luminance as libvips computes it: for 8 bits from a table of whole numbers, interpolated."""
 
     def shallow() -> tf.Tensor:
         light = luminance(colour / 255.0, tf) * 255.0

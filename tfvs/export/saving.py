@@ -37,7 +37,7 @@ def export_saved_model(
 ) -> str:
     """Writes the model with its signatures, warm-up requests, description, class names and image roots.
 
-    The roots lie in ``assets/image_roots.txt``, one folder a line; the graph reads that file at every request, so a
+    The roots lie in ``assets/image_roots.txt``, one folder per line; the graph reads that file at every request, so a
     model that moves to another machine is adapted by editing it. ``assets/model.json`` is the
     :class:`tfvs.export.description.ModelDescription`.
 

@@ -102,14 +102,14 @@ class SaccaderSignatures(tf.Module):
         return self._from_pyramids(proxy, features, tf.where(parsed, "", NOT_AN_EXAMPLE))
 
     def predict_pyramids(self, proxy: tf.Tensor, path: tf.Tensor, *index: tf.Tensor) -> Outputs:
-        """Pyramids the server can reach, by path and tile index; it reads only the tiles it looks at."""
+        """Classifies pyramids that the server can reach, by path and tile index; only tiles looked at are read."""
         self._check_batch(proxy, self._spec.max_batch)
         fields = zip(contract.INDEX_FIELDS, index, strict=True)
         features = {contract.PYRAMID_URI: path, **{field.feature: value for field, value in fields}}
         return self._from_pyramids(proxy, features, tf.fill(tf.shape(path), ""))
 
     def predict_images(self, image_bytes: tf.Tensor) -> Outputs:
-        """Whole JPEG or PNG files, small enough to send."""
+        """Classifies whole JPEG or PNG files that are small enough to send."""
         spec, obstacle = self._spec, self._spec.obstacle()
         self._check_batch(image_bytes, spec.max_images)
         proxy_shape = spec.proxy.shape
@@ -187,7 +187,7 @@ class SaccaderSignatures(tf.Module):
         return self._answer(look, crops, size, reason)
 
     def locate(self, proxy: tf.Tensor, image_size: tf.Tensor) -> Outputs:
-        """Where to look, for a client that keeps its pixels; ``image_size`` is height and width."""
+        """Says where to look, for a client that keeps its pixels; ``image_size`` is height and width, pixels."""
         self._check_batch(proxy, self._spec.max_batch)
         proxy, size, reason = _checked(proxy, image_size)
         look = self._look(proxy, size, samples=1)
@@ -207,7 +207,7 @@ class SaccaderSignatures(tf.Module):
         }
 
     def classify_crops(self, proxy: tf.Tensor, image_size: tf.Tensor, crops: tf.Tensor) -> Outputs:
-        """What it is, from the crops that ``locate`` asked for."""
+        """Classifies the crops that ``locate`` asked for."""
         self._check_batch(proxy, self._spec.max_batch)
         proxy, size, reason = _checked(proxy, image_size)
         crops, finite = _without_not_finite(crops)
@@ -226,7 +226,7 @@ class SaccaderSignatures(tf.Module):
         return {**self._answer(look, crops, size, reason), "tiles_read": tiles_read}
 
     def _look(self, proxy: tf.Tensor, size: tf.Tensor, samples: int | None = None) -> _Look:
-        """Trajectories, ``N`` an image side by side along the steps."""
+        """Trajectories, ``N`` per image, side by side along the steps."""
         count = samples or self._config.num_samples
         repeated = tf.repeat(proxy, count, axis=0)
         # One trajectory follows the posterior's mean; several are drawn from it.

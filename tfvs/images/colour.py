@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 import pyvips
 
-from tfvs.config import Config, require
+from tfvs.config import Config, option, require
 from tfvs.errors import ImageError, InputError
 
 FORMATS = {"uchar": "uint8", "ushort": "uint16"}
+DTYPES = tuple(FORMATS.values())
+BANDS = (1, 2, 3, 4)
 _TOP = {"uint8": 255, "uint16": 65535}
 # Interpretations that libvips keeps in floats or signed numbers and knows how to bring to sRGB.
 _COLOUR_SPACES = ("lab", "labs", "labq", "xyz", "lch")
@@ -17,23 +19,20 @@ _COLOUR_SPACES = ("lab", "labs", "labq", "xyz", "lch")
 
 @dataclass(frozen=True)
 class Scale(Config):
-    """How numbers become grey levels: low becomes black, high white, and what is beyond either is cut off.
+    """How numbers become grey levels: low becomes black, high white, and what is beyond either is cut off."""
 
-    Attributes:
-      low: Becomes 0.
-      high: Becomes 255, or 65 535 of 16 bits.
-      nodata: The number that means that nothing was measured; NaN always does.
-      fill: Grey level, of 255, that stands for no data.
-    """
-
-    low: float
-    high: float
-    nodata: float | None = None
-    fill: int = 0
+    low: float = option(help="The number that becomes 0.")
+    high: float = option(help="The number that becomes 255, or 65 535 where samples have 16 bits.")
+    nodata: float | None = option(
+        None,
+        "The number that means that nothing was measured, as NaN always does; without it, with a scale, what the file "
+        "says.",
+    )
+    fill: int = option(0, "Grey level, of 255, that stands for no data.", at_least=0, at_most=255)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require(self.low < self.high, "The scale is empty", expected="LOW below HIGH", received=(self.low, self.high))
-        require(0 <= self.fill <= 255, "The fill is no grey level", expected="0 to 255", received=self.fill)
 
 
 def apply_scale(image: pyvips.Image, scale: Scale, dtype: str) -> pyvips.Image:
@@ -73,9 +72,9 @@ def normalize(image: pyvips.Image, *, bands: int | None = None, dtype: str | Non
       InputError: Bands or dtype is none of these.
       ImageError: Samples are neither 8 nor 16 bits, or the bands cannot be had from this image.
     """
-    if bands not in (None, 1, 2, 3, 4):
+    if bands not in (None, *BANDS):
         raise InputError("bands is out of range", expected="1, 2, 3, 4 or None", received=bands)
-    if dtype not in (None, "uint8", "uint16"):
+    if dtype not in (None, *DTYPES):
         raise InputError("dtype is not known", expected="'uint8', 'uint16' or None", received=dtype)
     if image.format not in FORMATS and image.interpretation not in _COLOUR_SPACES:
         raise _unread(image)
@@ -115,7 +114,7 @@ def _to_srgb(image: pyvips.Image) -> pyvips.Image:
 def _to_bands(image: pyvips.Image, bands: int | None) -> pyvips.Image:
     deep = image.format == "ushort"
     top = 65535 if deep else 255
-    # libvips takes the last of 2 or 4 bands for alpha, which that of a multiband image is not.
+    # libvips takes the last of 2 or 4 bands for alpha; in a multiband image it is not.
     transparent = image.hasalpha() and image.interpretation != "multiband"
     if transparent and bands not in (2, 4):
         image = image.flatten(background=[top] * (image.bands - 1), max_alpha=top).cast(image.format)

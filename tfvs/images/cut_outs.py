@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageFilter
 
-from tfvs.config import Config, require
+from tfvs.config import Config, option, require
 
 OUTLINES = ("rectangle", "ellipse", "diamond", "triangle", "triangle_down")
 
@@ -23,7 +23,7 @@ class CutOut(NamedTuple):
 
     Attributes:
       pixels: ``[h, w, 4]`` uint8, red, green, blue and opacity.
-      label: The class that an image has which shows it; the class of "nothing" for what only looks alike.
+      label: The class of an image that shows it; the class of "nothing" for what only looks alike.
       mirrorable: Whether its mirror image is of the same class: false of texts, numbers and arrows.
     """
 
@@ -39,7 +39,7 @@ class Paste(NamedTuple):
       pixels: ``[h, w, 4]`` uint8.
       top: Row of its first pixel in the image.
       left: Column of its first pixel in the image.
-      label: As of its cut-out.
+      label: Label of its cut-out.
     """
 
     pixels: np.ndarray
@@ -50,47 +50,43 @@ class Paste(NamedTuple):
 
 @dataclass(frozen=True)
 class PasteConfig(Config):
-    """How cut-outs are changed and where they go.
+    """How cut-outs are changed and where they go."""
 
-    Attributes:
-      max_pastes: Most pastes in one image; more that are drawn are left out.
-      canvas_px: Side of the square that holds a paste; larger ones are reduced to it.
-      min_px: Smallest longer side of a paste, pixels.
-      max_enlargement: Largest factor by which a cut-out is enlarged.
-      second: Probability of a second paste of the same class.
-      others: Probability of each of two pastes of no class.
-      mirror: Probability that the background is mirrored; pastes are only where their cut-out may be.
-      place_noise_px: Standard deviation of the centre around a place of the data's own, pixels.
-      mirror_place: Probability that such a place is taken from the other side of the image.
-      size: Factor on the size at that place, from and to.
-      aspect: Factor on each side, from and to.
-      angle: Standard deviation of a rotation, degrees.
-      blur_px: Largest standard deviation of a Gaussian blur, pixels; two fifths are not blurred.
-      edge_px: Standard deviation of the blur of the outline, pixels.
-      brightness: Factor, from and to.
-      tint: Factor on each colour, from and to.
-      light: Factor on the whole proxy, from and to; crops keep theirs, since they can be standardised.
-      offset: Standard deviation of what is added to all pixels, grey levels.
-    """
-
-    max_pastes: int = 4
-    canvas_px: int = 136
-    min_px: float = 15.0
-    max_enlargement: float = 1.4
-    second: float = 0.25
-    others: float = 0.4
-    mirror: float = 0.3
-    place_noise_px: float = 30.0
-    mirror_place: float = 0.3
-    size: tuple[float, float] = (0.85, 1.2)
-    aspect: tuple[float, float] = (0.92, 1.06)
-    angle: float = 3.5
-    blur_px: float = 0.9
-    edge_px: float = 0.6
-    brightness: tuple[float, float] = (0.6, 1.4)
-    tint: tuple[float, float] = (0.93, 1.07)
-    light: tuple[float, float] = (0.8, 1.25)
-    offset: float = 8.0
+    max_pastes: int = option(4, "Most pastes in one image; more that are drawn are left out.", at_least=1)
+    canvas_px: int = option(136, "Side of the square that holds a paste, pixels; larger ones are reduced to it.")
+    min_px: float = option(15.0, "Smallest longer side of a paste, pixels.", above=0)
+    max_enlargement: float = option(1.4, "Largest factor by which a cut-out is enlarged.", at_least=0)
+    second: float = option(0.25, "Probability of a second paste of the same class.", at_least=0, at_most=1)
+    others: float = option(0.4, "Probability of each of two pastes of no class.", at_least=0, at_most=1)
+    mirror: float = option(
+        0.3,
+        "Probability that the background is mirrored; pastes are only where their cut-out may be.",
+        at_least=0,
+        at_most=1,
+    )
+    place_noise_px: float = option(
+        30.0, "Standard deviation of the centre around a place of the data's own, pixels.", at_least=0
+    )
+    mirror_place: float = option(
+        0.3, "Probability that such a place is taken from the other side of the image.", at_least=0, at_most=1
+    )
+    size: tuple[float, float] = option((0.85, 1.2), "Factor on the size at that place, from and to.", above=0)
+    aspect: tuple[float, float] = option((0.92, 1.06), "Factor on each side, from and to.", above=0)
+    angle: float = option(3.5, "Standard deviation of a rotation, degrees.", at_least=0)
+    blur_px: float = option(
+        0.9,
+        "Largest standard deviation of a Gaussian blur, pixels; two fifths of the pastes are not blurred.",
+        at_least=0,
+    )
+    edge_px: float = option(0.6, "Standard deviation of the blur of the outline, pixels.", at_least=0)
+    brightness: tuple[float, float] = option((0.6, 1.4), "Factor on the brightness of a paste, from and to.", above=0)
+    tint: tuple[float, float] = option((0.93, 1.07), "Factor on each colour of a paste, from and to.", above=0)
+    light: tuple[float, float] = option(
+        (0.8, 1.25),
+        "Factor on the whole proxy, from and to; crops keep theirs, since they can be standardised.",
+        above=0,
+    )
+    offset: float = option(8.0, "Standard deviation of what is added to all pixels, grey levels.", at_least=0)
 
     def __post_init__(self) -> None:
         """Checks every value.
@@ -98,22 +94,16 @@ class PasteConfig(Config):
         Raises:
           ConfigError: A value that cannot work.
         """
-        require(self.max_pastes >= 1, "max_pastes is too small", expected="at least 1", received=self.max_pastes)
+        super().__post_init__()
         require(
-            self.canvas_px >= self.min_px > 0.0,
+            self.canvas_px >= self.min_px,
             "Pastes do not fit the canvas",
-            expected="0 < min_px <= canvas_px",
+            expected="min_px <= canvas_px",
             received=(self.min_px, self.canvas_px),
         )
-        for name in ("second", "others", "mirror", "mirror_place"):
-            value = getattr(self, name)
-            require(0.0 <= value <= 1.0, f"{name} is no probability", expected="0 to 1", received=value)
         for name in ("size", "aspect", "brightness", "tint", "light"):
             low, high = getattr(self, name)
-            require(0.0 < low <= high, f"{name} is no range", expected="0 < from <= to", received=(low, high))
-        for name in ("max_enlargement", "place_noise_px", "angle", "blur_px", "edge_px", "offset"):
-            value = getattr(self, name)
-            require(value >= 0.0, f"{name} is negative", expected="0 or more", received=value)
+            require(low <= high, f"{name} is no range", expected="from <= to", received=(low, high))
 
 
 class PasteBank:
@@ -215,7 +205,7 @@ def vary(random: np.random.Generator, cut: CutOut, size_px: float, config: Paste
       random: What is drawn from.
       cut: The cut-out.
       size_px: Longer side.
-      config: By how much.
+      config: How much cut-outs are changed.
 
     Returns:
       ``[h, w, 4]`` uint8.

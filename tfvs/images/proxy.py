@@ -16,6 +16,7 @@ from __future__ import annotations
 import io
 import math
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -91,11 +92,9 @@ def make_proxy(image: pyvips.Image, recipe: ProxyRecipe, *, seed: str = "") -> n
     Raises:
       ImageError: The image cannot be decoded, or has bands that are no colour.
     """
-    try:
+    with reading.decoding():
         reduced = _reduce(_opaque(image), recipe)
         pixels = reduced.numpy().reshape(reduced.height, reduced.width, reduced.bands)
-    except pyvips.Error as error:
-        raise ImageError("The image cannot be decoded", received=reading.reason(error)) from error
     if pixels.dtype not in (np.uint8, np.uint16) or pixels.shape[-1] not in (1, 3):
         raise ImageError(
             "A proxy cannot be made of this image",
@@ -129,11 +128,19 @@ def proxy_from_pyramid(
     Raises:
       ImageError: The level cannot be opened or decoded.
     """
-    level = 0
-    for number, (width, height, *_) in enumerate(index.levels):
-        if width >= 2 * recipe.width and height >= 2 * recipe.height:
-            level = number
+    level = level_for_proxy([(width, height) for width, height, *_ in index.levels], recipe)
     return make_proxy(reading.normalize(open_level(path, index, level, max_pixels=max_pixels)), recipe, seed=seed)
+
+
+def level_for_proxy(sizes: Sequence[tuple[int, int]], recipe: ProxyRecipe) -> int:
+    """The coarsest level whose proxy is that of the whole image: it has at least two pixels along each of the proxy's.
+
+    Args:
+      sizes: Width and height of each level, pixels, the image itself first.
+      recipe: Recipe of the proxy.
+    """
+    large = [i for i, (width, height) in enumerate(sizes) if width >= 2 * recipe.width and height >= 2 * recipe.height]
+    return large[-1] if large else 0
 
 
 def proxy_from_other_image(
@@ -236,7 +243,7 @@ def _reduce(image: pyvips.Image, recipe: ProxyRecipe) -> pyvips.Image:
         whole = image.crop(0, 0, image.width // across * across, image.height // down * down)
         image = (
             whole.cast("float").shrink(across, down).linear(1, 0.5).cast(image.format)
-        )  # of whole numbers it is inexact
+        )  # the mean of whole numbers would be inexact
     return image
 
 

@@ -1,7 +1,7 @@
 """Opening images that may be hostile: allow-listed loaders, sizes checked before pixels, errors instead of guesses.
 
 The loader is chosen by the file's first bytes and called by name, so that no other libvips loader ever sees the data
-and no option can be smuggled in through a file name. In a TIFF :mod:`tfvs.images.tiff.choice` chooses which image and
+and a file name cannot carry options for a loader. In a TIFF :mod:`tfvs.images.tiff.choice` chooses which image and
 which bands are meant, and whether libvips or tifffile with imagecodecs decodes them.
 """
 
@@ -23,6 +23,7 @@ from tfvs.images import ppm
 from tfvs.images.colour import FORMATS, interpretation_of, normalize
 from tfvs.images.streamed import RowSource, take_failure
 from tfvs.images.tiff.choice import TiffChoice, choose
+from tfvs.images.tiff.parsing import name_of, parsing
 from tfvs.images.tiff.rows import TiffRows
 
 __all__ = [
@@ -82,7 +83,7 @@ def open_image(
     Raises:
       ImageError: Not an allowed format, too large, empty, damaged, missing, or outside ``root``; no such page or band.
     """
-    name = f"{len(source)} bytes" if isinstance(source, bytes) else str(source)
+    name = name_of(source)
     if not isinstance(source, bytes):
         source = resolve_under(source, root)
         if not source.is_file():
@@ -147,18 +148,14 @@ def _open_tiff(
 
 
 def _rows(source: Path | bytes, choice: TiffChoice, name: str) -> TiffRows:
-    try:
+    with parsing(name):
         return TiffRows(source, choice)
-    except ImageError:
-        raise
-    except Exception as error:  # whatever damaged tags make the parser raise
-        raise ImageError("The TIFF's directories cannot be read", received=f"{name}: {error}"[:400]) from error
 
 
 def _open_native(source: Path | bytes, choice: TiffChoice, options: dict[str, Any]) -> pyvips.Image | None:
-    """By libvips; None where libtiff has something to say of the directory, which other readers let pass.
+    """Opens a TIFF by libvips; None where libtiff warns of the directory, which other readers accept.
 
-    libvips fails where libtiff warns, or takes tiles that cannot be decompressed for zeros: there is no third way.
+    libvips can only fail where libtiff warns, or take tiles that cannot be decompressed for zeros.
     """
     number = choice.pages[0]
     options = {**options, "page": max(number, 0)} | ({"subifd": -1 - number} if number < 0 else {})
@@ -173,7 +170,7 @@ def _open_native(source: Path | bytes, choice: TiffChoice, options: dict[str, An
 
 @contextlib.contextmanager
 def _warnings() -> Iterator[list[str]]:
-    """What libvips logs meanwhile in this thread."""
+    """Collects what libvips logs in this thread."""
     told: list[str] = []
     here = threading.get_ident()
 
@@ -191,7 +188,7 @@ def _warnings() -> Iterator[list[str]]:
 
 
 def _with_bands(image: pyvips.Image, choice: TiffChoice) -> pyvips.Image:
-    """The bands that are meant, with an interpretation that tells alpha from others."""
+    """The bands to read, with an interpretation that tells alpha from other bands."""
     profile = not choice.chosen
     if choice.channels is not None:
         picked = [image[band] for band in choice.channels]
@@ -257,12 +254,26 @@ def read_array(
     Raises:
       ImageError: It cannot be opened or decoded.
     """
-    try:
+    with decoding(name_of(source)):
         array = normalize(open_image(source, root=root, max_pixels=max_pixels)).numpy()
-    except pyvips.Error as error:
-        name = f"{len(source)} bytes" if isinstance(source, bytes) else str(source)
-        raise ImageError("The image cannot be decoded", received=f"{name}: {reason(error)}") from error
     return array if array.ndim == 3 else array[..., None]
+
+
+@contextlib.contextmanager
+def decoding(name: str = "") -> Iterator[None]:
+    """Turns libvips' error within the block into an ImageError.
+
+    Args:
+      name: What the error calls the image; empty where it has no name.
+
+    Raises:
+      ImageError: libvips cannot decode the pixels.
+    """
+    try:
+        yield
+    except pyvips.Error as error:
+        received = f"{name}: {reason(error)}" if name else reason(error)
+        raise ImageError("The image cannot be decoded", received=received) from error
 
 
 def _loader(head: bytes, name: str) -> str:

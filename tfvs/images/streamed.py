@@ -1,7 +1,7 @@
 """Rows of pixels that another library decodes, as a libvips image: computed when libvips asks, never held whole.
 
 libvips reads an uncompressed TIFF that does not exist: its header is made here, and its strips are decoded when they
-are read. So any library that gives rows takes part in libvips' streaming, with the memory of a few strips.
+are read. So libvips can stream from any library that gives rows, with the memory of a few strips.
 """
 
 from __future__ import annotations

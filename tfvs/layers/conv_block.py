@@ -1,4 +1,4 @@
-"""A convolution, a choice of normalisation, and ReLU: what every network here is made of."""
+"""A convolution with a choice of normalisation, and ReLU: the block that every network here is made of."""
 
 from __future__ import annotations
 

@@ -14,11 +14,11 @@ from tfvs.layers.conv_encoder import MAX_MAP_SIDE
 
 @keras.saving.register_keras_serializable("tfvs")
 class ConvDecoder(keras.layers.Layer):
-    """Dense, then transposed convolutions up to the proxy: the parameters of p(x̂ | z_t, h_{t-1}), eq. 10.
+    """A dense layer, then transposed convolutions up to the proxy: the parameters of p(x̂ | z_t, h_{t-1}), eq. 10.
 
     Args:
       output_shape: ``(h, w, channels)``; channels are the likelihood's parameters, not only the proxy's bands.
-      filters: Channels before each transposed convolution; each doubles the image. What sticks out is cut off.
+      filters: Channels before each transposed convolution; each doubles the image. What exceeds the proxy is cut off.
         Where the first map would be larger than 16 × 16, further ones of ``filters[0]`` channels come first.
     """
 

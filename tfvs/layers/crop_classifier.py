@@ -1,4 +1,4 @@
-"""The class, from the crops of T looks."""
+"""Classifies an image from the crops of T looks."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class CropClassifier(keras.layers.Layer):
 
     * ``"mean"``: features are averaged over the looks, and a dense head gives the class.
     * ``"evidence"``: each crop gives nats for each class, less those of a blank crop; the logits are their sum. So the
-      share of every look in the answer is exact, and a look at nothing says nothing: T may differ between training and
-      use.
+      share of every look in the answer is exact, and a look at a blank place adds nothing: T may differ between
+      training and use.
     * ``"seen"``: the log odds of class c against ``none_class`` are ``b_c + logsumexp_t(e_tc − e_t,none)``: that class
       means that nothing was seen.
 
@@ -46,13 +46,13 @@ class CropClassifier(keras.layers.Layer):
       encoder: Reads crops: a layer or model ``[N, S, S, C]`` → ``[N, F]``, or what Keras serialized of one.
       num_classes: K, at least 2.
       crop_units: Width of the dense layer on a crop's features.
-      head_units: Width of the head's hidden layer; of ``"mean"`` alone.
+      head_units: Width of the head's hidden layer, which only ``"mean"`` has.
       normalization: Normalisation of the dense layer of a crop, see :class:`DenseBlock`.
-      reads_state: Whether the recurrent state of each step stands beside its crop's features.
+      reads_state: Whether the recurrent state of each step is joined to its crop's features.
       look_pooling: ``"mean"``, ``"evidence"`` or ``"seen"``.
       none_class: Index of the class that means that nothing was seen; used by ``"seen"`` only.
       num_scales: Crops per look, M; the L = T · M crops of an image lie look by look.
-      dropout: Share of a crop's features that are dropped while training.
+      dropout: Fraction of a crop's features that are dropped while training.
 
     Raises:
       ConfigError: Too few classes or an unknown pooling.
@@ -132,7 +132,7 @@ class CropClassifier(keras.layers.Layer):
         weights: tf.Tensor | None = None,
         without_each: bool = False,
     ) -> LookAnswers:
-        """Logits, and what each look has to do with them.
+        """Logits, and what each look contributes to them.
 
         Args:
           crops: As :meth:`call` takes them.
@@ -195,7 +195,9 @@ class CropClassifier(keras.layers.Layer):
     def _seen(self, nats: tf.Tensor, weights: tf.Tensor | None, without_each: bool) -> LookAnswers:
         odds = nats - nats[..., self.none_class : self.none_class + 1]
         looks = tf.reduce_logsumexp(self._by_look(odds, weights), axis=2)  # [B, T, K]
-        others = 1.0 - tf.one_hot(self.none_class, self.num_classes)  # nothing seen is no thing that is seen
+        others = 1.0 - tf.one_hot(
+            self.none_class, self.num_classes
+        )  # the class of nothing seen has no log odds against itself
         logits = self.bias + others * tf.reduce_logsumexp(looks, axis=1)
         if not without_each:
             return LookAnswers(logits, odds, None)

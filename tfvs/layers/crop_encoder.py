@@ -11,10 +11,9 @@ import tensorflow as tf
 from tfvs.config import require
 from tfvs.layers.conv_block import ConvBlock
 from tfvs.layers.shapes import known
+from tfvs.ops.contrast import standardize
 
 POOLINGS = ("max", "mean")
-CONTRAST = 0.5
-SMALLEST_VARIANCE = 0.0025  # of a crop that is standardised: 13 grey levels
 
 
 @keras.saving.register_keras_serializable("tfvs")
@@ -33,7 +32,7 @@ class CropEncoder(keras.layers.Layer):
       standardize: Whether each crop is brought to mean 0 and a common contrast first.
 
     Raises:
-      ConfigError: As many strides as there are not filters, or an unknown pooling.
+      ConfigError: Another number of strides than of filters, or an unknown pooling.
     """
 
     def __init__(
@@ -79,8 +78,7 @@ class CropEncoder(keras.layers.Layer):
         """``[N, S, S, C]`` float → ``[N, F]``."""
         x = crops
         if self.standardize:
-            mean, variance = tf.nn.moments(x, axes=[1, 2, 3], keepdims=True)
-            x = CONTRAST * (x - mean) * tf.math.rsqrt(variance + SMALLEST_VARIANCE)
+            x = 2.0 * standardize(x) - 1.0
         for block in self.blocks:
             x = block(x)
         return tf.reduce_max(x, axis=[1, 2]) if self.pooling == "max" else tf.reduce_mean(x, axis=[1, 2])

@@ -1,4 +1,4 @@
-"""Group normalisation that passes over the image as few times as it can."""
+"""Group normalisation that reads the image as few times as it can."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MAX_GROUPS = 8
 
 @keras.saving.register_keras_serializable("tfvs")
 class GroupNorm(keras.layers.GroupNormalization):
-    """:class:`keras.layers.GroupNormalization` of channels-last images, less than half its time on a CPU.
+    """:class:`keras.layers.GroupNormalization` of channels-last images, in less than half its time on a CPU.
 
     The statistics are taken per channel, averaged within each group, and folded with gamma and beta into one
     multiplication and one addition per pixel. Statistics are in float32 whatever the dtype policy.

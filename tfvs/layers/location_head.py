@@ -1,4 +1,4 @@
-"""From the latent to θ = [s, x, y], smoothly."""
+"""Turns the latent into a location θ = [s, x, y] by smooth functions."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ MIN_ROOM = 1e-6  # of a crop as wide as the image
 class LocationHead(keras.layers.Layer):
     """z_t → θ = [s, x, y], by smooth maps with stated ranges.
 
-    ``s = min_scale + (max_scale − min_scale) · σ(a_0 + 2)``: nearly the widest at first, since what no crop shows
-    teaches nothing. Along each axis the centre is ``r · tanh(a / r)`` with the room ``r = 1 − extent`` that the crop
-    leaves: the place ``a`` itself in the middle of the image, and near its border as far out as the crop may go. The
-    crop never leaves the image, and the gradient reaches all three everywhere.
+    ``s = min_scale + (max_scale − min_scale) · σ(a_0 + 2)``: nearly the widest at first, since nothing is
+    learned from what no crop shows. Along each axis the centre is ``r · tanh(a / r)`` with the room ``r = 1 − extent``
+    that the crop leaves: the place ``a`` itself in the middle of the image, and near its border as far out as the crop
+    may go. The crop never leaves the image, and the gradient reaches all three everywhere.
     With ``border="clip"`` the place is ``a`` exactly, cut off where the crop would leave the image: a cell's centre
     stays where it is.
     ``a`` is ``z`` itself when it has three components, else a linear map of it.

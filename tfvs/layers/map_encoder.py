@@ -34,7 +34,7 @@ class MapEncoder(keras.layers.Layer):
       map_normalization: Normalisation of the convolutions: ``"none"`` or ``"batch"``.
 
     Raises:
-      ConfigError: As many filters as there are not kernels, or an unknown normalization.
+      ConfigError: Another number of kernels than of filters, or an unknown normalization.
     """
 
     def __init__(
@@ -115,5 +115,5 @@ class MapEncoder(keras.layers.Layer):
 
 
 def _as_list(shapes: Any) -> list[tuple[int | None, ...]]:
-    """Keras hands the shape of a list with one element on as that shape."""
+    """A list of shapes: Keras passes the shape of a list with one element as that shape alone."""
     return [tuple(shapes)] if shapes[0] is None or isinstance(shapes[0], int) else [tuple(shape) for shape in shapes]

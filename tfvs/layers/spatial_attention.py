@@ -1,4 +1,4 @@
-"""A place on a feature map: the expected position under a softmax."""
+"""Attention on a feature map that gives a place: the expected position under a softmax."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class SpatialAttention(keras.layers.Layer):
     What is learned about one place holds for all of them, so that things are found after a fraction of the images that
     a dense layer needs. Two things that look alike would get equal weights, and the place would lie between them: the
     anchor ``a`` prefers the nearer one. The query has norm 1 and its gain g is learned, so that the first steps, in
-    which Adam turns the query about, move the place a little and do not carry it away. κ is learned too.
+    which Adam changes the query's direction, move the place only a little. κ is learned too.
     """
 
     def build(

@@ -74,7 +74,7 @@ class VRNNCell(keras.layers.Layer):
 
     @property
     def latent_size(self) -> int:
-        """Z: of z_t."""
+        """Z, the width of z_t."""
         return getattr(self.posterior, "latent_size", 3)
 
     def build(

@@ -1,4 +1,4 @@
-"""How often the crops cover what they should have found."""
+"""The metric of how many targets the crops cover."""
 
 from __future__ import annotations
 

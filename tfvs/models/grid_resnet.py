@@ -86,7 +86,7 @@ class GridResNet18(ImageClassifier):
         if any(side is not None and side < self.crop_size for side in shape[1:3]):
             raise InputError(
                 "A crop is larger than the image",
-                expected=f"an image of at least {self.crop_size} pixels a side",
+                expected=f"an image of at least {self.crop_size} pixels per side",
                 received=shape,
                 mend="Make crop_size smaller",
             )

@@ -69,7 +69,7 @@ class Locator(ImageClassifier):
     def _encoder_shapes(self, proxy_shape: tuple[int | None, ...]) -> Any:
         """Shapes of what :meth:`_encoder_inputs` gives."""
         shape = (None, *proxy_shape[1:])
-        if self.config.posterior != "categorical":
+        if not self.config.has_cells:
             return shape
         if self.proxy_features is not None:
             self.proxy_features.build(shape)
@@ -78,7 +78,7 @@ class Locator(ImageClassifier):
 
     def _encoder_inputs(self, proxy: tf.Tensor, training: bool) -> Any:
         """What φ_x reads: the proxy; with cells a list of feature maps."""
-        if self.config.posterior != "categorical":
+        if not self.config.has_cells:
             return proxy
         return places.proxy_maps(proxy, self.config, self.proxy_features, training=training)
 
@@ -92,7 +92,7 @@ class Locator(ImageClassifier):
         num_steps: int | None = None,
         field_of_view: tf.Tensor | None = None,
     ) -> SaccadeTrajectory:
-        """Where to look, from the proxy alone.
+        """Chooses where to look, from the proxy alone.
 
         Args:
           proxy: ``[B, h, w, c]`` float32 in [0, 1].
@@ -133,7 +133,7 @@ class Locator(ImageClassifier):
             parameters = self._decode(latent_features, hidden)  # p(x̂ | z_t, h_{t-1}), all steps at once
             log_likelihood = likelihoods.log_likelihood(proxy[:, tf.newaxis], parameters, cfg.likelihood)
             reconstruction = likelihoods.mean(parameters, cfg.likelihood)
-        first, has_cells = steps[0].proposal, cfg.posterior == "categorical"
+        first, has_cells = steps[0].proposal, cfg.has_cells
         theta = self.location(stacked("latent"), image_size, self.max_scale)
         return SaccadeTrajectory(
             boxes=box_ops.scaled_boxes(theta, image_size[:, tf.newaxis, :], cfg.scales),
@@ -168,7 +168,7 @@ class Locator(ImageClassifier):
         """What all steps share: with cells, their prior too."""
         features, feature_map = read
         cfg = self.config
-        if cfg.posterior == "gaussian" or cfg.cells is None:
+        if not cfg.has_cells:
             return self.vrnn.posterior.begin(features, feature_map)
 
         def reconstruct() -> tf.Tensor:  # p(x̂ | z = 0, h_1): what the VRNN makes of the proxy before it looks anywhere

@@ -63,7 +63,7 @@ def _check_image(image: Shape, config: SaccaderConfig) -> int:
     if any(side is not None and side < config.crop_size for side in image[1:3]):
         raise InputError(
             "A crop is larger than the image",
-            expected=f"at least crop_size = {config.crop_size} pixels a side",
+            expected=f"at least crop_size = {config.crop_size} pixels per side",
             received=tuple(image),
             mend="Make crop_size smaller",
         )

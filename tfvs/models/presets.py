@@ -1,4 +1,4 @@
-"""Ready configurations. Change what differs with ``PRESETS["cpu"].replace(num_classes=55)``."""
+"""Ready configurations of the saccader. Change what differs with ``PRESETS["cpu"].replace(num_classes=55)``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ResNet18 on the whole image: the paper's naive baseline."""
+"""ResNet18 on the whole image: the paper's simplest baseline."""
 
 from __future__ import annotations
 

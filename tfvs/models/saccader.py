@@ -1,4 +1,4 @@
-"""The variational saccader: where to look from a proxy, what it is from a few crops."""
+"""The variational saccader: it chooses where to look from a proxy, and classifies from a few crops."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ class VariationalSaccader(Locator):
         self._shapes = shapes
 
     def classify_crops(self, crops: tf.Tensor, hidden_states: tf.Tensor, *, training: bool = False) -> tf.Tensor:
-        """What it is, from the crops.
+        """Classifies crops.
 
         Args:
           crops: ``[B, L, S, S, C]`` float32 in [0, 1], one for each box of the trajectory.
@@ -138,7 +138,7 @@ class VariationalSaccader(Locator):
     def call(
         self, inputs: dict[str, tf.Tensor], training: bool = False, num_steps: int | None = None
     ) -> SaccaderOutput:
-        """Looks and classifies; see the class for inputs.
+        """Looks at places and classifies; see the class for inputs.
 
         Args:
           inputs: The inputs.
@@ -222,8 +222,8 @@ class VariationalSaccader(Locator):
     def adapted(self, **changes: Any) -> VariationalSaccader:
         """A model with the same weights and some fields of the configuration changed.
 
-        For another number of looks (``num_steps``), larger images (``cells``, ``min_scale``, ``max_scale``, and
-        ``proxy_size``) or another way of predicting (``num_samples``, ``pyramid_roots``).
+        It serves for another number of looks (``num_steps``), for larger images (``cells``, ``min_scale``,
+        ``max_scale``, and ``proxy_size``) or to predict in another way (``num_samples``, ``pyramid_roots``).
 
         Args:
           **changes: Fields of :class:`SaccaderConfig`; and ``proxy_size``, height and width of the proxies, pixels.
@@ -240,7 +240,7 @@ class VariationalSaccader(Locator):
         shapes = dict(self._shapes)
         if size is not None:
             shapes[PROXY] = (shapes[PROXY][0], *size, shapes[PROXY][-1])
-        # Transformers of the user's own serve on; ours follow the configuration.
+        # Transformers that the user gave are kept; the model's own follow the configuration.
         own_layers = {
             name: layer for name in TRANSFORMERS if type(layer := getattr(self, name)) not in OWN_TRANSFORMERS
         }

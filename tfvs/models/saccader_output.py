@@ -1,4 +1,4 @@
-"""What the variational saccader gives."""
+"""Outputs of the variational saccader."""
 
 from __future__ import annotations
 

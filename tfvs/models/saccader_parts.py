@@ -1,4 +1,4 @@
-"""The layers of a saccader, as its configuration wants them."""
+"""Makes the layers of a saccader from its configuration."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from tfvs.models.saccader_config import SaccaderConfig
 
 
 def make_encoder(config: SaccaderConfig, policy: Any) -> ConvEncoder | MapEncoder:
-    """φ_x: gives features of the proxy, and a map of them."""
-    if config.cells is not None and config.posterior == "categorical":
+    """Makes φ_x, which gives features of the proxy and a map of them."""
+    if config.cells is not None and config.has_cells:
         return MapEncoder(
             config.cells,
             config.map_filters,
@@ -46,7 +46,7 @@ def make_encoder(config: SaccaderConfig, policy: Any) -> ConvEncoder | MapEncode
 
 
 def make_vrnn(config: SaccaderConfig, policy: Any) -> VRNNCell:
-    """The recurrent cell around the posterior."""
+    """Makes the recurrent cell and its posterior."""
     shared: dict[str, Any] = {
         "prior_units": config.prior_units,
         "posterior_units": config.posterior_units,
@@ -55,7 +55,7 @@ def make_vrnn(config: SaccaderConfig, policy: Any) -> VRNNCell:
         "dtype": policy,
     }
     posterior: GaussianPosterior | CategoricalPosterior
-    if config.cells is not None and config.posterior == "categorical":
+    if config.cells is not None and config.has_cells:
         posterior = CategoricalPosterior(
             config.cells,
             inhibition=config.inhibition_cells,
@@ -79,18 +79,18 @@ def make_vrnn(config: SaccaderConfig, policy: Any) -> VRNNCell:
 
 
 def make_location(config: SaccaderConfig) -> LocationHead:
-    """From z_t to a place."""
-    border = "clip" if config.posterior == "categorical" else "tanh"
+    """Makes the layer that turns z_t into a location."""
+    border = "clip" if config.has_cells else "tanh"
     return LocationHead(config.min_scale, border, name="location", dtype="float32")
 
 
 def make_spatial_transformer(config: SaccaderConfig) -> SpatialTransformer:
-    """What cuts crops out of dense images."""
+    """Makes the layer that cuts crops out of dense images."""
     return SpatialTransformer(config.crop_size, name="spatial_transformer", **_crop_rule(config))
 
 
 def make_localized_spatial_transformer(config: SaccaderConfig) -> LocalizedSpatialTransformer:
-    """What reads crops of pyramids by tiles."""
+    """Makes the layer that reads crops of pyramids by tiles."""
     rule = _crop_rule(config)
     return LocalizedSpatialTransformer(
         config.crop_size, margin_px=config.margin_px, name="localized_spatial_transformer", **rule
@@ -105,7 +105,7 @@ def _crop_rule(config: SaccaderConfig) -> dict[str, Any]:
 def make_proxy_features(
     config: SaccaderConfig, policy: Any, given: keras.layers.Layer | None, pretrained: bool
 ) -> ImageEncoder | None:
-    """What gives feature maps of the proxy, beside its pixels; None where there is no such network."""
+    """Makes the network that gives feature maps of the proxy beside its pixels; None where there is none."""
     network = given or config.proxy_features
     if network is None:
         return None
@@ -115,7 +115,7 @@ def make_proxy_features(
 def make_crop_encoder(
     config: SaccaderConfig, policy: Any, given: keras.layers.Layer | None, pretrained: bool
 ) -> keras.layers.Layer:
-    """What reads the crops: ``[N, S, S, C]`` in [0, 1] → ``[N, F]``."""
+    """Makes the network that reads the crops: ``[N, S, S, C]`` in [0, 1] → ``[N, F]``."""
     network = given or config.crop_encoder
     if network is not None:
         return make_image_encoder(
@@ -139,7 +139,7 @@ def make_crop_encoder(
 
 
 def make_classifier(config: SaccaderConfig, policy: Any, crop_encoder: keras.layers.Layer) -> CropClassifier:
-    """From the crops to the class."""
+    """Makes the layer that classifies from the crops."""
     return CropClassifier(
         crop_encoder,
         config.num_classes,

@@ -72,22 +72,6 @@ def scaled_boxes(theta: tf.Tensor, image_size: tf.Tensor, scales: Sequence[float
     return tf.reshape(tf.stack(found, axis=2), [-1, theta.shape[1] * len(found), 4])
 
 
-def theta_from_boxes(boxes: tf.Tensor, image_size: tf.Tensor) -> tf.Tensor:
-    """The inverse of :func:`boxes_from_theta` for boxes that are square in pixels.
-
-    Args:
-      boxes: ``[..., 4]`` float32.
-      image_size: ``[..., 2]`` height and width in pixels, broadcast against ``boxes``.
-
-    Returns:
-      ``[..., 3]`` float32 ``[s, x, y]``.
-    """
-    y0, x0, y1, x1 = tf.unstack(boxes, axis=-1)
-    size = tf.cast(image_size, tf.float32)
-    scale = (y1 - y0) * size[..., 0] / tf.reduce_min(size, axis=-1)
-    return tf.stack([scale, x0 + x1 - 1.0, y0 + y1 - 1.0], axis=-1)
-
-
 def boxes_to_pixels(boxes: tf.Tensor, image_size: tf.Tensor) -> tf.Tensor:
     """Boxes in pixels of an image.
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tfvs.code_digest import code_digest
-from tfvs.data.records import MANIFEST
+from tfvs.data.layout import MANIFEST, split_folder
 from tfvs.errors import ConfigError, DataError, ResourceError, TooManyRejectedError
 from tfvs.preparation import files
 from tfvs.preparation.listing import NAMED
@@ -24,8 +24,6 @@ from tfvs.preparation.sources import PassedOver, Source
 from tfvs.version import __version__
 
 DEAD_LETTERS = "rejected.jsonl"
-# Folders of a prepared data set.
-RECORDS, PYRAMIDS = "records", "pyramids"
 ROOT_ID = "root-id"
 STEPS = "tfvs.preparation.steps"  # the code that makes Examples
 _SPLIT_NAME = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
@@ -183,7 +181,7 @@ def prepare_folders(job: Job) -> None:
             if files.is_local(root):
                 Path(root).mkdir(parents=True, exist_ok=True)
         files.delete([files.join(job.records_root, name) for name in (MANIFEST, DEAD_LETTERS)])
-        files.delete(files.match(job.records_root, "Split-*/*"))
+        files.delete(files.match(job.records_root, split_folder("*") + "/*"))
     except OSError as error:
         raise ResourceError(
             "The output cannot be written", received=error, mend="Check the path and its permissions"

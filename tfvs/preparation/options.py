@@ -8,7 +8,7 @@ import json
 from dataclasses import dataclass
 
 from tfvs.code_digest import code_digest
-from tfvs.config import option, require
+from tfvs.config import option, option_like, require
 from tfvs.images.colour import Scale
 from tfvs.images.proxy import ProxyRecipe
 from tfvs.images.reading import MAX_PIXELS
@@ -37,12 +37,12 @@ class PrepareOptions(PyramidOptions):
     """How images become pyramids and proxies: the options of the pyramids, and these.
 
     Where ``compression`` is ``"jpeg"``, samples become uint8 whatever ``dtype`` leaves open.
-
-    Attributes:
-      proxy: The proxy's recipe. The records' manifest holds it, with the source that the data set turned out to have.
     """
 
-    proxy: ProxyRecipe = dataclasses.field(default_factory=ProxyRecipe)
+    proxy: ProxyRecipe = option(
+        ProxyRecipe,
+        "The proxy's recipe. The records' manifest holds it, with the source that the data set turned out to have.",
+    )
     keep_pyramids: bool = option(
         True,
         "Copy images that are such pyramids already tile by tile: their tiles keep their size and encoding. Their "
@@ -54,18 +54,18 @@ class PrepareOptions(PyramidOptions):
     channels: tuple[int, ...] | None = option(
         None,
         "Up to 4 bands of a TIFF, from 1, as 3,2,1; where each page holds one band, pages. Without it colour or grey.",
+        at_least=1,
+        least_items=1,
         parse=_numbers,
     )
-    scale: tuple[float, ...] | None = option(
+    scale: tuple[float, float] | None = option(
         None,
         "LOW:HIGH, the numbers that become black and white: for floats and signed numbers, which are refused without "
         "it, and for fewer bits than the samples are kept in.",
         parse=_ends,
     )
-    nodata: float | None = option(
-        None, "Number that means that nothing was measured; without it, with a scale, what the file says."
-    )
-    fill: int = option(0, "Grey level, of 255, that stands for no data.", at_least=0, at_most=255)
+    nodata: float | None = option_like(Scale, "nodata")
+    fill: int = option_like(Scale, "fill")
     max_side_px: int | None = option(
         None, "Reduce images with a longer side to it; the paper's FiveK: 2528.", at_least=1
     )
@@ -90,16 +90,10 @@ class PrepareOptions(PyramidOptions):
             received=self.compression,
         )
         require(
-            self.channels is None or (1 <= len(self.channels) <= 4 and min(self.channels) >= 1),
+            self.channels is None or len(self.channels) <= 4,
             "These channels cannot be chosen",
-            expected="1 to 4 bands, from 1",
+            expected="1 to 4 bands",
             received=self.channels,
-        )
-        require(
-            self.scale is None or len(self.scale) == 2,
-            "A scale has two ends",
-            expected="LOW, HIGH",
-            received=self.scale,
         )
         require(
             self.scale is not None or (self.nodata is None and self.fill == 0),

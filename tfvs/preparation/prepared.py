@@ -9,11 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from tfvs.data.dataset import Manifest, find_files, read_labels, read_manifest
-from tfvs.data.records import MANIFEST
+from tfvs.data.dataset import Manifest, read_labels, read_manifest, split_files
+from tfvs.data.layout import MANIFEST, PYRAMIDS, RECORDS, SPLIT_PREFIX
 from tfvs.errors import DataError
 from tfvs.images.proxy import ProxyRecipe
-from tfvs.preparation.job import PYRAMIDS, RECORDS
 from tfvs.preparation.proxies import remake_proxies
 
 
@@ -47,9 +46,9 @@ class PreparedSet:
     @property
     def splits(self) -> list[str]:
         """Names of the splits, sorted."""
-        prefix, records = "Split-", self.folder / RECORDS
+        records = self.folder / RECORDS
         found = [entry.name for entry in records.iterdir() if entry.is_dir()] if records.is_dir() else []
-        return sorted(name.removeprefix(prefix) for name in found if name.startswith(prefix))
+        return sorted(name.removeprefix(SPLIT_PREFIX) for name in found if name.startswith(SPLIT_PREFIX))
 
     @functools.cached_property
     def manifest(self) -> Manifest:
@@ -86,4 +85,4 @@ class PreparedSet:
             source = hashlib.sha256((records / MANIFEST).read_bytes() + proxy.to_json().encode()).hexdigest()
             shape = "x".join(map(str, proxy.shape))
             records = remake_proxies(records, self.pyramids, proxy, self.folder / f"{RECORDS}-{shape}-{source[:8]}")
-        return find_files(str(records / f"Split-{split}" / "*"))
+        return split_files(records, split)

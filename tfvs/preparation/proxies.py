@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from tfvs.data.dataset import read_records
 from tfvs.data.example import from_example
-from tfvs.data.records import MANIFEST
+from tfvs.data.layout import MANIFEST, SPLIT_PREFIX, split_folder
 from tfvs.errors import DataError, ResourceError
 from tfvs.images.proxy import ProxyRecipe, encode_png, proxy_from_pyramid
 from tfvs.preparation.records import Entry, write_shard
@@ -55,7 +55,9 @@ def remake_proxies(records: Path, pyramids: Path, proxy: ProxyRecipe, output: Pa
             mend="Use them as they are, or prepare the images anew with the proxy's options",
         )
     part = output.with_name(f".{output.name}.{uuid.uuid4().hex}.part")
-    paths = [(path, _SHARD.fullmatch(path.name)) for path in sorted(records.glob("Split-*/*")) if path.is_file()]
+    paths = [
+        (path, _SHARD.fullmatch(path.name)) for path in sorted(records.glob(split_folder("*") + "/*")) if path.is_file()
+    ]
     total = manifest.get("written")
     try:
         with (
@@ -73,7 +75,7 @@ def remake_proxies(records: Path, pyramids: Path, proxy: ProxyRecipe, output: Pa
                     return entry
 
                 entries = list(pool.map(again, read_records([str(path)]).as_numpy_iterator()))
-                split = path.parent.name.removeprefix("Split-")
+                split = path.parent.name.removeprefix(SPLIT_PREFIX)
                 shards.append(write_shard(str(part), split, int(name[1]), int(name[2]), entries))
         told: list[dict[str, Any]] = [
             {"path": shard.path, "count": shard.count, "file_bytes": shard.file_bytes, "sha256": shard.sha256}

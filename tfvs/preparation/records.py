@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import IO
 
+from tfvs.data.layout import split_folder
 from tfvs.images.tiff.frames import frame_header, masked_crc
 from tfvs.preparation import files
 
@@ -87,7 +88,7 @@ def split_of(image_id: str, weights: dict[str, int]) -> str:
 
 def shard_path(split: str, number: int, shards: int) -> str:
     """Where TFX looks for a split's records, relative to the records' root."""
-    return f"Split-{split}/data_tfrecord-{number:05d}-of-{shards:05d}.gz"
+    return f"{split_folder(split)}/data_tfrecord-{number:05d}-of-{shards:05d}.gz"
 
 
 def write_shard(root: str, split: str, number: int, shards: int, entries: Iterable[Entry]) -> Shard:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 
 def for_socket(host: str) -> str:
-    """As sockets take it: ``::1``, not ``[::1]``."""
+    """The address as sockets take it: ``::1``, not ``[::1]``."""
     return host[1:-1] if host.startswith("[") and host.endswith("]") else host
 
 
 def for_url(host: str) -> str:
-    """As URLs, gRPC and people take it: ``[::1]``."""
+    """The address as it stands in URLs and messages: ``[::1]``."""
     bare = for_socket(host)
     return f"[{bare}]" if ":" in bare else bare

@@ -13,7 +13,7 @@ from typing import Protocol
 import grpc
 import numpy as np
 
-from tfvs.config import Config, require
+from tfvs.config import Config, option
 from tfvs.server.caller import Caller, timeout_of
 from tfvs.server.servable import Arrays, Servable
 from tfvs.server.status import RequestError, invalid
@@ -23,26 +23,18 @@ Key = tuple[object, ...]
 
 @dataclass(frozen=True)
 class BatchingParameters(Config):
-    """TensorFlow Serving's batching parameters, of the same names.
+    """TensorFlow Serving's batching parameters, of the same names."""
 
-    Attributes:
-      max_batch_size: Rows of a batch at most.
-      batch_timeout_micros: How long a batch that is not full waits for more; 0: as long as all threads are busy.
-      max_enqueued_batches: Batches waiting at most; above it a request is answered UNAVAILABLE.
-      num_batch_threads: Batches that run at a time.
-    """
-
-    max_batch_size: int = 32
-    batch_timeout_micros: int = 0
-    max_enqueued_batches: int = 16
-    num_batch_threads: int = 2
-
-    def __post_init__(self) -> None:
-        for name in ("max_batch_size", "max_enqueued_batches", "num_batch_threads"):
-            value = getattr(self, name)
-            require(value >= 1, f"{name} is too small", expected="1 or more", received=value)
-        timeout = self.batch_timeout_micros
-        require(timeout >= 0, "batch_timeout_micros is negative", expected="0 or more", received=timeout)
+    max_batch_size: int = option(32, "Most rows of a batch.", at_least=1)
+    batch_timeout_micros: int = option(
+        0,
+        "Microseconds that a batch that is not full waits for more; 0: as long as all threads are busy.",
+        at_least=0,
+    )
+    max_enqueued_batches: int = option(
+        16, "Most batches that wait; above it a request is answered UNAVAILABLE.", at_least=1
+    )
+    num_batch_threads: int = option(2, "Number of batches that run at a time.", at_least=1)
 
 
 class Runner(Protocol):
@@ -57,7 +49,7 @@ class Runner(Protocol):
 
 
 class DirectRunner:
-    """Each request by itself."""
+    """Runs each request by itself."""
 
     def run(self, servable: Servable, signature_name: str, inputs: Arrays, caller: Caller) -> Arrays:
         """Runs it, unless its client has gone."""
@@ -66,7 +58,7 @@ class DirectRunner:
         return servable.run(signature_name, inputs, timeout_of(caller))
 
     def close(self, timeout_s: float | None = None) -> None:
-        """Nothing waits here."""
+        """Does nothing, since no request waits."""
 
 
 @dataclass

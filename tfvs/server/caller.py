@@ -22,19 +22,19 @@ class Caller(Protocol):
 
 
 class PatientCaller:
-    """Waits for as long as it takes."""
+    """A caller that waits for as long as it takes."""
 
     def is_active(self) -> bool:
         """Always."""
         return True
 
     def time_remaining(self) -> float | None:
-        """There is no deadline."""
+        """None: there is no deadline."""
         return None
 
 
 class TimedCaller:
-    """Waits for some time from now.
+    """A caller that waits for some time from now.
 
     Args:
       timeout_s: Seconds.
@@ -44,7 +44,7 @@ class TimedCaller:
         self._end, self._left = time.monotonic() + timeout_s, False
 
     def leave(self) -> None:
-        """It waits no more."""
+        """Marks the caller as gone."""
         self._left = True
 
     def is_active(self) -> bool:

@@ -1,7 +1,7 @@
 """Classify and Regress of TensorFlow Serving: tf.Examples in, labels with scores or values out.
 
 A signature takes part by the names of its input (``inputs``) and outputs (``classes`` and ``scores``, or ``outputs``).
-The method name that TensorFlow 1 wrote into it counts only with ``--enable_signature_method_name_check``, for
+The method name that TensorFlow 1 wrote into it counts only with ``--enable_signature_method_name_check``, since
 TensorFlow 2 writes none.
 """
 

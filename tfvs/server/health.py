@@ -1,4 +1,4 @@
-"""What probes are told: one steady rule over all models."""
+"""Health checks: one rule over all models, which does not change with each load."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class Server(Protocol):
         """Loads, and answers."""
 
     def stop(self) -> bool:
-        """Finishes what is in flight; returns whether all of it was."""
+        """Finishes the requests in flight; returns whether all of them were finished."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Log lines whose number clients cannot drive up."""
+"""Limits on the number of log lines that clients can cause."""
 
 from __future__ import annotations
 

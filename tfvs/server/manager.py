@@ -6,12 +6,13 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
+import grpc
 import tensorflow as tf
 
 from tfvs.errors import DataError
 from tfvs.server.model_watch import HANGS_AFTER_SECONDS, ModelConfig, ModelWatch, State, VersionStatus
 from tfvs.server.servable import Servable
-from tfvs.server.status import LOGGER
+from tfvs.server.status import LOGGER, RequestError
 
 __all__ = ["ModelConfig", "ModelManager", "State", "VersionStatus", "require_folders"]
 
@@ -84,21 +85,26 @@ class ModelManager:
         """Model → whether a version of it serves."""
         return {name: bool(watch.servables) for name, watch in self._watches.items()}
 
-    def is_loading(self, name: str) -> bool:
-        """Whether a model that serves nothing yet may do so in a moment."""
-        watch = self._watches.get(name)
-        return watch is not None and not watch.servables and not watch.settled()
+    def check_loaded(self, name: str) -> None:
+        """Checks that nothing is still loading that may answer a call for this model in a moment.
 
-    def is_starting(self, name: str) -> bool:
-        """Whether the name is no model's, and models that the server began with are still loading.
+        Call it where a model serves nothing. TensorFlow Serving accepts no call before the models that it began with
+        are loaded, and clients take its answer to a call for a model that does not exist as the sign that it is ready;
+        so such calls wait as well. A load that hangs delays that answer for a minute at most.
 
-        TensorFlow Serving accepts no call before they are loaded, and clients take its answer to a call for a model
-        that does not exist as the sign that it is ready. A load that hangs delays that answer for a minute at most.
+        Raises:
+          RequestError: UNAVAILABLE.
         """
+        watch = self._watches.get(name)
+        if watch is not None:
+            if not watch.servables and not watch.settled():
+                raise RequestError(grpc.StatusCode.UNAVAILABLE, f"The model is still loading: {name}")
+            return
         if not self._started:
             loaded = all(watch.servables or watch.settled() for watch in self._watches.values())
             self._started = loaded or time.monotonic() - self._began > HANGS_AFTER_SECONDS
-        return not self._started and name not in self._watches
+        if not self._started:
+            raise RequestError(grpc.StatusCode.UNAVAILABLE, "The server is still loading its models.")
 
     def reconfigure(self, configs: list[ModelConfig], timeout_s: float | None = None) -> None:
         """Serves these models from now on, and returns when their versions are loaded.

@@ -1,4 +1,4 @@
-"""Metrics for Prometheus: requests and latency under TensorFlow Serving's names, and what is this server's own."""
+"""Metrics for Prometheus: requests and latency under TensorFlow Serving's names, and others of this server's own."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ class ModelServer:
             self._config_watch.start()
 
     def stop(self) -> bool:
-        """Says that it is not ready, goes on for a while, then finishes what is in flight and lets go of the ports.
+        """Says that it is not ready, goes on for a while, then finishes the requests in flight and closes the ports.
 
         Returns:
           Whether all requests in flight were finished within the grace.
@@ -210,7 +210,7 @@ class ModelServer:
             raise ResourceError(f"Cannot listen on {address}", received=str(error), mend=mend) from error
 
     def _observe(self) -> None:
-        """Metrics and the request log, where they are wanted."""
+        """The metrics and the request log, where the options ask for them."""
         options = self._options
         self._observers: list[Observer] = []
         self._request_log: RequestLog | None = None

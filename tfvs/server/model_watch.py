@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
-from tfvs.config import Config, require
+from tfvs.config import Config, option, require
 from tfvs.errors import DataError, TfvsError
 from tfvs.server.log_limits import OncePerCause
 from tfvs.server.servable import Servable
@@ -18,7 +18,7 @@ from tfvs.server.versions import VersionFolder, VersionFolders, missing_files
 
 SETTLE_SECONDS = 0.2
 MAX_LOADS = 2  # versions of one model that load at a time
-HANGS_AFTER_SECONDS = 60.0  # a load that takes longer leaves its place to another version
+HANGS_AFTER_SECONDS = 60.0  # a load that takes longer no longer counts, so that another version can load
 
 
 class State(Enum):
@@ -33,23 +33,18 @@ class State(Enum):
 
 @dataclass(frozen=True)
 class ModelConfig(Config):
-    """A model to serve.
+    """A model to serve."""
 
-    Attributes:
-      name: What requests call it.
-      base_path: Folder with a numbered folder for each version.
-      latest: How many of the newest versions serve; 0: all.
-      specific: These versions only; empty: as ``latest`` says.
-      labels: Label and version, for requests that name a version by its label.
-    """
-
-    name: str
-    base_path: str
-    latest: int = 1
-    specific: tuple[int, ...] = ()
-    labels: tuple[tuple[str, int], ...] = ()
+    name: str = option(help="What requests call it.")
+    base_path: str = option(help="Folder with a numbered folder for each version.")
+    latest: int = option(1, "How many of the newest versions serve; 0: all.", at_least=0)
+    specific: tuple[int, ...] = option((), "These versions only; empty: as ``latest`` says.")
+    labels: tuple[tuple[str, int], ...] = option(
+        (), "Pairs of label and version, for requests that name a version by its label."
+    )
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require(bool(self.name), "A model has no name", expected="a name", received=self.name)
         require(bool(self.base_path), "A model has no base path", expected="a folder", received=self.base_path)
 
@@ -72,8 +67,7 @@ class VersionStatus:
 class ModelWatch:
     """Keeps the wanted versions of one model loaded.
 
-    Looking has a thread of its own, and so has every load: a file system that hangs holds up what is on it, and
-    nothing else.
+    Looking has a thread of its own, and so has every load: a file system that hangs delays only what lies on it.
 
     Args:
       config: The model; may be replaced while it is watched.
@@ -203,7 +197,7 @@ class ModelWatch:
             self._changed.notify_all()
 
     def _unload(self) -> None:
-        """Lets go of versions that are not wanted, as long as a wanted one serves."""
+        """Unloads versions that are not wanted, as long as a wanted one serves."""
         with self._changed:
             kept = {version: servable for version, servable in self.servables.items() if version in self._wanted}
             dropped = self.servables.keys() - kept.keys()

@@ -22,8 +22,8 @@ class Observation:
       entrypoint: ``gRPC`` or ``REST``.
       api: ``Predict``, ``Classify``, ``GetModelStatus`` and so on.
       model: Name that the client gave.
-      version: The one that answered; 0: none did.
-      signature: The one that answered, or that the client named.
+      version: The version that answered; 0: none did.
+      signature: The signature that answered, or that the client named.
       code: Name of the gRPC status code.
       seconds: From the parsed request to the finished answer.
       request_bytes: Size of the message or body.
@@ -60,7 +60,7 @@ class ObservingInterceptor(grpc.ServerInterceptor):
     """Tells observers of every request to TensorFlow Serving's services.
 
     Args:
-      observers: Whom to tell.
+      observers: Observers to tell.
     """
 
     def __init__(self, observers: Sequence[Observer]) -> None:

@@ -17,14 +17,15 @@ class ServerOptions(Config):
     model_base_path: str = option("", "Folder of numbered versions.")
     model_name: str = option("default", "What requests call the model.")
     model_config_file: str = option(
-        "", "Several models, text format of ModelServerConfig; the two options above are ignored."
+        "",
+        "File that names several models, in the text format of ModelServerConfig; the two options above are ignored.",
     )
     model_config_file_poll_wait_seconds: float = option(
         0.0, "Seconds between two looks at the model configuration file; 0: it is read once.", at_least=0
     )
     host: str = option("127.0.0.1", "Address to listen on.")
     port: int = option(8500, "Port of gRPC; 0: any free one.", at_least=0, at_most=MAX_PORT)
-    grpc_socket_path: str = option("", "A UNIX socket on which gRPC listens as well.")
+    grpc_socket_path: str = option("", "Path of a UNIX socket on which gRPC listens as well.")
     grpc_channel_arguments: str = option(
         "",
         "Arguments of the gRPC server: name=value, separated by commas, for example grpc.max_connection_age_ms=2000.",
@@ -33,36 +34,36 @@ class ServerOptions(Config):
     rest_api_enable_cors_support: bool = option(False, "Whether web pages of other origins may use REST.")
     enable_batching: bool = option(False, "Whether requests that wait at the same time run together.")
     batching_parameters_file: str = option(
-        "", "Text format of BatchingParameters; without it, batches have at most 32 rows."
+        "", "File in the text format of BatchingParameters; without it, batches have at most 32 rows."
     )
-    ssl_config_file: str = option("", "TLS on gRPC, text format of SSLConfig.")
+    ssl_config_file: str = option("", "File that turns TLS on for gRPC, in the text format of SSLConfig.")
     monitoring_config_file: str = option(
-        "", "Metrics for Prometheus on the port of REST, text format of MonitoringConfig."
+        "", "File that turns metrics for Prometheus on, on the port of REST, in the text format of MonitoringConfig."
     )
     request_log_file: str = option("", "File to which a line of JSON per request is added; -: standard error.")
     request_log_sampling_rate: float = option(
-        1.0, "Part of the requests that is logged; each is drawn by chance.", at_least=0, at_most=1
+        1.0, "Fraction of the requests that are logged, drawn by chance.", at_least=0, at_most=1
     )
     file_system_poll_wait_seconds: float = option(
         1.0, "Seconds between two looks for new versions; 0 or less: versions are looked for once."
     )
     grpc_max_threads: int = option(
-        0, "Requests handled at a time; 0: four per core, or what fills two batches.", at_least=0
+        0, "Number of requests handled at a time; 0: four per core, or what fills two batches.", at_least=0
     )
     tensorflow_intra_op_parallelism: int = option(
         1,
-        "Threads that share one operation; 0: one per core. Requests side by side use the cores better than the parts "
-        "of one operation do.",
+        "Number of threads that share one operation; 0: one per core. Requests side by side use the cores better than "
+        "the parts of one operation do.",
         at_least=0,
     )
     tensorflow_inter_op_parallelism: int = option(
-        0, "Threads that the operations of all requests run on; 0: one per core.", at_least=0
+        0, "Number of threads that the operations of all requests run on; 0: one per core.", at_least=0
     )
     max_queued_requests: int = option(
-        128, "Requests that wait for a thread; above it they are answered RESOURCE_EXHAUSTED or 429.", at_least=0
+        128, "Most requests that wait for a thread; above it they are answered RESOURCE_EXHAUSTED or 429.", at_least=0
     )
     max_message_bytes: int = option(
-        64 * MIB, "Bytes of a request, unpacked; larger ones are refused.", at_least=1, at_most=2**31 - 1
+        64 * MIB, "Most bytes of a request, unpacked; larger ones are refused.", at_least=1, at_most=2**31 - 1
     )
     enable_signature_method_name_check: bool = option(
         False,
@@ -75,13 +76,15 @@ class ServerOptions(Config):
         False, "Whether clients may record a TensorFlow profile, into a folder of this machine that they choose."
     )
     max_request_pixels: int = option(
-        2**27, "Width times height of all JPEG and PNG images of one request; more is INVALID_ARGUMENT.", at_least=1
+        2**27, "Most pixels of all JPEG and PNG images of one request together; more is INVALID_ARGUMENT.", at_least=1
     )
     rest_api_timeout_in_ms: int = option(
-        30_000, "How long a REST request may take to arrive, and how long to be answered.", at_least=1
+        30_000, "Milliseconds that a REST request may take to arrive, and to be answered.", at_least=1
     )
     rest_api_max_connections: int = option(
-        1024, "REST connections at a time, or a quarter of the files that may be open; more are closed.", at_least=1
+        1024,
+        "Most REST connections at a time, or a quarter of the files that may be open; more are closed.",
+        at_least=1,
     )
     shutdown_grace_seconds: float = option(
         25.0,
@@ -89,10 +92,14 @@ class ServerOptions(Config):
         at_least=0,
     )
     shutdown_delay_seconds: float = option(
-        0.0, "Of these, how long to go on answering before the ports close, until nobody sends any more.", at_least=0
+        0.0,
+        "Seconds at the beginning of these in which requests are still answered, until clients send no more.",
+        at_least=0,
     )
     image_roots: tuple[str, ...] = option(
-        (), "Narrows the folders images may be read from; may be given several times.", flag="image_root"
+        (),
+        "Folder that images may be read from, within those of the export; may be given several times.",
+        flag="image_root",
     )
 
     def __post_init__(self) -> None:
@@ -125,7 +132,7 @@ class ServerOptions(Config):
         self.channel_arguments()
 
     def grace_for_requests(self) -> float:
-        """The grace less what telling the clients of cut-off requests takes, seconds."""
+        """Seconds that requests in flight may take: the rest of the grace tells clients that theirs were cut off."""
         return self.shutdown_grace_seconds - min(1.0, 0.2 * self.shutdown_grace_seconds)
 
     def channel_arguments(self) -> list[tuple[str, int | str]]:

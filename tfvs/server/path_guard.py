@@ -2,7 +2,7 @@
 
 The exported graph confines paths by their text, because no stock operation can tell a link. Here a path that a client
 sends never reaches the graph: it is replaced by the name of a descriptor that was checked, or by one that the graph
-refuses. So there is nothing the two could read differently.
+refuses. So the graph and this process cannot read a path differently.
 """
 
 from __future__ import annotations

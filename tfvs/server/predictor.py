@@ -1,4 +1,4 @@
-"""A checked request from any protocol → arrays: the one path that gRPC and REST share."""
+"""From a checked request of any protocol to arrays: the code that gRPC and REST share."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Predictor:
       check_method_names: Whether a signature's method name must be that of the call.
 
     Attributes:
-      on_answer: Told of every answer.
+      on_answer: Called with every answer.
     """
 
     def __init__(
@@ -85,17 +85,14 @@ class Predictor:
         """The servable a ModelSpec means.
 
         Raises:
-          RequestError: NOT_FOUND or INVALID_ARGUMENT, in TensorFlow Serving's words.
+          RequestError: NOT_FOUND, INVALID_ARGUMENT or UNAVAILABLE, in TensorFlow Serving's words.
         """
         if not spec.name:
             raise invalid("Missing ModelSpec" if not spec.ByteSize() else "ModelSpec has no name specified.")
         version = self.version(spec)
         found = self.manager.find(spec.name, version)
-        if found is None and self.manager.is_loading(spec.name):
-            raise RequestError(grpc.StatusCode.UNAVAILABLE, f"The model is still loading: {spec.name}")
-        if found is None and self.manager.is_starting(spec.name):
-            raise RequestError(grpc.StatusCode.UNAVAILABLE, "The server is still loading its models.")
         if found is None:
+            self.manager.check_loaded(spec.name)
             wanted = f"Latest({spec.name})" if version is None else f"Specific({spec.name}, {version})"
             raise RequestError(grpc.StatusCode.NOT_FOUND, f"Servable not found for request: {wanted}")
         return found

@@ -21,7 +21,7 @@ class RequestLog:
 
     Args:
       path: The file; ``-``: standard error.
-      sampling_rate: Part of the requests that is logged, 0 to 1.
+      sampling_rate: Fraction of the requests that are logged, 0 to 1.
 
     Raises:
       ResourceError: The file cannot be written.

@@ -1,8 +1,8 @@
 """Opening an image below allowed folders: what was checked is what is read, whatever happens to names meanwhile.
 
-A name is resolved once, by the kernel, to a descriptor that was opened without reading (``O_PATH``: no device is
-started, no pipe waits). Whether it is a regular file, and where it really lies, is asked of that descriptor. TensorFlow
-then opens ``/proc/self/fd/N``, which is that same file.
+A name is resolved once, by the kernel, to a descriptor that was opened without reading (``O_PATH``, so that no device
+is started and no pipe is waited for). Whether it is a regular file, and where it really lies, is asked of that
+descriptor. TensorFlow then opens ``/proc/self/fd/N``, which is that same file.
 """
 
 from __future__ import annotations

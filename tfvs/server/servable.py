@@ -136,10 +136,10 @@ class Servable:
           timeout_s: How long it may take, seconds; None: any time.
 
         Raises:
-          DeadlineExceededError: It took longer; nothing of it runs any more.
+          DeadlineExceededError: It took longer; no part of it still runs.
         """
         step = self._steps.get(signature_name)
-        if step is None:  # two threads may both make one; either will do
+        if step is None:  # two threads may both make one, which does no harm
             step = self._steps[signature_name] = make_step(self._session, self.signatures[signature_name])
         outputs = step([inputs[key] for key in self.inputs[signature_name]], timeout_s)
         return dict(zip(self.signatures[signature_name].outputs, map(_as_array, outputs), strict=True))
@@ -186,7 +186,8 @@ def arrays_from_protos(servable: Servable, signature_name: str, inputs: Mapping[
       inputs: Input name → TensorProto.
 
     Raises:
-      RequestError: INVALID_ARGUMENT for missing or extra inputs, another dtype, rank or shape, or a torn tensor.
+      RequestError: INVALID_ARGUMENT for missing or extra inputs, another dtype, rank or shape, or a tensor that is not
+        complete.
     """
     wanted = servable.inputs[signature_name]
     check_names(wanted, inputs)
@@ -229,7 +230,7 @@ def check_names(wanted: Iterable[str], inputs: Iterable[str]) -> None:
 
 
 def check_outputs(signature: meta_graph_pb2.SignatureDef, wanted: list[str]) -> None:
-    """Raises RequestError where an output filter names what the signature has not, or names it twice."""
+    """Raises RequestError where an output filter names what the signature does not have, or names it twice."""
     known = sorted(signature.outputs)
     for index, key in enumerate(wanted):
         if key not in known:

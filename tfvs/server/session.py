@@ -37,7 +37,7 @@ def load_session(path: str) -> tuple[tf.compat.v1.Session, meta_graph_pb2.MetaGr
 def replace_asset(
     session: tf.compat.v1.Session, definition: meta_graph_pb2.MetaGraphDef, path: str, name: str, contents: bytes
 ) -> int:
-    """Lets the graph read one of its assets from memory: what the file holds later, or whether it is there, is all one.
+    """Lets the graph read one of its assets from memory: changes of the file do not matter.
 
     Args:
       session: With the model loaded.
@@ -88,7 +88,7 @@ def public_step(session: tf.compat.v1.Session, feeds: list[tf.Tensor], fetches: 
 
 
 def _direct_step(session: tf.compat.v1.Session, feeds: list[tf.Tensor], fetches: list[tf.Tensor]) -> Step | None:
-    """A step by what ``Session.run`` itself calls; None where this TensorFlow has it not, or another."""
+    """A step by what ``Session.run`` itself calls; None where this TensorFlow does not have it, or another."""
     try:
         from tensorflow.python.client import pywrap_tf_session as native
 

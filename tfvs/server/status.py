@@ -24,7 +24,7 @@ _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
 class RequestError(Exception):
-    """One request cannot be answered; the others are not concerned.
+    """An error of one request alone; other requests are not concerned.
 
     Args:
       code: The gRPC status code that TensorFlow Serving gives for it.
@@ -42,7 +42,7 @@ def invalid(message: str) -> RequestError:
 
 
 def unimplemented(message: str) -> RequestError:
-    """UNIMPLEMENTED: what the protocol has and this server has not."""
+    """UNIMPLEMENTED: the protocol has it, but this server does not."""
     return RequestError(grpc.StatusCode.UNIMPLEMENTED, message)
 
 
@@ -70,7 +70,7 @@ def _essence(message: str) -> str:
 
 
 def _log_once(message: str) -> None:
-    """What operators should see whole, once per cause."""
+    """Logs the whole message for operators, once per cause."""
     if message not in _logged and len(_logged) < MAX_LOGGED:
         _logged.add(message)
         LOGGER.error("A request failed: %s", message)

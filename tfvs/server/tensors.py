@@ -1,4 +1,4 @@
-"""TensorProto ↔ NumPy; the common cases without TensorFlow's Python, for a request has a dozen tensors."""
+"""TensorProto ↔ NumPy; the common cases without TensorFlow's Python, since a request has a dozen tensors."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def fill_proto(proto: tensor_pb2.TensorProto, array: np.ndarray, *, as_content: 
         proto.CopyFrom(tf.make_tensor_proto(array))
         return
     proto.dtype = number
-    proto.tensor_shape.SetInParent()  # a scalar's is there, and empty
+    proto.tensor_shape.SetInParent()  # a scalar has the field too, but empty
     for size in array.shape:
         proto.tensor_shape.dim.add(size=size)
     if as_content and array.dtype != object:

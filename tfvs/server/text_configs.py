@@ -111,7 +111,7 @@ def _model(config: Any) -> ModelConfig:
 
 
 def _parse(path: str, target: Any, *, is_secret: bool = False) -> Any:
-    """Reads a file into a message; of a secret one, an error shows the place and no text."""
+    """Reads a file into a message; for a file with secrets, errors show the place but no text."""
     name = target.DESCRIPTOR.full_name.replace("tfvs.server", "tensorflow.serving")
     try:
         return text_format.Parse(Path(path).read_text("utf-8"), target)

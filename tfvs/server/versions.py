@@ -96,6 +96,6 @@ def _fingerprint(path: str) -> str:
             try:
                 stat = tf.io.gfile.stat(full)
                 parts.append(f"{full}:{stat.length}:{stat.mtime_nsec}")
-            except tf.errors.OpError:  # a link to nothing, or a file that has just gone
+            except tf.errors.OpError:  # a link without a target, or a file that was just removed
                 parts.append(f"{full}:missing")
     return "\n".join(sorted(parts))

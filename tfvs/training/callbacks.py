@@ -45,7 +45,7 @@ class ZoomSchedule(keras.callbacks.Callback):
         self.start_step, self.stop_step = start_step, stop_step
 
     def scale(self, step: int) -> float:
-        """The widest crop at a step."""
+        """The widest crop at a step, as a fraction of the image's shorter side."""
         span = self.stop_step - self.start_step
         progress = (step - self.start_step) / span if span else float(step >= self.stop_step)
         return self.start_scale + (self.stop_scale - self.start_scale) * min(max(progress, 0.0), 1.0)

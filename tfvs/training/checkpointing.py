@@ -1,6 +1,7 @@
 """Checkpoints that survive ``kill -9`` at any moment, and resuming from them.
 
-``keras.callbacks.BackupAndRestore`` does not: a torn file leaves it stuck, and a missing one restarts in silence.
+``keras.callbacks.BackupAndRestore`` does not: it fails for good on a file that was half written, and starts again
+without a word where one is missing.
 ``tf.train.CheckpointManager`` writes under temporary names, renames, and only then moves its pointer.
 """
 
@@ -54,7 +55,9 @@ class ResumableCheckpoint(keras.callbacks.Callback):
         for path in reversed(tf.train.CheckpointManager(checkpoint, self._directory, max_to_keep=2).checkpoints):
             try:
                 checkpoint.restore(path).assert_existing_objects_matched()
-            except Exception as error:  # whatever a torn file makes TensorFlow raise: IndexError, DataLossError, ...
+            except (
+                Exception
+            ) as error:  # what TensorFlow raises for a file that was half written: IndexError, DataLossError, ...
                 logger.warning("The checkpoint %s cannot be restored (%s); trying the one before.", path, error)
                 continue
             return int(self._finished_epochs.numpy())

@@ -40,7 +40,7 @@ class ClippedAdam(keras.optimizers.Adam):
 
         Args:
           gradient: Gradient of the variable.
-          variable: What is trained.
+          variable: The variable.
           learning_rate: Learning rate of the step.
         """
         path = self._trainable_variables[self._get_variable_index(variable)].path
@@ -55,7 +55,7 @@ class ClippedAdam(keras.optimizers.Adam):
         """Keras calls it in every replica, with the replica's share of the gradient.
 
         Args:
-          grads: One a variable.
+          grads: One gradient per variable.
           trainable_variables: The variables.
         """
         present = [grad for grad in grads if grad is not None]
@@ -68,5 +68,5 @@ class ClippedAdam(keras.optimizers.Adam):
         super().apply([None if grad is None else next(shares) for grad in grads], trainable_variables)
 
     def get_config(self) -> dict[str, Any]:
-        """With the norm and the groups."""
+        """All options, with the norm and the groups."""
         return {**super().get_config(), "clip_norm": self.clip_norm, "group_rates": self.group_rates}

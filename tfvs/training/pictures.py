@@ -17,7 +17,7 @@ class SaccadePictures(keras.callbacks.Callback):
     """Writes proxies, reconstructions, saccades and crops of a few fixed images to TensorBoard after each epoch.
 
     Args:
-      log_dir: TensorBoard's; events go to ``<log_dir>/pictures``.
+      log_dir: TensorBoard's folder; events go to ``<log_dir>/pictures``.
       inputs: A batch of the model's inputs, N images; small.
       every_epochs: Pictures are written after every so many epochs.
     """

@@ -1,4 +1,4 @@
-"""Where to train: every GPU there is, N logical CPU devices, or several hosts."""
+"""The devices to train on: every GPU there is, N logical CPU devices, or several hosts."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ import keras
 import tensorflow as tf
 
 from tfvs.config import Config, option, require
+from tfvs.errors import DataError
 from tfvs.training.callbacks import StopOnNonFinite, ZoomSchedule
 from tfvs.training.checkpointing import ResumableCheckpoint
 from tfvs.training.hosts import by_records, host_index
@@ -20,11 +21,11 @@ from tfvs.training.optimizer import ClippedAdam
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig(Config):
-    """How to train."""
+    """Options of training."""
 
     epochs: int = option(
         10,
-        "Passes over the data, or stretches of ``steps_per_epoch``.",
+        "Number of passes over the data, or of stretches of ``steps_per_epoch``.",
         at_least=1,
     )
     steps_per_epoch: int | None = option(
@@ -34,34 +35,39 @@ class TrainConfig(Config):
     )
     batch_size: int = option(
         64,
-        "Global batch, over all devices.",
+        "Images per batch, over all devices together.",
         at_least=1,
     )
     learning_rate: float = option(
         2e-3,
-        "Peak of the schedule: linear warm-up, then cosine decay to 0.",
+        "Largest learning rate: it rises linearly, then falls to 0 by a cosine.",
         above=0,
     )
     warmup_steps: int = option(
         100,
-        "Steps to the peak.",
+        "Number of steps until the learning rate is largest.",
         at_least=0,
     )
     clip_norm: float = option(
         1.0,
-        "Global gradient norm.",
+        "Largest norm of all gradients together; larger ones are scaled down to it.",
         above=0,
     )
-    group_rates: dict[str, float] = dataclasses.field(default_factory=dict)
+    group_rates: dict[str, float] = option(
+        dict,
+        "Factors on the learning rate of variables whose path contains a name, see "
+        ":class:`tfvs.training.optimizer.ClippedAdam`.",
+        at_least=0,
+    )
     zoom_from: float | None = option(
         None,
-        "Widest crop at the beginning; None for the model's own, unchanged.",
+        "Widest crop at the beginning, as a fraction of the image's shorter side; None for the model's own, unchanged.",
         above=0,
         at_most=1,
     )
     zoom_to: float | None = option(
         None,
-        "Widest crop at the end.",
+        "Widest crop at the end, likewise.",
         above=0,
         at_most=1,
     )
@@ -79,15 +85,15 @@ class TrainConfig(Config):
     )
     balance_classes: bool = option(
         False,
-        "Weight the loss by inverse class frequency.",
+        "Whether the loss is weighted by inverse class frequency.",
     )
     mixed_precision: bool = option(
         False,
-        "Compute in float16 with float32 variables (GPUs).",
+        "Whether to compute in float16 with float32 variables, for GPUs.",
     )
     num_devices: int | None = option(
         None,
-        "See :func:`tfvs.training.strategy.make_strategy`.",
+        "Number of devices, see :func:`tfvs.training.strategy.make_strategy`.",
         at_least=1,
     )
     seed: int = option(
@@ -103,15 +109,15 @@ class TrainConfig(Config):
         )
         if self.zoom_from is not None and self.zoom_to is not None:
             require(
-                0 < self.zoom_to <= self.zoom_from <= 1,
+                self.zoom_to <= self.zoom_from,
                 "A zoom narrows",
-                expected="0 < zoom_to <= zoom_from <= 1",
+                expected="zoom_to <= zoom_from",
                 received=(self.zoom_from, self.zoom_to),
             )
         require(
-            0 <= self.zoom_start <= self.zoom_stop <= 1,
+            self.zoom_start <= self.zoom_stop,
             "The zoom's fractions are out of order",
-            expected="0 <= zoom_start <= zoom_stop <= 1",
+            expected="zoom_start <= zoom_stop",
             received=(self.zoom_start, self.zoom_stop),
         )
         devices = self.num_devices or 1
@@ -120,6 +126,25 @@ class TrainConfig(Config):
             "The global batch does not divide among the devices",
             expected=f"a multiple of {devices}",
             received=self.batch_size,
+        )
+
+
+def check_batch(images: int, batch_size: int) -> None:
+    """Checks that there are enough images to train on.
+
+    Args:
+      images: Number of training images.
+      batch_size: Images per batch.
+
+    Raises:
+      DataError: They do not fill one batch.
+    """
+    if images < batch_size:
+        raise DataError(
+            "Trainer: fewer training images than one batch",
+            expected=f">= {batch_size}",
+            received=images,
+            mend="Give more images, or a smaller train.batch_size",
         )
 
 
@@ -136,7 +161,7 @@ def make_optimizer(config: TrainConfig, total_steps: int) -> keras.optimizers.Op
 
 
 class ProgressLine(keras.callbacks.Callback):
-    """One line an epoch: short enough to follow in a log, and on a terminal."""
+    """Writes one line per epoch, short enough for a log and for a terminal."""
 
     def __init__(self, epochs: int, write: Callable[[str], None]) -> None:
         super().__init__()
@@ -181,7 +206,7 @@ def train(
       write: Where progress lines go.
 
     Returns:
-      What ``fit`` logged in the epochs trained now, one dict an epoch.
+      What ``fit`` logged in the epochs trained now, one dict per epoch.
 
     Raises:
       TrainingError: A term of the loss is no longer finite.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DOTS_PER_INCH = 160
-LABELLED_CLASSES = 60  # beyond, names would be too small to read
+LABELLED_CLASSES = 60  # with more classes names would be too small to read
 COUNTED_CLASSES = 20
 
 

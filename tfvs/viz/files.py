@@ -38,12 +38,17 @@ def write_atomically(path: str | os.PathLike[str], content: bytes | str) -> Path
     except OSError as error:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
-        raise ResourceError(
-            f"Cannot write {destination}",
-            received=f"{type(error).__name__}: {error}",
-            mend="Choose a folder that can be written and has space",
-        ) from error
+        raise cannot_write(destination, error) from error
     return destination
+
+
+def cannot_write(destination: Path, error: OSError) -> ResourceError:
+    """The error where a result cannot be written."""
+    return ResourceError(
+        f"Cannot write {destination}",
+        received=f"{type(error).__name__}: {error}",
+        mend="Choose a folder that can be written and has space",
+    )
 
 
 def _umask() -> int:

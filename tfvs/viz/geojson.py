@@ -54,7 +54,7 @@ def boxes_to_geojson(
     if len(image_size) != 2 or min(image_size) < 1:
         raise InputError("The image has no pixels", expected="(height, width), at least 1", received=image_size)
     if kl is not None and len(kl) != len(checked):
-        raise InputError("kl has one value a step", expected=f"[{len(checked)}]", received=f"[{len(kl)}]")
+        raise InputError("kl has one value per step", expected=f"[{len(checked)}]", received=f"[{len(kl)}]")
     if evidence is not None:
         evidence = as_evidence(evidence, len(checked), len(class_names))
     height, width = image_size

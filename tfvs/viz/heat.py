@@ -11,7 +11,7 @@ from tfvs.viz.saccade import as_boxes
 def heat_of_places(samples: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """The share of trajectories that look at each place.
 
-    A place counts once a trajectory, however many of its steps cover it; a cell at a box's edge counts by the share
+    A place counts once per trajectory, however many of its steps cover it; a cell at a box's edge counts by the share
     that the box covers.
 
     Args:
@@ -49,7 +49,7 @@ def _coverage(start: float, end: float, cells: int) -> np.ndarray:
 
 
 def heat_picture(heat: np.ndarray) -> np.ndarray:
-    """A heat as a picture to lay over the image: transparent where nobody looks.
+    """A heat as a picture to lay over the image: transparent where no trajectory looks.
 
     Args:
       heat: ``[h, w]`` float in [0, 1].

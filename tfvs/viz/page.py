@@ -30,7 +30,7 @@ class Page:
         return axes
 
     def picture(self, pixels: np.ndarray, x: float, y: float, width: float, height: float) -> Axes:
-        """Shows an image that fills its place exactly, with a hair line around it."""
+        """Shows an image that fills its place exactly, with a thin line around it."""
         axes = self.axes(x, y, width, height)
         axes.imshow(pixels, aspect="auto", extent=(0, 1, 1, 0), interpolation="auto")
         self.rectangle(x, y, width, height, "none", edge=RULE)
@@ -54,7 +54,7 @@ class Page:
         return width / 72.0
 
     def fit(self, text: str, width: float, size: float, weight: str = "normal") -> str:
-        """The line, cut in its middle if it is wider than ``width`` inches: both ends of a name tell it apart."""
+        """The line, shortened in its middle if it is wider than ``width`` inches, since names differ at their ends."""
         text = " ".join(text.split())
         if self.text_width(text, size, weight) <= width:
             return text

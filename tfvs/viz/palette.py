@@ -1,8 +1,8 @@
-"""The colours of the pictures, told apart by colour-blind readers too (Okabe and Ito), and dark enough on white."""
+"""The colours of the pictures: colour-blind readers can tell them apart (Okabe and Ito), and they show on white."""
 
 from __future__ import annotations
 
-# One a step, in the order of the saccade; each keeps its distance from its neighbours in lightness as well as in hue.
+# One colour per step, in order; each differs from its neighbours in lightness as well as in hue.
 STEP_COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#CC79A7", "#0072B2", "#D55E00", "#C9C9C9")
 
 RIGHT = "#0072B2"

@@ -58,14 +58,14 @@ class Saccade:
         crops = np.asarray(self.crops)
         if crops.ndim != 4 or len(crops) != self.num_steps:
             raise InputError(
-                "A saccade has one crop a box", expected=f"crops [{self.num_steps}, S, S, C]", received=crops.shape
+                "A saccade has one crop per box", expected=f"crops [{self.num_steps}, S, S, C]", received=crops.shape
             )
         set_field(self, "crops", np.stack([to_rgb(crop, "crops") for crop in crops]))
         probabilities = np.asarray(self.probabilities, np.float64)
         names = tuple(str(name) for name in self.class_names)
         if probabilities.ndim != 1 or len(probabilities) != len(names) or not names:
             raise InputError(
-                "A saccade has one probability a class", expected=f"[{len(names)}]", received=probabilities.shape
+                "A saccade has one probability per class", expected=f"[{len(names)}]", received=probabilities.shape
             )
         if not np.all((probabilities >= 0.0) & (probabilities <= 1.0 + 1e-3)):  # not-a-number fails here too
             raise InputError(
@@ -82,7 +82,7 @@ class Saccade:
         if self.kl is not None:
             kl = np.asarray(self.kl, np.float64)
             if kl.shape != (self.num_steps,):
-                raise InputError("kl has one value a step", expected=f"[{self.num_steps}]", received=kl.shape)
+                raise InputError("kl has one value per step", expected=f"[{self.num_steps}]", received=kl.shape)
             set_field(self, "kl", kl)
         if self.evidence is not None:
             set_field(self, "evidence", as_evidence(self.evidence, self.num_steps, len(names)))

@@ -37,7 +37,7 @@ def write_saccade_sheet(
     top_classes: int = 5,
     dots_per_inch: int = 110,
 ) -> Path:
-    """Writes a sheet: a row an image with its numbered places, the proxy, the crops and the top probabilities.
+    """Writes a sheet: a row per image with its numbered places, the proxy, the crops and the top probabilities.
 
     The same saccades give the same bytes; the file appears whole or not at all.
 

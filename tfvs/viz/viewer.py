@@ -17,9 +17,9 @@ from urllib.parse import quote
 import numpy as np
 import pyvips
 
-from tfvs.errors import ImageError, InputError, ResourceError
+from tfvs.errors import ImageError, InputError
 from tfvs.images.reading import MAX_PIXELS, normalize, open_image, reason
-from tfvs.viz.files import write_atomically
+from tfvs.viz.files import cannot_write, write_atomically
 from tfvs.viz.heat import heat_of_places, heat_picture
 from tfvs.viz.palette import step_colour, text_colour
 from tfvs.viz.saccade import Saccade
@@ -97,11 +97,7 @@ def write_viewer(
     except pyvips.Error as error:
         raise ImageError("The image cannot be decoded", received=reason(error)) from error
     except OSError as error:
-        raise ResourceError(
-            f"Cannot write {destination}",
-            received=f"{type(error).__name__}: {error}",
-            mend="Choose a folder that can be written and has space",
-        ) from error
+        raise cannot_write(destination, error) from error
     return page
 
 

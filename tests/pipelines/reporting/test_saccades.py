@@ -6,7 +6,7 @@ import tensorflow as tf
 
 pytest.importorskip("ml_metadata", reason="TFX is not installed")
 
-from pipelines import report
+from tfvs.data.dataset import split_files
 from tfvs.data.example import ImageRecord, to_example
 from tfvs.evaluation import answers
 from tfvs.images.tiff.sparse import SparseImage, write_sparse_pyramid
@@ -17,7 +17,7 @@ PNG = tf.io.encode_png(tf.zeros([8, 8, 1], tf.uint8)).numpy()
 
 def test_answers_leave_out_what_the_model_could_not_read(finished):
     found = answers.read_answers(
-        finished / "model" / "Format-Serving", report.split_files(str(finished / "examples"), "test"), limit=4
+        finished / "model" / "Format-Serving", split_files(str(finished / "examples"), "test"), limit=4
     )
     assert [answer.record.image_id for answer in found] == [f"image test {i}" for i in range(4)]
     assert all(answer.right for answer in found)

@@ -205,7 +205,7 @@ DIFFERENT: dict[str, tuple[str, str, int, str]] = {
     "too big for a float": ("float32", '{"instances": [1e39]}', 400, "too big for its type"),
     "the double next to infinity for a float": ("float32", f'{{"instances": [-{BIG}]}}', 400, "too big for its type"),
     "a column that nobody asked for": ("float32", '{"inputs": {"x": 1, "z": 2}}', 400, "not have named input: z"),
-    "a key that stands twice": ("float32", '{"instances": [1], "instances": [2]}', 400, "stands twice"),
+    "a key that stands twice": ("float32", '{"instances": [1], "instances": [2]}', 400, "occurs twice"),
     "text behind the body": ("float32", '{"instances": [1]} {"instances": [2]}', 400, "JSON Parse error: Extra data"),
     "nesting without end": ("float32", '{"instances": [1], "n": ' + 9999 * "[" + 9999 * "]" + "}", 400, "too deeply"),
 }

@@ -61,7 +61,7 @@ def coarsest_level(
         needed = UNKNOWN_SIZE_LEVEL
     elif max_scale is None:
         needed = math.floor(math.log2(max(min(sides), 1)))  # a coarser level has no pixels
-    else:  # the hair more is for the choice of the level, which is made in float32
+    else:  # a little more, since the level is chosen in float32
         needed = math.floor(math.log2(max(max_scale * min(sides) / crop_size, 1.0)) + 1e-5)
     return needed if max_level is None else min(needed, max_level)
 

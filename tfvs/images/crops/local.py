@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pyvips
 
-from tfvs.errors import ImageError
 from tfvs.images import reading
 from tfvs.ops.crop_rule import numpy_boxes, numpy_crop
 
@@ -57,12 +56,10 @@ def cut_crops(
       ImageError: The image cannot be decoded.
       InputError: The boxes have another shape or are not finite.
     """
-    try:
+    with reading.decoding():
         return np.stack(
             [
                 numpy_crop(levels.read, levels.sizes, box, crop_size, margin_px=margin_px, max_level=max_level)
                 for box in numpy_boxes(boxes)
             ]
         )
-    except pyvips.Error as error:
-        raise ImageError("The image cannot be decoded", received=reading.reason(error)) from error

@@ -198,7 +198,7 @@ def _code(names: tf.Tensor, known: Sequence[str]) -> tf.Tensor:
 
 
 def _jpeg_head(tables: tf.Tensor) -> tf.Tensor:
-    """Tables less their end-of-image marker; a tile gives its start-of-image marker up for them."""
+    """JPEG tables without their end-of-image marker, which stand in place of a tile's start-of-image marker."""
     length = tf.strings.length(tables)
     head = tf.strings.substr(tables, tf.zeros_like(length), tf.maximum(length - 2, 0))
     return tf.where(length > 3, head, tf.constant(b"\xff\xd8"))

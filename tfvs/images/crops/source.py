@@ -1,8 +1,8 @@
 """Reading and decoding the tiles of a whole batch in the graph, with nothing but TensorFlow's stock operations.
 
 One ``tf.data`` pipeline inside the function reads every run of neighbouring tiles at its offset and decodes the tiles
-in parallel. Each tile travels with its number, so that one which fails to read, to check or to decode is known and
-spoils its own image only.
+in parallel. Each tile is kept with its number, so that one which fails to read, to check or to decode is known and
+makes only its own image invalid.
 """
 
 from __future__ import annotations

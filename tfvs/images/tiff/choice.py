@@ -1,4 +1,4 @@
-"""Which image of a TIFF is the image, which of its bands, and which library reads it right."""
+"""Which image and which bands of a TIFF are read, and by which library."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import tifffile
 from tfvs.errors import ImageError
 from tfvs.images.tiff.frames import HEADER_BYTES, frame_header
 from tfvs.images.tiff.jpeg_markers import ADOBE_RGB, ADOBE_YCBCR, stored_colour
+from tfvs.images.tiff.parsing import name_of, parsing
 
 MAX_DIRECTORIES = 1000
 # What libvips' own build decodes right; the codecs of the others come with the imagecodecs package.
@@ -24,7 +25,7 @@ _COLOUR_BANDS = {0: 1, 1: 1, 2: 3, 3: 1, 5: 4, 6: 3, 8: 3}
 _REDUCED, _MASK = 1, 4
 _JPEG, _END_OF_IMAGE = 7, b"\xff\xd9"
 _HEAD_BYTES = 1024
-# Writers may round a stream's length up with whatever; with zeros, by any amount.
+# Writers may pad a stream with any bytes up to this length; with zeros, by any amount.
 _PADDING, _TAIL_BYTES = 16, 64
 LEFT_OUT_PAGES = "further images of a file are left out (choose with page or channels)"
 LEFT_OUT_BANDS = "bands that are neither colour nor alpha are left out (choose with channels)"
@@ -44,7 +45,7 @@ class TiffChoice:
       alpha: Whether the last band is alpha: ``""``, ``"straight"`` or ``"premultiplied"``.
       bits: Bits of a sample.
       nodata: The value that means no data, if the file names one.
-      notes: What is left out, for people.
+      notes: What is left out, as sentences for the user.
     """
 
     pages: tuple[int, ...]
@@ -72,14 +73,9 @@ def choose(
     Raises:
       ImageError: The directories cannot be read, or what is asked for is not there.
     """
-    name = f"{len(source)} bytes" if isinstance(source, bytes) else os.fspath(source)
-    try:
-        with tifffile.TiffFile(io.BytesIO(source) if isinstance(source, bytes) else name) as tiff:
-            return _choose(tiff, name, page, channels)
-    except ImageError:
-        raise
-    except Exception as error:  # whatever a damaged directory makes the parser raise
-        raise ImageError("The TIFF's directories cannot be read", received=f"{name}: {error}"[:400]) from error
+    name = name_of(source)
+    with parsing(name), tifffile.TiffFile(io.BytesIO(source) if isinstance(source, bytes) else name) as tiff:
+        return _choose(tiff, name, page, channels)
 
 
 def main_page(tiff: tifffile.TiffFile) -> tuple[int, tifffile.TiffPage]:
@@ -106,8 +102,8 @@ def page_number(tiff: tifffile.TiffFile, page: tifffile.TiffPage) -> int:
 def check_jpeg_tiles(page: tifffile.TiffPage, name: str) -> None:
     """Refuses JPEG tiles and strips that decoders would show otherwise than they were.
 
-    Of a stream that stops early they fill the rest with grey. Where a stream's own markers say that colour is stored
-    otherwise than the TIFF's tag says, readers differ on which to believe, and neither can be told to be right.
+    Where a stream stops early they fill the rest with grey. Where a stream's own markers say that colour is stored
+    otherwise than the TIFF's tag says, readers differ on which to follow, and nothing tells which is right.
 
     Raises:
       ImageError: A stream stops early, or its markers and the tag contradict each other.

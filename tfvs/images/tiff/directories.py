@@ -1,7 +1,7 @@
 """Image file directories: what framing copies, and the ones of libvips' own BigTIFFs, read without a general parser.
 
-tifffile reads whatever others write. What libvips wrote a moment ago needs no such care: framing it with this parser
-takes 2.5 to 5 times less of the processor, a quarter of the whole work of a pyramid where images are small
+tifffile reads what other programs write. What libvips has just written needs no such general parser: framing it with
+this one takes 2.5 to 5 times less of the processor, a quarter of the whole work of a pyramid where images are small
 (``python -m benchmarks.framing``).
 """
 

@@ -31,6 +31,7 @@ from tfvs.images.tiff.directories import (
     read_directories,
 )
 from tfvs.images.tiff.frames import frame_header, masked_crc
+from tfvs.images.tiff.parsing import parsing
 from tfvs.images.tiff.tile_index import level_pages, read_index, tile_lengths
 
 STRIP_OFFSETS, STRIP_BYTES = 273, 279
@@ -117,22 +118,17 @@ def _copy_framed(
     added: list[Directory],
     progress: Callable[[float], None] | None,
 ) -> None:
-    try:
-        with tifffile.TiffFile(source) as tiff, open(source, "rb") as file:
-            directories = [*_read(tiff, file, source, levels_only, bool(added)), *added]
-            source_bytes = os.path.getsize(source)
-            total = sum(_total(directory) for directory in directories)
-            if total > 4 * source_bytes:
-                raise ImageError(
-                    "The tiles overlap: a copy would be far larger than the source",
-                    expected=f"at most {4 * source_bytes} bytes of tiles",
-                    received=f"{total} in {source}",
-                )
-            _write(directories, file, destination, tiff.byteorder, progress)
-    except (ImageError, OSError):
-        raise
-    except Exception as error:  # whatever a damaged directory makes the parser raise
-        raise ImageError("The TIFF's directories cannot be read", received=f"{source}: {error}"[:400]) from error
+    with parsing(os.fspath(source), OSError), tifffile.TiffFile(source) as tiff, open(source, "rb") as file:
+        directories = [*_read(tiff, file, source, levels_only, bool(added)), *added]
+        source_bytes = os.path.getsize(source)
+        total = sum(_total(directory) for directory in directories)
+        if total > 4 * source_bytes:
+            raise ImageError(
+                "The tiles overlap: a copy would be far larger than the source",
+                expected=f"at most {4 * source_bytes} bytes of tiles",
+                received=f"{total} in {source}",
+            )
+        _write(directories, file, destination, tiff.byteorder, progress)
 
 
 class _Progress:

@@ -1,4 +1,4 @@
-"""What the markers of a JPEG stream say of colour: TIFF tiles have them or leave it to the TIFF's tags."""
+"""What the markers of a JPEG stream say of colour; tiles without such markers leave it to the TIFF's tags."""
 
 from __future__ import annotations
 

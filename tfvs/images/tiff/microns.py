@@ -16,7 +16,7 @@ _UNITS = {"nm": 1e-3, "µm": 1.0, "μm": 1.0, "um": 1.0, "mm": 1e3, "cm": 1e4}
 
 
 def micrometres_per_px(path: str | os.PathLike[str], choice: TiffChoice) -> tuple[float | None, int]:
-    """From Aperio's description or OME-XML; resolutions in tags are seldom more than a printer's.
+    """Reads them from Aperio's description or OME-XML; resolutions in tags are mostly those of printers.
 
     Args:
       path: Path of the TIFF.

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyvips
 
@@ -14,6 +15,7 @@ from tfvs.config import Config, option, require
 from tfvs.data.records import TileIndex
 from tfvs.errors import ImageError
 from tfvs.images import reading
+from tfvs.images.colour import BANDS, DTYPES
 from tfvs.images.tiff.framing import frame_own
 from tfvs.images.tiff.tile_index import MAX_TILE_SIDE
 
@@ -26,18 +28,20 @@ class PyramidOptions(Config):
         256, f"Side of a tile, pixels: a multiple of 16 up to {MAX_TILE_SIDE}.", at_least=16, at_most=MAX_TILE_SIDE
     )
     compression: str = option(
-        "jpeg", "Of the tiles; JPEG holds 8 bits and 1 or 3 bands.", choices=("jpeg", "deflate", "none")
+        "jpeg", "Compression of the tiles; JPEG holds 8 bits and 1 or 3 bands.", choices=("jpeg", "deflate", "none")
     )
     quality: int = option(
         90, "JPEG quality; 90 and above stores RGB without chroma subsampling.", at_least=1, at_most=100
     )
-    predictor: bool = option(False, "Horizontal differencing before deflate: smaller for photographs, slower to read.")
-    subifd: bool = option(False, "Levels as SubIFDs of page 0 rather than as pages.")
+    predictor: bool = option(
+        False, "Whether deflate is preceded by horizontal differencing: smaller for photographs, slower to read."
+    )
+    subifd: bool = option(False, "Whether levels are SubIFDs of page 0 rather than pages.")
     bands: int | None = option(
-        None, "Bands of the pyramids, 1 to 4; without it grey and colour stay as they are.", choices=(1, 2, 3, 4)
+        None, "Bands of the pyramids, 1 to 4; without it grey and colour stay as they are.", choices=BANDS
     )
     dtype: str | None = option(
-        None, "Dtype of the pyramids' samples; without it they keep their depth.", choices=("uint8", "uint16")
+        None, "Dtype of the pyramids' samples; without it they keep their depth.", choices=DTYPES
     )
 
     def __post_init__(self) -> None:
@@ -54,15 +58,9 @@ def write_pyramid(
     image: pyvips.Image | str | os.PathLike[str],
     destination: str | os.PathLike[str],
     *,
-    tile_size: int = 256,
-    compression: str = "jpeg",
-    quality: int = 90,
-    predictor: bool = False,
-    subifd: bool = False,
-    bands: int | None = None,
-    dtype: str | None = None,
     max_pixels: int = reading.MAX_PIXELS,
     progress: Callable[[float], None] | None = None,
+    **fields: Any,
 ) -> TileIndex:
     """Writes an image as a framed pyramid TIFF.
 
@@ -72,32 +70,18 @@ def write_pyramid(
     Args:
       image: A path (opened with :func:`tfvs.images.reading.open_image`) or a libvips image.
       destination: Path of the pyramid.
-      tile_size: See :class:`PyramidOptions`, as all that follow up to ``dtype``.
-      compression: ``"jpeg"``, ``"deflate"`` or ``"none"``.
-      quality: JPEG quality.
-      predictor: Horizontal differencing before deflate.
-      subifd: Levels as SubIFDs.
-      bands: Bands to convert to.
-      dtype: Dtype to convert to.
       max_pixels: Largest width times height, pixels.
       progress: Called with a fraction from 0 to 1.
+      **fields: Fields of :class:`PyramidOptions`.
 
     Returns:
       The pyramid's tile index.
 
     Raises:
-      ConfigError: An option is out of range.
+      ConfigError: An unknown field, or a value that is out of range.
       ImageError: The image is refused or damaged, or its depth or bands do not go with JPEG.
     """
-    options = PyramidOptions(
-        tile_size=tile_size,
-        compression=compression,
-        quality=quality,
-        predictor=predictor,
-        subifd=subifd,
-        bands=bands,
-        dtype=dtype,
-    )
+    options = PyramidOptions.from_dict(fields)
     name = "the image" if isinstance(image, pyvips.Image) else str(image)
     if not isinstance(image, pyvips.Image):
         image = reading.open_image(image, max_pixels=max_pixels)
@@ -107,11 +91,10 @@ def write_pyramid(
     plain = destination.with_name(f".{unique}.plain")
     framed = destination.with_name(f".{unique}.part")
     try:
-        _save(reading.normalize(image, bands=options.bands, dtype=options.dtype), plain, options, progress)
+        with reading.decoding(name):
+            _save(reading.normalize(image, bands=options.bands, dtype=options.dtype), plain, options, progress)
         index = frame_own(plain, framed, progress=None if progress is None else lambda done: progress(0.8 + 0.2 * done))
         os.replace(framed, destination)
-    except pyvips.Error as error:
-        raise ImageError("The image cannot be decoded", received=f"{name}: {reading.reason(error)}") from error
     finally:
         plain.unlink(missing_ok=True)
         framed.unlink(missing_ok=True)

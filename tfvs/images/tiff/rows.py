@@ -11,6 +11,7 @@ import tifffile
 
 from tfvs.errors import ImageError
 from tfvs.images.tiff.choice import TiffChoice, page_at
+from tfvs.images.tiff.parsing import name_of
 
 # Largest decoded size of a row of tiles or of a strip. A strip is decoded whole, and some files are one strip.
 MAX_PART_BYTES = 2 << 30
@@ -37,7 +38,7 @@ class TiffRows:
     """
 
     def __init__(self, source: str | os.PathLike[str] | bytes, choice: TiffChoice) -> None:
-        self._name = f"{len(source)} bytes" if isinstance(source, bytes) else os.fspath(source)
+        self._name = name_of(source)
         self._tiff = tifffile.TiffFile(io.BytesIO(source) if isinstance(source, bytes) else self._name)
         self._pages = [page_at(self._tiff, number) for number in choice.pages]
         self._lock = threading.Lock()
@@ -48,11 +49,6 @@ class TiffRows:
         self._part_rows = base.tilelength if base.is_tiled else min(base.rowsperstrip, base.imagelength)
         self._parts: dict[int, np.ndarray] = {}
         self.dtype = _output_dtype(base)
-
-    @property
-    def part_rows(self) -> int:
-        """Rows that are decoded at once."""
-        return self._part_rows
 
     def read(self, first: int, stop: int) -> np.ndarray:
         """Rows as ``[rows, width, bands]``.

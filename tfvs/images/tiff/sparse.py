@@ -124,7 +124,7 @@ def write_sparse_pyramid(
       image: Level 0; its tiles' side is a multiple of 16.
       destination: Path of the pyramid; it appears whole or not at all.
       compression: ``"none"`` or ``"deflate"``.
-      levels: Those of :meth:`SparseImage.levels`, where they are at hand.
+      levels: Levels as :meth:`SparseImage.levels` gives them; None makes them.
 
     Returns:
       The pyramid's tile index: as :func:`tfvs.images.tiff.tile_index.read_index` reads it, but that the blank tiles

@@ -198,7 +198,7 @@ def _check_plain(page: tifffile.TiffPage, name: str) -> None:
     turned = page.tags.valueof(274) not in (None, 1)
     if turned or (page.samplesperpixel >= 3 and page.tags.valueof(34675)):
         raise ImageError(
-            "The image is stored turned or in a colour space of its own, which tiles are read without",
+            "The image is stored turned or in a colour space of its own, which reading tiles would ignore",
             expected="orientation 1, no ICC profile",
             received=f"{'orientation ' + str(page.tags.valueof(274)) if turned else 'an ICC profile'} in {name}",
             mend="Write a pyramid with tfvs.images.tiff.pyramid.write_pyramid",

@@ -8,16 +8,16 @@ import keras
 import tensorflow as tf
 
 from tfvs.config import require
-from tfvs.layers.posteriors.proposal import PlaceProposal
+from tfvs.layers.posteriors.proposal import PlaceProposal, check_stddev
 from tfvs.layers.shapes import known
 from tfvs.ops import categorical, gaussian
 
-INITIAL_STDDEV = 0.2  # of an offset, in cells
+INITIAL_STDDEV = 0.2  # standard deviation of an offset, in cells
 NARROWEST_PRIOR = 1e-3  # at first, however narrow a fixed posterior is
 
 
 class CategoricalLooking(NamedTuple):
-    """What the steps of one trajectory share, and what they hand on.
+    """What the steps of one trajectory share, and what each gives to the next.
 
     Attributes:
       feature_map: ``[B, N, F]`` of the proxy, one vector per cell.
@@ -42,7 +42,7 @@ class CategoricalLooking(NamedTuple):
 
 @keras.saving.register_keras_serializable("tfvs")
 class CategoricalPosterior(keras.layers.Layer):
-    """``z_t = (k_t, offset_t, scale_t)``: a place that needs not lie between things.
+    """``z_t = (k_t, offset_t, scale_t)``: a cell, which unlike a mean of places never lies between two things.
 
     ``q(k_t | x̂, h_{t-1}, k_<t) = softmax(log p(k_t) + evidence)`` over the cells still free: a cell and its neighbours
     are looked at once. In the cell, offset and scale are Gaussian and reparametrised, with a learned prior
@@ -83,12 +83,7 @@ class CategoricalPosterior(keras.layers.Layer):
         self.cells = rows, columns = int(cells[0]), int(cells[1])
         require(rows >= 1 and columns >= 1, "The map has no cells", expected="at least (1, 1)", received=cells)
         require(inhibition >= 0, "inhibition is negative", expected="0 or more", received=inhibition)
-        require(
-            stddev is None or stddev > 0.0,
-            "The posterior's standard deviation cannot be used",
-            expected="None (learned) or a number above 0",
-            received=stddev,
-        )
+        check_stddev(stddev)
         self.inhibition, self.learns_prior, self.reads_state = inhibition, learns_prior, reads_state
         self.learns_offset, self.prior_units, self.posterior_units = learns_offset, prior_units, posterior_units
         self.stddev, self.seed = stddev, seed
@@ -158,7 +153,7 @@ class CategoricalPosterior(keras.layers.Layer):
     def propose(
         self, looking: CategoricalLooking, hidden: tf.Tensor, step: int, sample: bool
     ) -> tuple[PlaceProposal, CategoricalLooking]:
-        """z_t.
+        """Proposes z_t.
 
         Args:
           looking: As :meth:`begin` or the last step gave it.

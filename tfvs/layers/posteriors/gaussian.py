@@ -8,14 +8,14 @@ import keras
 import tensorflow as tf
 
 from tfvs.config import require
-from tfvs.layers.posteriors.proposal import Proposal
+from tfvs.layers.posteriors.proposal import Proposal, check_stddev
 from tfvs.layers.shapes import known
 from tfvs.layers.spatial_attention import SpatialAttention, spread_anchors
 from tfvs.ops import gaussian
 
 INITIAL_STDDEV = 0.1
 # The scale of what a dense layer adds to attention's place. However small a gradient is, Adam moves each weight by its
-# learning rate: at full gain the first steps, which know nothing yet, would carry every look away.
+# learning rate: at full gain the first steps, before anything is learned, would move every look far away.
 OFFSET_GAIN = 0.1
 
 
@@ -64,12 +64,7 @@ class GaussianPosterior(keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         require(latent_size >= 1, "latent_size is too small", expected="at least 1", received=latent_size)
-        require(
-            stddev is None or stddev > 0.0,
-            "The posterior's standard deviation cannot be used",
-            expected="None (learned) or a number above 0",
-            received=stddev,
-        )
+        check_stddev(stddev)
         require(
             not anchors or latent_size == 3,
             "Attention needs a latent whose components are s, x and y",
@@ -126,7 +121,7 @@ class GaussianPosterior(keras.layers.Layer):
     def propose(
         self, looking: GaussianLooking, hidden: tf.Tensor, step: int, sample: bool
     ) -> tuple[Proposal, GaussianLooking]:
-        """z_t.
+        """Proposes z_t.
 
         Args:
           looking: As :meth:`begin` gave it.

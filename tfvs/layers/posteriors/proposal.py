@@ -1,10 +1,12 @@
-"""What a posterior is to the recurrent cell: something that proposes z_t."""
+"""What a posterior gives to the recurrent cell: a proposal of z_t."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 import tensorflow as tf
+
+from tfvs.config import require
 
 
 class Proposal(NamedTuple):
@@ -31,7 +33,7 @@ class PlaceProposal(NamedTuple):
     """A :class:`Proposal` that chose a cell first.
 
     Attributes:
-      latent: As of a proposal, as the next five.
+      latent: As in :class:`Proposal`, like the five that follow.
       posterior_loc: Mean of the Gaussian in the cell.
       posterior_scale: Standard deviation of the Gaussian in the cell.
       prior_loc: Mean of the Gaussian in the cell.
@@ -49,3 +51,20 @@ class PlaceProposal(NamedTuple):
     kl: tf.Tensor
     place_log_prob: tf.Tensor
     place_logits: tf.Tensor
+
+
+def check_stddev(stddev: float | None) -> None:
+    """Checks a fixed standard deviation of a posterior.
+
+    Args:
+      stddev: None where it is learned.
+
+    Raises:
+      ConfigError: It is not positive.
+    """
+    require(
+        stddev is None or stddev > 0.0,
+        "The posterior's standard deviation cannot be used",
+        expected="None (learned) or a number above 0",
+        received=stddev,
+    )

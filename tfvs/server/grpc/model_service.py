@@ -52,12 +52,11 @@ def model_status(manager: ModelManager, name: str, version: int | None) -> get_m
     """As GetModelStatus answers.
 
     Raises:
-      RequestError: NOT_FOUND.
+      RequestError: NOT_FOUND or UNAVAILABLE.
     """
     statuses = manager.statuses(name)
-    if not statuses and manager.is_loading(name):
-        raise RequestError(grpc.StatusCode.UNAVAILABLE, f"The model is still loading: {name}")
     if not statuses:
+        manager.check_loaded(name)
         raise RequestError(grpc.StatusCode.NOT_FOUND, f"Could not find any versions of model {name}")
     if version is not None and version not in statuses:
         raise RequestError(grpc.StatusCode.NOT_FOUND, f"Could not find version {version} of model {name}")

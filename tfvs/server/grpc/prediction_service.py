@@ -25,7 +25,7 @@ SIGNATURE_DEF = "signature_def"
 
 
 class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
-    """Answers as TensorFlow Serving does, codes and words included.
+    """Answers as TensorFlow Serving does, with the same codes and messages.
 
     Args:
       predictor: Shared with REST.

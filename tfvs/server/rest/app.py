@@ -22,7 +22,7 @@ class RestServer:
     """Serves REST in a thread of its own; the work is done by the executor.
 
     Args:
-      surroundings: What its requests share.
+      surroundings: Objects that its requests share.
       host: Address to listen on.
       port: Port to listen on.
       metrics: Path, page and content type of metrics; None: there are none.

@@ -1,4 +1,4 @@
-"""HTTP connections that are bounded in number, do not wait for ever, and end in good order."""
+"""HTTP connections: bounded in number and in time, and closed so that no answer is lost."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import tornado.iostream
 from tfvs.server.log_limits import RateLimit
 
 IDLE_SECONDS = 75.0  # a proxy's own idle time, 60 s as a rule, should be shorter: then it is the proxy that closes
-LAST_REQUEST_SECONDS = 1.0  # for clients that use a connection all the time, to be told that it closes
+LAST_REQUEST_SECONDS = 1.0  # clients that use a connection all the time are told within it that the connection closes
 
 
 class Connections(tornado.httpserver.HTTPServer):

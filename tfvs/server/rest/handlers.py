@@ -77,7 +77,7 @@ class Surroundings:
       gate: Counts them.
       max_body_bytes: Bytes of a body, unpacked.
       cors: Whether web pages of other origins may read the answers.
-      observers: Are told of each request.
+      observers: Observers that are told of each request.
       max_connections: Connections at a time; more are closed.
       timeout_s: How long a request may take to arrive, and how long to be answered, seconds.
       is_ready: Whether requests should be sent here, for probes.
@@ -119,12 +119,12 @@ class ApiHandler(BodyHandler):
     """Everything under ``/v1/``."""
 
     def initialize(self, surroundings: Surroundings) -> None:
-        """Keeps what all requests share."""
+        """Keeps the objects that all requests share."""
         self._shared = surroundings
         self._caller: TimedCaller | None = None
 
     def on_connection_close(self) -> None:
-        """The client waits no more."""
+        """Marks the client as gone."""
         if self._caller is not None:
             self._caller.leave()
 

@@ -29,7 +29,7 @@ def parse_object(body: bytes) -> dict[str, Any]:
       body: JSON in UTF-8; NaN, Infinity and -Infinity are allowed. Bytes of a string that are not UTF-8 are kept.
 
     Raises:
-      RequestError: INVALID_ARGUMENT: not JSON, not an object, or a key that stands twice in one object.
+      RequestError: INVALID_ARGUMENT: not JSON, not an object, or a key that occurs twice in one object.
     """
     text = body.decode("utf-8", "surrogateescape").lstrip("\ufeff")
     if not text.strip():
@@ -71,7 +71,7 @@ def to_bytes(answer: dict[str, Any]) -> bytes:
     text = json.dumps(answer, ensure_ascii=False)
     try:
         return text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:  # half a surrogate pair that an error cites: JSON's escape of it
+    except UnicodeEncodeError:  # half a surrogate pair in an error message: written as JSON's escape
         return text.encode("utf-8", "backslashreplace")
 
 
@@ -126,5 +126,5 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise invalid(f"JSON Parse error: The key {shown(twice)} stands twice in one object.")
+        raise invalid(f"JSON Parse error: The key {shown(twice)} occurs twice in one object.")
     return found

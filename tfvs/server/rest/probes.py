@@ -16,7 +16,7 @@ class ProbeHandler(tornado.web.RequestHandler):
     """Answers ``/livez`` with 200, and ``/readyz`` with 200 or 503."""
 
     def initialize(self, is_ready: Callable[[], bool]) -> None:
-        """Keeps what knows."""
+        """Keeps the function that tells whether the server is ready."""
         self._is_ready = is_ready
 
     def get(self, which: str) -> None:

@@ -15,7 +15,7 @@ def unpacked(body: bytes, encoding: str, limit: int) -> bytes:
     """A request's body as it was before it was compressed.
 
     Args:
-      body: As it came.
+      body: The body as it was received.
       encoding: The header ``Content-Encoding``.
       limit: Bytes that the unpacked body may have; a longer one is never unpacked whole.
 
@@ -40,7 +40,7 @@ def unpacked(body: bytes, encoding: str, limit: int) -> bytes:
             what = f"The unpacked body has more than {limit} bytes."
             raise RequestError(grpc.StatusCode.RESOURCE_EXHAUSTED, what)
         if not unpacker.eof:
-            raise invalid("The gzip body breaks off.")
+            raise invalid("The gzip body is not complete.")
         parts.append(part)
         room, rest = room - len(part), unpacker.unused_data
     return b"".join(parts)
