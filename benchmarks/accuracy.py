@@ -1,7 +1,8 @@
-"""The paper's accuracy on two-digit MNIST: the saccader, and ResNet18 on the whole image, on the same canvases.
+"""The paper's accuracy on two-digit MNIST: the saccader, ResNet18 on whole images, RAM and DRAM, on the same canvases.
 
     python -m benchmarks.accuracy --task identify --digits mnist.npz --seed 1 --threads 1
     python -m benchmarks.accuracy --task identify --digits mnist.npz --seed 1 --threads 1 --model resnet18 --epochs 1
+    python -m benchmarks.accuracy --task identify --digits mnist.npz --seed 1 --threads 1 --model dram
 
 Training stops after ``--minutes`` at the end of an epoch; a run that was stopped goes on from its checkpoint when the
 command is repeated. Minutes are the processor's: with ``--threads 1``, which lets two runs share two cores, one core's.
@@ -24,11 +25,12 @@ import tensorflow as tf
 from benchmarks.machine import describe_machine, peak_memory_mb
 from tfvs.datasets.two_digit_mnist import Canvases, TwoDigitConfig, generate
 from tfvs.metrics import Coverage
-from tfvs.models.resnet import ResNet18
+from tfvs.models import DRAM, RAM, ResNet18
 from tfvs.models.saccader import VariationalSaccader
 from tfvs.training.trainer import TrainConfig, train
 
 PROXY_PX = 32
+BASELINES: dict[str, type[keras.Model]] = {"resnet18": ResNet18, "ram": RAM, "dram": DRAM}
 # Paper: variational saccading / ResNet18 / DRAM, per cent.
 PAPER = {"identify": (95.42, 97.4, 95.0), "sum": (97.2, 99.86, 97.5), "one": (None, None, None)}
 SACCADER: dict[str, dict[str, Any]] = {"identify": {"num_steps": 4}, "sum": {"num_steps": 4}, "one": {"num_steps": 2}}
@@ -128,7 +130,7 @@ def build(model_name: str, task: str, num_classes: int, overrides: dict[str, Any
     if model_name == "saccader":
         model: keras.Model = VariationalSaccader(num_classes=num_classes, **{**COMMON, **SACCADER[task], **overrides})
     else:
-        model = ResNet18(num_classes=num_classes)
+        model = BASELINES[model_name](num_classes=num_classes, **overrides)
     model.build({"proxy": (None, PROXY_PX, PROXY_PX, 1), "image": (None, 100, 100, 1)})
     return model
 
@@ -137,7 +139,7 @@ def build(model_name: str, task: str, num_classes: int, overrides: dict[str, Any
 @click.option("--task", type=click.Choice(sorted(PAPER)), required=True)
 @click.option("--digits", required=True, help="uci, mnist (keras.datasets) or the path of an .npz.")
 @click.option("--seed", default=1, show_default=True)
-@click.option("--model", "model_name", type=click.Choice(["saccader", "resnet18"]), default="saccader")
+@click.option("--model", "model_name", type=click.Choice(["saccader", *BASELINES]), default="saccader")
 @click.option("--epochs", default=12, show_default=True)
 @click.option("--minutes", default=75.0, show_default=True, help="Minutes of the processor, in all.")
 @click.option("--threads", default=0, show_default=True, help="Threads of TensorFlow; 0: as many as there are cores.")
@@ -147,7 +149,7 @@ def build(model_name: str, task: str, num_classes: int, overrides: dict[str, Any
 @click.option("--batch-size", default=32, show_default=True)
 @click.option("--learning-rate", default=1e-3, show_default=True)
 @click.option("--num-samples", default=8, show_default=True, help="Number of trajectories averaged, beside the mean's.")
-@click.option("--override", multiple=True, help="FIELD=JSON of the saccader's configuration.")
+@click.option("--override", multiple=True, help="FIELD=JSON of the model's configuration.")
 @click.option("--zoom", type=(float, float, float, float), help="Widest crop: FROM TO, and when: START STOP.")
 @click.option("--label", default="", help="Part of the run's name, beside task, model and seed.")
 @click.option("--runs", default="runs/accuracy", show_default=True, help="Folder of checkpoints and logs.")
@@ -181,7 +183,7 @@ def main(
     num_classes = TwoDigitConfig(task=task).num_classes
     overrides = {key: json.loads(value) for key, _, value in (text.partition("=") for text in override)}
     model = build(model_name, task, num_classes, overrides)
-    saccades = model_name == "saccader"
+    saccades, looks = model_name == "saccader", model_name != "resnet18"
     config = TrainConfig(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, warmup_steps=600, seed=seed)
     if saccades:
         widest, narrowest, start, stop = zoom or ZOOM
@@ -212,13 +214,13 @@ def main(
         "model": model_name,
         "label": label,
         "seed": seed,
-        "config": model.config.to_dict() if saccades else {},
+        "config": model.config.to_dict() if saccades else overrides,
         "training": config.to_dict(),
         "accuracy": _accuracy(output, test_set),
         "accuracy_of_samples": _accuracy(sampled, test_set) if saccades else None,
         "num_samples": num_samples if saccades else None,
         "paper_saccader_resnet_dram": PAPER[task],
-        "digits_covered": coverage(output.boxes[:test_images], test_set.canvases) if saccades else None,
+        "digits_covered": coverage(output.boxes[:test_images], test_set.canvases) if looks else None,
         "parameters": int(model.count_params()),
         "epochs_asked": epochs,
         "epoch_images": epoch_images,

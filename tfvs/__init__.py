@@ -7,7 +7,9 @@ _environment.check_versions()
 _environment.import_tensorflow()
 
 from tfvs.models import (  # noqa: E402
+    DRAM,
     PRESETS,
+    RAM,
     GridResNet18,
     ResNet18,
     SaccaderConfig,
@@ -18,7 +20,9 @@ from tfvs.training import optimizer as _optimizer  # noqa: E402, F401  registers
 from tfvs.version import __version__  # noqa: E402
 
 __all__ = [
+    "DRAM",
     "PRESETS",
+    "RAM",
     "GridResNet18",
     "ResNet18",
     "SaccaderConfig",

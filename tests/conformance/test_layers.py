@@ -91,6 +91,11 @@ CASES = [
         (images(4, 8, 8, 1),),
     ),
     Case(public.DenseBlock, {"units": 6, "normalization": "batch"}, (images(4, 5),)),
+    Case(
+        public.GlimpseNetwork,
+        {"glimpse_size": 4, "num_scales": 2, "units": 6, "hidden_units": 5},
+        (images(4, 12, 10, 2), np.tile(np.array([[[0.0, 0.5], [-0.9, 0.1]]], "float32"), (4, 1, 1))),
+    ),
     Case(public.GroupNorm, {"groups": 3, "epsilon": 0.1}, (images(4, 5, 5, 6),)),
     Case(
         public.LocalizedSpatialTransformer,

@@ -6,6 +6,7 @@ from tfvs.layers.conv_encoder import ConvEncoder
 from tfvs.layers.crop_classifier import CropClassifier
 from tfvs.layers.crop_encoder import CropEncoder
 from tfvs.layers.dense_block import DenseBlock
+from tfvs.layers.glimpse_network import GlimpseNetwork
 from tfvs.layers.group_norm import GroupNorm
 from tfvs.layers.localized_spatial_transformer import LocalizedSpatialTransformer
 from tfvs.layers.location_head import LocationHead
@@ -22,6 +23,7 @@ __all__ = [
     "CropClassifier",
     "CropEncoder",
     "DenseBlock",
+    "GlimpseNetwork",
     "GroupNorm",
     "LocalizedSpatialTransformer",
     "LocationHead",
