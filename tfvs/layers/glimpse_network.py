@@ -68,7 +68,7 @@ class GlimpseNetwork(keras.layers.Layer):
 
     def build(self, image_shape: tuple[int | None, ...], places_shape: tuple[int | None, ...]) -> None:
         """Args: image_shape, places_shape: of what ``call`` takes."""
-        pixels = self.num_scales * self.glimpse_size**2 * image_shape[-1]
+        pixels = self.num_scales * self.glimpse_size**2 * (image_shape[-1] or 1)
         self.what.build((None, None, pixels))
         self.where.build((None, None, 2))
         self.from_what.build((None, None, self.hidden_units))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import tensorflow as tf
@@ -32,7 +32,7 @@ class DRAM(HardAttentionClassifier):
       ConfigError: A number that cannot work.
     """
 
-    OPTIONS = (*HardAttentionClassifier.OPTIONS, "context_size")
+    OPTIONS: ClassVar[tuple[str, ...]] = (*HardAttentionClassifier.OPTIONS, "context_size")
 
     def __init__(
         self,

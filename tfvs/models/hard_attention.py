@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import keras
 import tensorflow as tf
@@ -71,7 +71,7 @@ class HardAttentionClassifier(ImageClassifier):
       ConfigError: A number that cannot work.
     """
 
-    OPTIONS = (
+    OPTIONS: ClassVar[tuple[str, ...]] = (
         "num_classes",
         "num_steps",
         "glimpse_size",
