@@ -6,11 +6,12 @@ import json
 import pytest
 
 from pipelines import demo
+from pipelines.run import GENERATED
 
 pytest.importorskip("sklearn")
 
 
-@pytest.mark.parametrize("pipeline", demo.GENERATED)
+@pytest.mark.parametrize("pipeline", GENERATED)
 def test_data_are_made_once_and_are_what_the_pipeline_reads(pipeline, tmp_path, monkeypatch) -> None:
     module = importlib.import_module(f"pipelines.{pipeline}")
     monkeypatch.setattr(module, "COUNTS", {"train": 2, "eval": 1, "test": 1})
