@@ -24,6 +24,7 @@ import tensorflow as tf
 
 from benchmarks.machine import describe_machine, peak_memory_mb
 from tfvs.datasets.two_digit_mnist import Canvases, TwoDigitConfig, generate
+from tfvs.images.proxy import ProxyRecipe, disturb
 from tfvs.metrics import Coverage
 from tfvs.models import DRAM, RAM, ResNet18
 from tfvs.models.saccader import VariationalSaccader
@@ -51,8 +52,8 @@ class Examples(NamedTuple):
     proxies: np.ndarray
 
 
-def make_examples(task: str, digits: str, seed: int, split: str, count: int) -> Examples:
-    """Canvases of 100², drawn from digits of the split alone."""
+def make_examples(task: str, digits: str, seed: int, split: str, count: int, recipe: ProxyRecipe) -> Examples:
+    """Canvases of 100², drawn from digits of the split alone, and their proxies with the recipe's noise."""
     config = TwoDigitConfig(task=task, digits=digits, seed=seed, num_distractors=0 if task == "sum" else 8)
     canvases = generate(config, split, count)
     proxies = np.zeros([count, PROXY_PX, PROXY_PX], np.uint8)
@@ -60,6 +61,9 @@ def make_examples(task: str, digits: str, seed: int, split: str, count: int) -> 
         images = tf.cast(canvases.images[first : first + 1000], tf.float32)[..., tf.newaxis]
         small = tf.image.resize(images, [PROXY_PX, PROXY_PX], antialias=True)[..., 0]
         proxies[first : first + 1000] = tf.cast(tf.round(small), tf.uint8)
+    if recipe.noise or recipe.keep < 1:
+        for number, proxy in enumerate(proxies):
+            proxy[...] = disturb(proxy[..., np.newaxis], recipe, f"{split.encode().hex()}{number:08x}"[-16:])[..., 0]
     return Examples(canvases, proxies)
 
 
@@ -148,6 +152,8 @@ def build(model_name: str, task: str, num_classes: int, overrides: dict[str, Any
 @click.option("--test-images", default=5_000, show_default=True)
 @click.option("--batch-size", default=32, show_default=True)
 @click.option("--learning-rate", default=1e-3, show_default=True)
+@click.option("--proxy-keep", default=1.0, show_default=True, help="Share of the proxy's pixels that stay.")
+@click.option("--proxy-noise", default=0.0, show_default=True, help="Noise on the proxy, grey levels of 255.")
 @click.option("--num-samples", default=8, show_default=True, help="Number of trajectories averaged, beside the mean's.")
 @click.option("--override", multiple=True, help="FIELD=JSON of the model's configuration.")
 @click.option("--zoom", type=(float, float, float, float), help="Widest crop: FROM TO, and when: START STOP.")
@@ -167,6 +173,8 @@ def main(
     test_images: int,
     batch_size: int,
     learning_rate: float,
+    proxy_keep: float,
+    proxy_noise: float,
     num_samples: int,
     override: tuple[str, ...],
     zoom: tuple[float, float, float, float] | None,
@@ -178,8 +186,9 @@ def main(
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
     keras.utils.set_random_seed(seed)
-    train_set = make_examples(task, digits, seed, "train", train_images)
-    test_set = make_examples(task, digits, seed, "test", test_images)
+    recipe = ProxyRecipe(height=PROXY_PX, width=PROXY_PX, keep=proxy_keep, noise=proxy_noise)
+    train_set = make_examples(task, digits, seed, "train", train_images, recipe)
+    test_set = make_examples(task, digits, seed, "test", test_images, recipe)
     num_classes = TwoDigitConfig(task=task).num_classes
     overrides = {key: json.loads(value) for key, _, value in (text.partition("=") for text in override)}
     model = build(model_name, task, num_classes, overrides)
@@ -211,6 +220,8 @@ def main(
         sampled = sampling.predict(to_dataset(test_set, batch_size, steps=None, seed=seed), verbose=0)
     report = {
         "task": task,
+        "proxy_keep": proxy_keep,
+        "proxy_noise": proxy_noise,
         "model": model_name,
         "label": label,
         "seed": seed,

@@ -102,7 +102,7 @@ def make_proxy(image: pyvips.Image, recipe: ProxyRecipe, *, seed: str = "") -> n
             received=f"{pixels.dtype}, {pixels.shape[-1]} bands",
         )
     small = _resample(pixels / np.float64(np.iinfo(pixels.dtype).max), recipe, np)
-    return _disturb(np.rint(small).astype(np.uint8), recipe, seed)
+    return disturb(np.rint(small).astype(np.uint8), recipe, seed)
 
 
 def proxy_from_pyramid(
@@ -315,8 +315,17 @@ def _kernel(x: Any, name: str, lib: ModuleType) -> Any:
     return lib.where(x < KERNELS[name], values, lib.zeros_like(x))
 
 
-def _disturb(pixels: np.ndarray, recipe: ProxyRecipe, seed: str) -> np.ndarray:
-    """Adds noise, then keeps some pixels and blackens the others; ``[h, w, c]`` uint8."""
+def disturb(pixels: np.ndarray, recipe: ProxyRecipe, seed: str) -> np.ndarray:
+    """Adds noise to a proxy, then keeps some of its pixels and blackens the others.
+
+    Args:
+      pixels: ``[h, w, c]`` uint8, of the recipe's size.
+      recipe: Says how much noise, and which share of the pixels is kept.
+      seed: Hexadecimal digits from which both are drawn.
+
+    Returns:
+      ``[h, w, c]`` uint8.
+    """
     if recipe.noise == 0 and recipe.keep == 1:
         return pixels
     random = np.random.default_rng(int(seed[:16] or "0", 16))
