@@ -17,7 +17,7 @@ from components.saccade_example_gen import driver, executor
 from tfvs.code_digest import code_digest
 from tfvs.errors import ConfigError
 from tfvs.preparation.options import DEFAULT_SPLITS, MAX_REJECTED, NUM_SHARDS, PrepareOptions
-from tfvs.preparation.readers import make_reader
+from tfvs.preparation.readers import check_reader
 
 _RANGE_CONFIG: Any = range_config_pb2
 
@@ -100,7 +100,7 @@ class SaccadeExampleGen(base_beam_component.BaseBeamComponent):
         range_config: Any = None,
         **options: Any,
     ) -> None:
-        make_reader(reader, input_base, class_names)  # checks them
+        check_reader(reader)
         if input_config is not None and len(input_config.splits) != 1:
             raise ConfigError(
                 "Splits come from the data or from the id's hash, not from patterns",

@@ -41,6 +41,16 @@ AUTO = "auto"
 READERS = ("folder", "manifest", "fivek", "gtsdb", AUTO)
 
 
+def check_reader(name: str) -> None:
+    """Checks the name of a reader.
+
+    Raises:
+      ConfigError: No such reader.
+    """
+    if name not in READERS:
+        raise ConfigError("There is no such reader", expected=READERS, received=name)
+
+
 def make_reader(name: str, path: str, class_names: Sequence[str] | None = None) -> Reader:
     """The reader for a layout; docs/data.md describes them.
 
@@ -54,6 +64,7 @@ def make_reader(name: str, path: str, class_names: Sequence[str] | None = None) 
     Raises:
       ConfigError: No such reader, class names for a layout that has its own, or names that are empty or the same.
     """
+    check_reader(name)
     names = None if class_names is None else tuple(name.strip() for name in class_names)
     if names is not None and (not all(names) or len(set(names)) < len(names)):
         raise ConfigError("Class names are empty or the same", expected="names that differ", received=class_names)
@@ -65,11 +76,18 @@ def make_reader(name: str, path: str, class_names: Sequence[str] | None = None) 
         return ManifestReader(path, names)
     if name == "gtsdb":
         return GTSDBReader(path, names)
-    if name == "fivek":
-        if names is not None:
-            raise ConfigError("FiveK has a fixed list of classes", expected="no class names", received=names)
-        return FiveKReader(path)
-    raise ConfigError("There is no such reader", expected=READERS, received=name)
+    if names is not None:
+        raise ConfigError("FiveK has a fixed list of classes", expected="no class names", received=names)
+    return FiveKReader(path)
 
 
-__all__ = ["READERS", "FiveKReader", "GTSDBReader", "ImageFolderReader", "ManifestReader", "Reader", "make_reader"]
+__all__ = [
+    "READERS",
+    "FiveKReader",
+    "GTSDBReader",
+    "ImageFolderReader",
+    "ManifestReader",
+    "Reader",
+    "check_reader",
+    "make_reader",
+]
