@@ -27,16 +27,19 @@ def job_flags(command: F) -> F:
     """A decorator with the flags of a job; :func:`run_from_flags` takes them."""
     decorators = (
         click.option("--pyramid-root", help=f"Where pyramids lie, by content.  [default: OUTPUT/{PYRAMIDS}]"),
-        click.option("--class-names", help="Comma-separated, in the order of the indices."),
+        click.option("--class-names", help="Names of the classes, separated by commas, in the order of the indices."),
         click.option(
             "--splits",
             default=",".join(f"{k}={v}" for k, v in DEFAULT_SPLITS.items()),
             show_default=True,
-            help="Weights, for images whose split the data does not say.",
+            help="Weights of the splits, for images whose split the data does not say.",
         ),
-        click.option("--num-shards", default=NUM_SHARDS, show_default=True, help="Record files per split."),
+        click.option("--num-shards", default=NUM_SHARDS, show_default=True, help="Number of record files per split."),
         click.option(
-            "--max-rejected", default=MAX_REJECTED, show_default=True, help="Fraction; above it the exit code is 6."
+            "--max-rejected",
+            default=MAX_REJECTED,
+            show_default=True,
+            help="Fraction of the images that may be refused; above it the exit code is 6.",
         ),
         flags_of(PrepareOptions, skip=NOT_FLAGS),
         click.option("--json", "as_json", is_flag=True, help="Print the manifest to standard output."),
@@ -62,7 +65,7 @@ def run_from_flags(
     dry_run: bool,
     **fields: Any,
 ) -> None:
-    """Makes a job of the flags, runs it and tells what came of it.
+    """Makes a job of the flags, runs it and prints a summary.
 
     Args:
       reader: Name of the reader.
@@ -70,10 +73,10 @@ def run_from_flags(
       output: Folder for records and pyramids.
       run: Runs a job and returns its manifest.
       pyramid_root: See :func:`job_flags`, as all that follow.
-      class_names: Of the classes.
-      splits: Weights.
-      num_shards: Per split.
-      max_rejected: Fraction.
+      class_names: Names of the classes.
+      splits: Weights of the splits.
+      num_shards: Record files per split.
+      max_rejected: Fraction of images that may be refused.
       as_json: Whether the manifest is printed.
       dry_run: Whether to list only.
       **fields: Fields of :class:`PrepareOptions`.
@@ -142,7 +145,9 @@ def _say(manifest: dict[str, Any]) -> None:
     show_default=True,
     help="Layout of INPUT; auto: a manifest where there is one, else a folder per class.",
 )
-@click.option("--workers", type=click.IntRange(1), help="Images at a time.  [default: the number of cores, at most 8]")
+@click.option(
+    "--workers", type=click.IntRange(1), help="Number of images at a time.  [default: the number of cores, at most 8]"
+)
 @job_flags
 def prepare(input_path: str, output: str, reader: str, workers: int | None, **flags: Any) -> None:
     """Convert the images of INPUT to pyramids, proxies and records in OUTPUT.

@@ -123,7 +123,7 @@ class SaccadeClient:
     def predict_pyramid(
         self, path: Path, index: TileIndex, *, proxy: str | os.PathLike[str] | np.ndarray | None = None
     ) -> Prediction:
-        """Sends proxy, path and tile index, less the levels that the model never looks at; the server reads the tiles.
+        """Sends proxy, path and tile index, without levels that the model never looks at; the server reads the tiles.
 
         Should the model have changed to one that looks closer, the answer is not valid, and the whole index is sent.
         """

@@ -1,4 +1,4 @@
-"""What a client gets for one image."""
+"""The answer that a client gets for one image."""
 
 from __future__ import annotations
 

@@ -32,11 +32,11 @@ class Transport(Protocol):
         ...
 
     def call(self, signature: str, inputs: Arrays) -> Arrays:
-        """Runs one."""
+        """Runs a signature."""
         ...
 
     def close(self) -> None:
-        """Lets go of what it holds."""
+        """Closes what is open."""
 
 
 class LocalTransport:
@@ -61,12 +61,12 @@ class LocalTransport:
         }
 
     def call(self, signature: str, inputs: Arrays) -> Arrays:
-        """Runs one."""
+        """Runs a signature."""
         outputs = self._model.signatures[signature](**{key: tf.constant(value) for key, value in inputs.items()})
         return {key: value.numpy() for key, value in outputs.items()}
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Does nothing, since nothing is open."""
 
 
 class GrpcTransport:
@@ -103,7 +103,7 @@ class GrpcTransport:
         return self._shapes
 
     def call(self, signature: str, inputs: Arrays) -> Arrays:
-        """Runs one.
+        """Runs a signature.
 
         Raises:
           InputError: The server refuses the request.
@@ -132,7 +132,7 @@ class GrpcTransport:
 
 
 def predict_request(model_name: str, signature: str, inputs: Arrays) -> predict_pb2.PredictRequest:
-    """The message that goes over the wire."""
+    """The message that is sent."""
     request = predict_pb2.PredictRequest()
     request.model_spec.name, request.model_spec.signature_name = model_name, signature
     for key, value in inputs.items():

@@ -1,4 +1,4 @@
-"""Images that are byte for byte the same: under different labels they are an error of the data, else they are told."""
+"""Images that are byte for byte the same: an error of the data under different labels, else named in the summary."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class Identical:
     """Images of one content and one label.
 
     Attributes:
-      image_ids: Theirs, sorted.
-      splits: Those they lie in, sorted.
+      image_ids: Ids of the images, sorted.
+      splits: Splits that the images lie in, sorted.
     """
 
     image_ids: list[str]

@@ -1,4 +1,4 @@
-"""Damage that decoders pass over: tiles and strips of a TIFF whose deflate stream stops before its end.
+"""Damage that decoders do not notice: tiles and strips of a TIFF whose deflate stream stops before its end.
 
 libtiff takes as many bytes as it needs and no further, so that the checksum behind them is not reached where damage
 decodes to pixels too, as zeros do. JPEG streams are looked at whenever a TIFF is opened (tfvs.images.tiff.choice).
@@ -48,7 +48,7 @@ def check_streams(path: str, pages: Sequence[int] = (0,)) -> None:
     try:
         with tifffile.TiffFile(path) as tiff:
             found = [_page(page_at(tiff, number)) for number in pages]
-    except Exception:  # whatever a damaged directory makes the parser raise: whether it can be read, libvips says
+    except Exception:  # errors of many kinds for a damaged directory: libvips then says whether it can be read
         return
     with open(path, "rb") as file:
         for page in found:

@@ -23,7 +23,7 @@ from tfvs.preparation.kept import check_pixels, lacks_coarse_levels, pages_to_ke
 from tfvs.preparation.opening import Facts, describe, notes_on, open_source
 from tfvs.preparation.options import PrepareOptions
 
-# Less than this free where a pyramid could not be written: the disk is to blame, not the image.
+# With less space than this where a pyramid could not be written, the cause is the disk and not the image.
 _LOW_DISK_BYTES = 1 << 20
 
 
@@ -36,7 +36,7 @@ class Task:
       proxy_path: Another image that serves as the proxy.
       pyramid: Where its pyramid lies or shall lie; one that is there and whole is used as it is.
       options: Options of pyramid and proxy.
-      sha256: SHA-256 digest of the image file, what the proxy's noise is drawn from.
+      sha256: SHA-256 digest of the image file, from which the proxy's noise is drawn.
     """
 
     path: str
@@ -48,7 +48,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Decoded:
-    """What came of it.
+    """What decoding gave.
 
     Attributes:
       index: Index of the pyramid.
@@ -65,14 +65,14 @@ class Decoded:
 
 @dataclass(frozen=True)
 class Refused:
-    """Why nothing came of it: at which stage (see :class:`tfvs.preparation.sources.Rejected`), and a sentence."""
+    """Why an image was refused: at which stage (see :class:`tfvs.preparation.sources.Rejected`), and a sentence."""
 
     stage: str
     reason: str
 
 
 def limit_libvips() -> None:
-    """Has libvips remember nothing, since each file comes once, and use one thread, since each core has a worker."""
+    """Turns libvips' cache off, since each file comes once, and gives it one thread, since each core has a worker."""
     pyvips.cache_set_max(0)
     pyvips.concurrency_set(1)
 
@@ -117,7 +117,7 @@ def decode(task: Task) -> Decoded | Refused:
         return Refused(stage, f"{type(error).__name__}: {error}")
     except TfvsError:
         raise
-    except Exception as error:  # decoders in Python have errors of their own; none may cost the other images
+    except Exception as error:  # decoders in Python have errors of their own; none may stop the other images
         return Refused(stage, f"The image cannot be decoded: {type(error).__name__}: {error}"[:400])
 
 

@@ -1,7 +1,7 @@
 """Decoding in a process of its own: a crash inside a native decoder costs one image, not the worker.
 
-That process decodes what comes through its pipe until the pipe closes, which it does when its parent ends in whatever
-way. It imports ``tfvs.…`` without ``tfvs`` itself, which brings TensorFlow: seconds, and half a gigabyte.
+That process decodes what comes through its pipe until the pipe closes, which happens however its parent ends. It
+imports ``tfvs.…`` without ``tfvs`` itself, which would import TensorFlow: seconds, and half a gigabyte.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Decoder:
         self._lock = threading.Lock()
 
     def decode(self, task: Task) -> Decoded | Refused:
-        """As :func:`tfvs.preparation.decode.decode`; a crash is a refusal.
+        """Decodes as :func:`tfvs.preparation.decode.decode` does; after crashes the image is refused.
 
         Raises:
           ResourceError: The process cannot run at all, whatever the image.

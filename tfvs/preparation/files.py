@@ -28,10 +28,10 @@ class RemoteFiles(Protocol):
         """Whether URIs of this scheme can be read."""
 
     def open_read(self, uri: str) -> IO[bytes]:
-        """The file, to read."""
+        """Opens a file to read."""
 
     def create(self, uri: str) -> IO[bytes]:
-        """A new file, to write."""
+        """Opens a new file to write."""
 
     def exists(self, uri: str) -> bool:
         """Whether there is such a file or folder."""
@@ -108,7 +108,7 @@ def exists(uri: str) -> bool:
 
 @contextlib.contextmanager
 def local_copy(uri: str) -> Iterator[tuple[str, str]]:
-    """The file on this machine, and its sha256; a remote one is streamed into a temporary file."""
+    """A copy of the file on this machine, and its sha256; a remote file is streamed into a temporary one."""
     digest = hashlib.sha256()
     if is_local(uri):
         with open(uri, "rb") as file:
@@ -163,7 +163,7 @@ def below(root: str, depth: int | None = None) -> Iterator[tuple[tuple[str, ...]
     Links are followed, each folder once on the way down; a link that leads nowhere is listed like a file.
 
     Args:
-      root: The folder, taken as it is, brackets and all.
+      root: The folder, taken as it is, brackets included.
       depth: How many parts at most; None: any number.
     """
     if is_local(root):
@@ -211,7 +211,7 @@ def state(uri: str) -> tuple[int, float] | None:
 
 
 def delete(uris: list[str]) -> None:
-    """Removes files; those that are not there are no matter.
+    """Removes files; those that are not there are passed over.
 
     Raises:
       ConfigError: A path on a remote file system, whose deletion goes by pattern, holds a pattern's characters.

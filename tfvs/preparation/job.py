@@ -39,7 +39,7 @@ class Job:
       records_root: Folder of the shards, ``Split-<name>/data_tfrecord-*.gz``, as TFX lays them out.
       pyramid_root: Root of the pyramids, by content; keep it between jobs.
       splits: Weights of the splits, for images whose split is not given.
-      num_shards: Per split.
+      num_shards: Record files per split.
       max_rejected: Fraction of the listed images that may be refused.
       dead_letters: Where refused images are listed; None: beside the records.
       progress: Called now and then with (done, total) while the images lie on this machine.
@@ -69,7 +69,7 @@ class Job:
 
 
 def finish(job: Job, summary: dict[str, Any]) -> dict[str, Any]:
-    """Checks that nothing got lost, writes manifest and dead letters, and judges how much was refused.
+    """Checks that nothing got lost, writes manifest and dead letters, and checks how much was refused.
 
     Args:
       job: What was done.

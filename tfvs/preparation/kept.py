@@ -18,9 +18,9 @@ from tfvs.preparation.options import PrepareOptions
 # The coarsest level must be small, and none far from the next, or wide crops would have no level to be read from.
 _COARSEST_PX = 256
 _MAX_STEP = 4.5  # a quarter, the sizes rounded
-# From this size on what lacks coarse levels is given them; smaller images are converted, which is as quick.
+# From this size on coarse levels that are missing are added; smaller images are converted, which is as quick.
 _LARGE_PIXELS = 100_000_000
-_NO_LIMIT = 1 << 62  # pixels that are not decoded are no danger
+_NO_LIMIT = 1 << 62  # pixels that are not decoded cost nothing
 
 
 def pages_to_keep(path: str, options: PrepareOptions) -> list[int]:

@@ -1,4 +1,4 @@
-"""Which library opens a source file, and what there is to say of it before a pixel is decoded."""
+"""Chooses the library that opens a source file, and reads what the file says before a pixel is decoded."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def open_source(path: str, facts: Facts, options: PrepareOptions) -> pyvips.Imag
 
 
 def notes_on(pyramid: str, index: TileIndex, facts: Facts) -> tuple[str, ...]:
-    """What shows only in the pixels: samples of few bits in 16.
+    """Notes on what only the pixels show: samples of few bits in 16.
 
     Args:
       pyramid: Path of the pyramid that was made.

@@ -45,8 +45,8 @@ class PrepareOptions(PyramidOptions):
     )
     keep_pyramids: bool = option(
         True,
-        "Copy images that are such pyramids already tile by tile: their tiles keep their size and encoding. Their "
-        "pixels must be what conversion would give.",
+        "Whether images that are such pyramids already are copied tile by tile, which keeps the size and encoding of "
+        "their tiles. Their pixels must be what conversion would give.",
     )
     page: int | None = option(
         None, "Directory of a TIFF, from 0; without it the largest image that is no reduced copy.", at_least=0
@@ -67,11 +67,11 @@ class PrepareOptions(PyramidOptions):
     nodata: float | None = option_like(Scale, "nodata")
     fill: int = option_like(Scale, "fill")
     max_side_px: int | None = option(
-        None, "Reduce images with a longer side to it; the paper's FiveK: 2528.", at_least=1
+        None, "Longer side, pixels, that larger images are reduced to; 2528 in the paper's FiveK.", at_least=1
     )
     max_pixels: int = option(
         MAX_PIXELS,
-        "Refuse images with more pixels, but for slides and pyramids, which are never decoded whole.",
+        "Most pixels of an image that is decoded; slides and pyramids, which are never decoded whole, may have more.",
         at_least=1,
     )
     decoder: str = option(

@@ -52,7 +52,7 @@ class PreparedSet:
 
     @functools.cached_property
     def manifest(self) -> Manifest:
-        """What the records say of themselves."""
+        """The manifest of the records."""
         return read_manifest(self.files(self.splits[0]))
 
     @functools.cached_property

@@ -1,4 +1,4 @@
-"""Whole slides of microscopes through OpenSlide: ``pip install tfvs[slides]``. Never the whole slide in memory."""
+"""Whole slides of microscopes through OpenSlide: ``pip install tfvs[slides]``. The whole slide is never in memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What flows between the steps: an image to convert, one that was refused, or a file that is passed over."""
+"""What the steps exchange: an image to convert, one that was refused, or a file that is passed over."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Rejected:
 
 @dataclass(frozen=True)
 class PassedOver:
-    """A file that the reader takes for no image of the data set: counted and named in the summary, refused by nobody.
+    """A file that the reader takes for no image of the data set: counted and named in the summary, and not refused.
 
     Attributes:
       uri: URI of the file.

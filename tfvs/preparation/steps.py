@@ -18,12 +18,12 @@ from tfvs.preparation.sources import Rejected, Source
 
 
 def list_key(item: Source | Rejected) -> str:
-    """What listed items are grouped by: the id; a refused line has none to share, so its place in the list."""
+    """What listed items are grouped by: the id, or for a refused line, which has none, its place in the list."""
     return f"id:{item.image_id}" if isinstance(item, Source) else f"line:{item.uri}"
 
 
 def first_of_each_id(items: Iterable[Source | Rejected]) -> Iterator[Source | Rejected]:
-    """Of the items of one key the first image; others of its id are refused.
+    """Keeps the first image of one id; others of the same id are refused.
 
     Args:
       items: What :func:`list_key` puts together.

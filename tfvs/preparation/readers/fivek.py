@@ -31,7 +31,7 @@ class FiveKReader:
 
     Photographs lie anywhere up to three folders below: ``<name>.dng`` as in the archive, ``<name>.tif`` of an expert,
     or ``<name>_C.jpg`` where the last letter names the expert. Among several forms the first of ``.tif``,
-    ``.jpg``, ``.png``, ``.dng`` counts. A part of the data set will do: photographs that are not there are passed over;
+    ``.jpg``, ``.png``, ``.dng`` counts. A part of the data set is enough: photographs not there are passed over;
     those that the lists do not know are not images of this data set and are passed over too.
 
     Args:

@@ -29,7 +29,7 @@ class GTSDBReader:
     """GTSDB's photographs with the speed limit that they show, or other groups of signs, as the class.
 
     ``gt.txt`` lies beside the photographs ``00000.ppm`` …, in the input folder or in ``FullIJCNN2013`` or
-    ``TrainIJCNN2013`` below it. Boxes serve to find the class of a photograph and go no further. Splits follow the
+    ``TrainIJCNN2013`` below it. Boxes give the class of a photograph and are used for nothing else. Splits follow the
     benchmark's: photographs 0 to 479 are for training, 480 to 599 for validation, 600 to 899 for the test. Where none
     of the last are there, 540 to 599 are the test.
 
@@ -63,7 +63,7 @@ class GTSDBReader:
                 yield Source(stem, uri, label, _split(int(stem), has_test=last >= TRAINVAL_END))
 
     def class_names(self) -> tuple[str, ...]:
-        """Those given, else the speed limits."""
+        """The names given, else the speed limits."""
         return tuple(self._class_names)
 
     def inputs(self) -> list[str]:

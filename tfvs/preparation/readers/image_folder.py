@@ -50,11 +50,11 @@ class ImageFolderReader:
             yield _to_source(parts, uri, labels)
 
     def class_names(self) -> tuple[str, ...]:
-        """Those given, else the names of the classes' folders, sorted."""
+        """The names given, else those of the classes' folders, sorted."""
         return self._names(self._images()[0]) if self._class_names is None else self._class_names
 
     def inputs(self) -> list[str]:
-        """None: the list depends on the images' paths alone."""
+        """No files: the list depends on the images' paths alone."""
         return []
 
     def _names(self, images: list[_Found]) -> tuple[str, ...]:
@@ -82,7 +82,7 @@ class ImageFolderReader:
         return images, passed
 
     def _candidates(self) -> tuple[list[_Found], list[PassedOver]]:
-        """What may be an image, sorted by path, and what may not."""
+        """Files that may be images, sorted by path, and files that may not."""
         found = sorted(_Found(*entry) for entry in files.below(self._path))
         slides = parts_of_slides([entry.uri for entry in found])
         candidates, passed = [], []

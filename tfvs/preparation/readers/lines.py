@@ -1,4 +1,4 @@
-"""Rows of a CSV or JSON-lines file, line by line: a bad line is told with its number and costs no other line."""
+"""Rows of a CSV or JSON-lines file, line by line: a bad line is reported with its number, and the others are read."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def read_csv(binary: IO[bytes], name: str) -> Iterator[tuple[int, Row]]:
 
 
 def read_json_lines(binary: IO[bytes], name: str) -> Iterator[tuple[int, Row]]:
-    """JSON objects, a line each, as :func:`read_csv` gives rows."""
+    """JSON objects, one per line, as :func:`read_csv` gives rows."""
     for number, line in _lines(binary, name):
         if fault := _fault(line):
             yield number, fault

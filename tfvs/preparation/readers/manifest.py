@@ -25,7 +25,7 @@ class ManifestReader:
     optional ``id`` (else the path), ``split`` (a known name) and ``proxy`` (path of another image that serves as the
     proxy). Where no class names are given and no label is a number, the labels are the classes, sorted. Further columns
     are passed over. A wrong line is rejected with its number, the others are kept: a line of CSV is a row, so that a
-    quotation mark without its pair costs that line alone.
+    quotation mark without its pair affects that line alone.
 
     Args:
       path: The manifest, ``.csv`` or ``.jsonl``, or a folder with ``manifest.jsonl`` or ``manifest.csv``.
@@ -37,7 +37,7 @@ class ManifestReader:
         self._class_names = class_names
 
     def class_names(self) -> tuple[str, ...]:
-        """Those given; else the labels, sorted, where none is a number; none where labels are indices.
+        """The names given; else the labels, sorted, where none is a number; none where labels are indices.
 
         Raises:
           DataError: There is no manifest, or the file as a whole is none.
