@@ -26,7 +26,7 @@ $(STAMP): requirements/lock.txt requirements/installer.txt setup.py tools/instal
 install: $(STAMP) ## everything, into .venv
 
 .PHONY: run
-run: $(STAMP) ## the main job; PIPELINE=megapixel_mnist, PIPELINE=adobe5k DATA=/path/to/fivek, PIPELINE=speed_limits DATA=/path/to/gtsdb, DIGITS=mnist, MNIST_NPZ=path
+run: $(STAMP) ## the main job; PIPELINE=megapixel_mnist, PIPELINE=starcraft2, PIPELINE=adobe5k DATA=/path/to/fivek, PIPELINE=speed_limits DATA=/path/to/gtsdb, DIGITS=mnist, MNIST_NPZ=path
 	@$(BIN)/python -m pipelines.run $(PIPELINE) $(if $(DATA),--data "$(DATA)") $(if $(MNIST_NPZ),--digits "$(MNIST_NPZ)",$(if $(DIGITS),--digits "$(DIGITS)"))
 
 .PHONY: lint

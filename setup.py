@@ -89,6 +89,8 @@ setup(
         "raw": ["rawpy>=0.21"],  # camera raw files; the libvips wheels cannot read them
         "serving": SERVING,
         "slides": ["openslide-bin>=4.0", "openslide-python>=1.4"],  # whole slides of microscopes
+        # Not in the lock, which brings enum34 otherwise; the recorder's tests run where it is installed.
+        "starcraft": ["pysc2>=4.0"],
         "test": TEST,
         "tfx": TFX + SERVING,
     },

@@ -16,7 +16,8 @@ from tfvs.data.example import PYRAMID_FEATURES
 from tfvs.data.layout import PYRAMIDS
 from tfvs.datasets.digits import DIGIT_PX
 from tfvs.datasets.megapixel_mnist import NUM_OF_TARGET, draw
-from tfvs.datasets.megapixel_pyramids import MegapixelPyramidConfig, record_files
+from tfvs.datasets.megapixel_pyramids import MegapixelPyramidConfig
+from tfvs.datasets.pyramid_records import record_files
 from tfvs.images.crops.reader import read_crops
 from tfvs.images.proxy import ProxyRecipe
 from tfvs.models.saccader import VariationalSaccader

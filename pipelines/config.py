@@ -71,6 +71,11 @@ class PipelineConfig(Config):
         at_least=0,
         below=1,
     )
+    counts: bool = option(
+        False,
+        "Whether the classes are counts from 0; the Evaluator then also gives the mean absolute error of the count and "
+        "the accuracy within one.",
+    )
     minimum_per_class: int = option(1, "Number of training images that every class must have.", at_least=0)
     infra_validation: bool = option(
         True,

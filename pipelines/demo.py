@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import re
 import subprocess
 import sys
@@ -10,10 +11,20 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
 
 from pipelines.config import PipelineConfig, load_config
+from tfvs.data.records import ImageRecord
 from tfvs.datasets.canvases import write_canvases
+from tfvs.datasets.starcraft2.battles import BattleConfig
+from tfvs.datasets.starcraft2.simulate import write_images
 from tfvs.errors import DataError, ResourceError
+
+if TYPE_CHECKING:
+    from tfvs.client.client import SaccadeClient
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SHEET_ROWS = 6
@@ -23,12 +34,12 @@ _LISTENS = re.compile(r"Running gRPC ModelServer at (?P<address>\S+:\d+)")
 
 
 def make_data(pipeline: str, runs: Path, digits: str, write: Write) -> Path:
-    """Generates a pipeline's canvases, unless they are there already.
+    """Generates a pipeline's canvases or battles, unless they are there already.
 
     Args:
       pipeline: One of :data:`pipelines.run.GENERATED`.
       runs: Folder below which the data set lies.
-      digits: See :func:`tfvs.datasets.digits.load_digits`.
+      digits: See :func:`tfvs.datasets.digits.load_digits`; battles have none.
       write: Takes progress lines.
 
     Returns:
@@ -36,8 +47,13 @@ def make_data(pipeline: str, runs: Path, digits: str, write: Write) -> Path:
     """
     module = importlib.import_module(f"pipelines.{pipeline}")
     folder = runs / "data" / pipeline
-    write(f"data set: {sum(module.COUNTS.values())} canvases, digits from {digits}: {folder}")
-    write_canvases(str(folder), module.CANVASES.replace(digits=digits), module.COUNTS, overwrite=True)
+    canvases, images = module.CANVASES, sum(module.COUNTS.values())
+    if isinstance(canvases, BattleConfig):
+        write(f"data set: {images} simulated battles: {folder}")
+        write_images(str(folder), canvases, module.COUNTS, overwrite=True)
+        return folder
+    write(f"data set: {images} canvases, digits from {digits}: {folder}")
+    write_canvases(str(folder), canvases.replace(digits=digits), module.COUNTS, overwrite=True)
     return folder
 
 
@@ -112,6 +128,14 @@ def _not_pushed(config: PipelineConfig) -> DataError:
     )
 
 
+def _proxy_of(record: ImageRecord, client: SaccadeClient) -> np.ndarray | None:
+    """The record's proxy where the client cannot make it from the image, such as a minimap."""
+    if not client.description.proxy.obstacle():
+        return None
+    pixels = np.asarray(Image.open(io.BytesIO(record.proxy)))
+    return pixels[..., np.newaxis] if pixels.ndim == 2 else pixels
+
+
 def _ask(config: PipelineConfig, server: str, write: Write) -> tuple[Path, Path, int, int]:
     import tensorflow as tf
 
@@ -133,7 +157,7 @@ def _ask(config: PipelineConfig, server: str, write: Write) -> tuple[Path, Path,
     options = ClientOptions(server=server, model_name=config.name, pyramid_root=str(config.pyramid_root))
     with connect(options) as client:
         for record in map(from_example, map(tf.train.Example.FromString, records)):
-            answer = client.predict(config.pyramid_root / record.pyramid_uri)
+            answer = client.predict(config.pyramid_root / record.pyramid_uri, proxy=_proxy_of(record, client))
             write(f"  {record.image_id}: {answer}; it is {config.class_names[record.label]}")
             if answer.probabilities is not None:
                 fields = (answer.boxes, answer.kl, answer.entropy, answer.evidence, answer.posterior_map)

@@ -18,6 +18,7 @@ def make_eval_config(
     minimum_skill: float,
     maximum_drop: float,
     minimum_balanced_accuracy: float = 0.0,
+    counts: bool = False,
 ) -> tfma.EvalConfig:
     """Metrics on the exported model's ``serving_default``.
 
@@ -27,6 +28,7 @@ def make_eval_config(
       minimum_skill: Value threshold of the accuracy above guessing; see :mod:`pipelines.metrics`.
       maximum_drop: Change threshold against the last blessed model.
       minimum_balanced_accuracy: Value threshold of the mean over the classes of their shares of right answers.
+      counts: Whether the classes are counts from 0, of which the error is measured too.
     """
     threshold = tfma.MetricThreshold(
         value_threshold=tfma.GenericValueThreshold(lower_bound={"value": minimum_accuracy}),
@@ -39,6 +41,7 @@ def make_eval_config(
         tfma.MetricConfig(class_name="SparseCategoricalAccuracy", per_slice_thresholds=[_overall(threshold)]),
         _own(own_metrics.AccuracyAboveGuessing, minimum_skill),
         _own(own_metrics.BalancedAccuracy, minimum_balanced_accuracy),
+        *(_own(metric) for metric in own_metrics.OF_COUNTS if counts),
         tfma.MetricConfig(class_name="SparseCategoricalCrossentropy"),
         # The confusion matrix is a metric: TFMA loads one plot per slice, and that is the calibration.
         tfma.MetricConfig(class_name="MultiClassConfusionMatrixAtThresholds", config='{"thresholds": [0.0]}'),
@@ -71,14 +74,17 @@ def make_eval_config(
     )
 
 
-def _own(metric: type, minimum: float) -> tfma.MetricConfig:
-    """One of this project's metrics, with a value that it must reach."""
-    reached = tfma.MetricThreshold(value_threshold=tfma.GenericValueThreshold(lower_bound={"value": minimum}))
+def _own(metric: type, minimum: float | None = None) -> tfma.MetricConfig:
+    """One of this project's metrics, with a value that it must reach where ``minimum`` is given."""
+    thresholds = []
+    if minimum is not None:
+        bound = tfma.GenericValueThreshold(lower_bound={"value": minimum})
+        thresholds.append(_overall(tfma.MetricThreshold(value_threshold=bound)))
     return tfma.MetricConfig(
         class_name=metric.__name__,
         module=own_metrics.__name__,
         config=json.dumps({"code": code_digest(own_metrics.__name__)}),
-        per_slice_thresholds=[_overall(reached)],
+        per_slice_thresholds=thresholds,
     )
 
 

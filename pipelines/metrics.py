@@ -8,6 +8,7 @@ from typing import Any
 from tensorflow_model_analysis.metrics import metric_types, metric_util, multi_class_confusion_matrix_metrics
 
 SKILL, BALANCED_ACCURACY = "accuracy_above_guessing", "balanced_accuracy"
+COUNT_ERROR, WITHIN_ONE = "mean_absolute_count_error", "accuracy_within_one"
 Confusion = Mapping[tuple[int, int], float]
 
 
@@ -30,6 +31,30 @@ def skill(confusion: Confusion) -> float:
     return round((right - max(of_class.values(), default=0.0)) / total, 12) if total else 0.0
 
 
+def count_error(confusion: Confusion) -> float:
+    """Mean distance of the predicted class from the true one, where classes are counts.
+
+    Args:
+      confusion: (true class, predicted class) → weight.
+
+    >>> count_error({(0, 0): 6.0, (1, 3): 4.0})
+    0.8
+    """
+    return _mean(confusion, lambda actual, predicted: abs(actual - predicted))
+
+
+def within_one(confusion: Confusion) -> float:
+    """Share of the images whose predicted class is at most one away from the true one, where classes are counts.
+
+    Args:
+      confusion: (true class, predicted class) → weight.
+
+    >>> within_one({(0, 0): 5.0, (1, 2): 3.0, (1, 3): 2.0})
+    0.8
+    """
+    return _mean(confusion, lambda actual, predicted: abs(actual - predicted) <= 1)
+
+
 def balanced_accuracy(confusion: Confusion) -> float:
     """The mean over the classes that occur of the share of their images that is answered right.
 
@@ -46,7 +71,50 @@ def balanced_accuracy(confusion: Confusion) -> float:
     return round(sum(shares) / len(shares), 12) if shares else 0.0
 
 
-class AccuracyAboveGuessing(metric_types.Metric):
+def _mean(confusion: Confusion, value: Callable[[int, int], float]) -> float:
+    total = sum(confusion.values())
+    summed = sum(weight * value(actual, predicted) for (actual, predicted), weight in confusion.items())
+    return round(summed / total, 12) if total else 0.0
+
+
+class _OfConfusion(metric_types.Metric):
+    """A number that follows from the confusion matrix.
+
+    Args:
+      measure: (true class, predicted class) → weight; → the number.
+      name: The metric's name.
+    """
+
+    def __init__(self, measure: Callable[[Confusion], float], name: str) -> None:
+        def computations(
+            name: str,
+            eval_config: Any = None,
+            model_name: str = "",
+            output_name: str = "",
+            example_weighted: bool = False,
+        ) -> list[Any]:
+            matrices = multi_class_confusion_matrix_metrics.multi_class_confusion_matrices(
+                thresholds=[-1.0],  # every example has a prediction
+                name=f"_{name}_matrix",
+                eval_config=eval_config,
+                model_name=model_name,
+                output_name=output_name,
+                example_weighted=example_weighted,
+            )
+            matrix_key = matrices[-1].keys[-1]
+            key = metric_types.MetricKey(
+                name=name, model_name=model_name, output_name=output_name, example_weighted=example_weighted
+            )
+
+            def result(metrics: Mapping[Any, Any]) -> dict[Any, float]:
+                return {key: measure(metrics[matrix_key].get(-1.0, {}))}
+
+            return [*matrices, metric_types.DerivedMetricComputation(keys=[key], result=result)]
+
+        super().__init__(metric_util.merge_per_key_computations(computations), name=name)
+
+
+class AccuracyAboveGuessing(_OfConfusion):
     """:func:`skill`. A model that guesses has at most 0, whatever the classes' shares are.
 
     Args:
@@ -57,52 +125,36 @@ class AccuracyAboveGuessing(metric_types.Metric):
 
     def __init__(self, name: str = SKILL, code: str = "") -> None:
         del code
-        super().__init__(metric_util.merge_per_key_computations(_computations_of(skill)), name=name)
+        super().__init__(skill, name)
 
 
-class BalancedAccuracy(metric_types.Metric):
+class BalancedAccuracy(_OfConfusion):
     """:func:`balanced_accuracy`: every class counts alike, however rare it is.
 
-    Args:
-      name: The metric's name.
-      code: See :class:`AccuracyAboveGuessing`.
+    Arguments as those of :class:`AccuracyAboveGuessing`.
     """
 
     def __init__(self, name: str = BALANCED_ACCURACY, code: str = "") -> None:
         del code
-        super().__init__(metric_util.merge_per_key_computations(_computations_of(balanced_accuracy)), name=name)
+        super().__init__(balanced_accuracy, name)
 
 
-def _computations_of(measure: Callable[[Confusion], float]) -> Callable[..., list[Any]]:
-    """What TFMA computes for a number that follows from the confusion matrix."""
+class MeanAbsoluteCountError(_OfConfusion):
+    """:func:`count_error`; arguments as those of :class:`AccuracyAboveGuessing`."""
 
-    def computations(
-        name: str,
-        eval_config: Any = None,
-        model_name: str = "",
-        output_name: str = "",
-        example_weighted: bool = False,
-    ) -> list[Any]:
-        matrices = multi_class_confusion_matrix_metrics.multi_class_confusion_matrices(
-            thresholds=[-1.0],  # every example has a prediction
-            name=f"_{name}_matrix",
-            eval_config=eval_config,
-            model_name=model_name,
-            output_name=output_name,
-            example_weighted=example_weighted,
-        )
-        matrix_key = matrices[-1].keys[-1]
-        key = metric_types.MetricKey(
-            name=name, model_name=model_name, output_name=output_name, example_weighted=example_weighted
-        )
-
-        def result(metrics: Mapping[Any, Any]) -> dict[Any, float]:
-            return {key: measure(metrics[matrix_key].get(-1.0, {}))}
-
-        return [*matrices, metric_types.DerivedMetricComputation(keys=[key], result=result)]
-
-    return computations
+    def __init__(self, name: str = COUNT_ERROR, code: str = "") -> None:
+        del code
+        super().__init__(count_error, name)
 
 
-for _metric in (AccuracyAboveGuessing, BalancedAccuracy):
+class AccuracyWithinOne(_OfConfusion):
+    """:func:`within_one`; arguments as those of :class:`AccuracyAboveGuessing`."""
+
+    def __init__(self, name: str = WITHIN_ONE, code: str = "") -> None:
+        del code
+        super().__init__(within_one, name)
+
+
+OF_COUNTS = (MeanAbsoluteCountError, AccuracyWithinOne)
+for _metric in (AccuracyAboveGuessing, BalancedAccuracy, *OF_COUNTS):
     metric_types.register_metric(_metric)

@@ -45,6 +45,7 @@ def training_config(config: PipelineConfig) -> PipelineConfig:
         minimum_skill=0.0,
         minimum_balanced_accuracy=0.0,
         maximum_drop=0.0,
+        counts=False,
         minimum_per_class=0,
         infra_validation=False,
         ingest_workers=1,
@@ -165,6 +166,7 @@ def make_gates(config: PipelineConfig, model: Any, examples: Any, *, managed: bo
             minimum_skill=config.minimum_skill,
             minimum_balanced_accuracy=config.minimum_balanced_accuracy,
             maximum_drop=config.maximum_drop,
+            counts=config.counts,
         ),
     )
     gates = [latest_blessed, evaluator]

@@ -25,7 +25,7 @@ from tfvs.errors import one_sentence
 from tfvs.flags import flags_of, from_flags
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-GENERATED = ("two_digit_mnist", "megapixel_mnist")  # pipelines whose data this repository makes
+GENERATED = ("two_digit_mnist", "megapixel_mnist", "starcraft2")  # pipelines whose data this repository makes
 PIPELINES = (*GENERATED, "speed_limits", "adobe5k")
 # What a reader wants to see of TFX's log: which component runs, and the trainer's own lines.
 _SHOWN = (
@@ -39,7 +39,7 @@ _SHOWN = (
 class RunOptions(Config):
     """What a run reads, and where it writes."""
 
-    data: str | None = option(None, f"Folder of the raw data; without it {' and '.join(GENERATED)} make their own.")
+    data: str | None = option(None, f"Folder of the raw data; without it {', '.join(GENERATED)} make their own.")
     digits: str = option("uci", SOURCES_HELP)
     runs: str = option(str(REPOSITORY / "runs"), "Folder that everything is written into.")
 

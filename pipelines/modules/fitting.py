@@ -92,7 +92,7 @@ def fit_saccader(
     labels = read_labels(train_files)
     check_labels(labels, config, train_config.batch_size)
     proxy = read_manifest(train_files).proxy
-    class_weights = balanced_class_weights(labels, len(config.class_names)) if train_config.balance_classes else None
+    balanced = balanced_class_weights(labels, len(config.class_names))
     steps_in_data = len(labels) // train_config.batch_size
     steps_per_epoch = train_config.steps_per_epoch or steps_in_data
     logs = os.path.join(folder, "logs")
@@ -111,7 +111,8 @@ def fit_saccader(
                 epochs=math.ceil(train_config.epochs * steps_per_epoch / steps_in_data),  # passes over the data
                 initial_epoch=epoch,
                 seed=train_config.seed,
-                class_weights=class_weights,
+                class_weights=balanced if train_config.balance_classes else None,
+                class_rates=balanced if train_config.sample_classes_evenly else None,
             ),
             train_config,
             steps_per_epoch=steps_per_epoch,

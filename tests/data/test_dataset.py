@@ -92,6 +92,31 @@ def test_class_weights(files) -> None:
     assert weight.numpy().tolist() == labels.numpy().astype(float).tolist()
 
 
+RATES = [0.0, 1.0, 3.0, *[0.0] * 6, 4.0]
+
+
+def test_records_are_drawn_in_proportion_to_their_classes(files) -> None:
+    options = {"batch_size": 10, "steps_per_epoch": 1, "epochs": 400, "seed": 3}
+    batches = labels_of(training_dataset(files, SPEC, class_rates=RATES, **options))
+    assert len(batches) == 400
+    counts = np.bincount(np.concatenate(batches), minlength=10)
+    drawn, expected = counts[[1, 2, 9]], 4000 * np.array([1, 3, 4]) / 8
+    assert counts.sum() == drawn.sum()
+    assert ((drawn - expected) ** 2 / expected).sum() < 13.8  # chi-squared, two degrees of freedom, one in a thousand
+    assert len({tuple(batch) for batch in batches[:20]}) == 20
+    ups = np.mean([np.diff(batch) > 0 for batch in batches])  # in order, no number would be followed by a smaller one
+    assert 0.2 < ups < 0.4
+
+
+def test_drawing_is_resumed_and_repeated(files) -> None:
+    options = {"batch_size": 4, "steps_per_epoch": 2, "epochs": 3, "class_rates": RATES}
+    whole = labels_of(training_dataset(files, SPEC, seed=5, **options))
+    resumed = training_dataset(files, SPEC, seed=5, initial_epoch=1, **options)
+    next(iter(resumed))  # as Keras does before it trains
+    assert labels_of(resumed) == whole[2:]
+    assert labels_of(training_dataset(files, SPEC, seed=6, **options)) != whole
+
+
 def test_balanced_weights_average_to_one_over_records() -> None:
     labels = np.array([0] * 6 + [2] * 3)
     weights = balanced_class_weights(labels, 3)

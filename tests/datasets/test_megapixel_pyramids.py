@@ -8,7 +8,8 @@ import tensorflow as tf
 from tests.images.tiff.test_sparse import assert_is_index_of
 from tfvs.data.dataset import read_manifest, read_records
 from tfvs.data.example import from_example
-from tfvs.datasets.megapixel_pyramids import MegapixelPyramidConfig, record_files, write
+from tfvs.datasets.megapixel_pyramids import MegapixelPyramidConfig, write
+from tfvs.datasets.pyramid_records import record_files
 from tfvs.errors import ConfigError, DataError
 from tfvs.images.proxy import proxy_from_pyramid
 

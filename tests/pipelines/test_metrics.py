@@ -1,10 +1,11 @@
 """Our metrics against counts by hand and scikit-learn; through TFMA they are tested in test_evaluation."""
 
+import numpy as np
 import pytest
 
 pytest.importorskip("tensorflow_model_analysis", reason="TFX is not installed")
 
-from pipelines.metrics import balanced_accuracy, skill
+from pipelines.metrics import balanced_accuracy, count_error, skill, within_one
 
 pytestmark = pytest.mark.tfx
 
@@ -30,3 +31,13 @@ def test_balanced_accuracy() -> None:
     truth, answers = zip(*(pair for pair, count in confusion.items() for _ in range(count)), strict=True)
     assert balanced_accuracy(confusion) == pytest.approx(balanced_accuracy_score(truth, answers))
     assert balanced_accuracy({}) == 0.0
+
+
+def test_measures_of_counts_are_those_of_the_images() -> None:
+    rng = np.random.default_rng(5)
+    actual, predicted = rng.integers(0, 6, 200), rng.integers(0, 6, 200)
+    pairs = list(zip(actual.tolist(), predicted.tolist(), strict=True))
+    confusion = {pair: float(pairs.count(pair)) for pair in set(pairs)}
+    assert count_error(confusion) == pytest.approx(np.abs(actual - predicted).mean())
+    assert within_one(confusion) == pytest.approx((np.abs(actual - predicted) <= 1).mean())
+    assert count_error({}) == within_one({}) == 0.0

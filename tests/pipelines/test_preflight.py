@@ -120,7 +120,7 @@ def test_configurations_that_contradict_themselves(changes, named) -> None:
         check_config(DEFAULT.replace(**changes))
 
 
-@pytest.mark.parametrize("pipeline", ["adobe5k", "megapixel_mnist", "speed_limits", "two_digit_mnist"])
+@pytest.mark.parametrize("pipeline", ["adobe5k", "megapixel_mnist", "speed_limits", "starcraft2", "two_digit_mnist"])
 def test_the_pipelines_of_this_repository_do_not_contradict_themselves(pipeline) -> None:
     import importlib
 

@@ -22,6 +22,8 @@ def test_the_same_losses_over_twenty_steps(last, tmp_path) -> None:
     assert len(one["steps"]) == 20
     np.testing.assert_allclose(two["steps"], one["steps"], rtol=1e-4)
     assert np.ptp(one["steps"]) > 1e-3  # it learns, so equal losses say something about equal updates
+    assert [len(batch) for batch in one["drawn"]] == [4] * 4
+    assert two["drawn"] == one["drawn"]  # drawn with replacement: each device has its share of the same batches
     assert one["epoch"].keys() == two["epoch"].keys()
     for name, value in one["epoch"].items():
         assert two["epoch"][name] == pytest.approx(value, rel=1e-4), name

@@ -9,7 +9,11 @@ import tensorflow as tf
 
 import tfvs
 from tests.models.conftest import SMALL
-from tfvs.training.hosts import host_index
+from tfvs.data.dataset import training_dataset
+from tfvs.data.example import to_example
+from tfvs.data.records import ImageRecord, TileIndex
+from tfvs.images.proxy import ProxyRecipe, encode_png
+from tfvs.training.hosts import by_records, count_hosts, host_index
 from tfvs.training.strategy import make_strategy
 from tfvs.training.trainer import TrainConfig, train
 
@@ -57,7 +61,31 @@ def main(devices: int, last: int, folder: str) -> None:
             callbacks=[] if host_index() else [losses],
             write=lambda _: None,
         )
-    print(json.dumps({"steps": losses.values, "epoch": epoch}))
+    drawn = drawn_labels(strategy, folder) if count_hosts() == 1 else []
+    print(json.dumps({"steps": losses.values, "epoch": epoch, "drawn": drawn}))
+
+
+def drawn_labels(strategy: tf.distribute.Strategy, folder: str) -> list[list[int]]:
+    """Labels of a few batches that are drawn with replacement, all devices' shares side by side."""
+    path = f"{folder}/drawn-{strategy.num_replicas_in_sync}.tfrecord"
+    index = TileIndex(9, 9, 1, 9, [(9, 9, 16, 16, 0)], [0], [9], True, "none", b"", "uint8")
+    with tf.io.TFRecordWriter(path) as writer:
+        for label in range(10):
+            record = ImageRecord(str(label), label, "", encode_png(np.zeros([4, 4, 1], np.uint8)), "a.tif", index)
+            writer.write(to_example(record).SerializeToString())
+    dataset = training_dataset(
+        [path],
+        ProxyRecipe(height=4, width=4),
+        batch_size=4,
+        steps_per_epoch=2,
+        epochs=2,
+        class_rates=range(10),
+    )
+    shares = [
+        strategy.experimental_local_results(labels)
+        for _, labels, _ in strategy.experimental_distribute_dataset(by_records(dataset))
+    ]
+    return [np.concatenate([share.numpy() for share in batch]).tolist() for batch in shares]
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from tfvs.client.prediction import Prediction
 from tfvs.client.transport import GrpcTransport, LocalTransport, Transport
 from tfvs.data.example import TileIndex
 from tfvs.errors import ImageError, InputError, TfvsError
-from tfvs.export.description import DESCRIPTION_OUTPUT, ModelDescription
+from tfvs.export.description import DESCRIPTION_OUTPUT, IMAGES_WITH_PROXIES, ModelDescription
 from tfvs.export.pyramid_inputs import pyramid_inputs, without_unused_levels
 from tfvs.images import reading
 from tfvs.images.crops.local import PlainLevels, cut_crops
@@ -156,20 +156,26 @@ class SaccadeClient:
         outputs = self._transport.call("classify_crops", {**located, "crops": crops})
         return Prediction.from_outputs(outputs, 0, "crops")
 
-    def predict_encoded(self, encoded: bytes) -> Prediction:
-        """Sends a whole JPEG or PNG."""
-        outputs = self._transport.call("predict_images", {"image_bytes": np.array([encoded], object)})
-        return Prediction.from_outputs(outputs, 0, "images")
+    def predict_encoded(self, encoded: bytes, *, proxy: np.ndarray | None = None) -> Prediction:
+        """Sends a whole JPEG or PNG.
+
+        Args:
+          encoded: The file.
+          proxy: ``[h, w, c]`` float32 in [0, 1], for models whose proxies cannot be made from the image alone.
+        """
+        inputs, signature = {"image_bytes": np.array([encoded], object)}, "predict_images"
+        if proxy is not None:
+            inputs, signature = {"proxy": proxy[np.newaxis], **inputs}, IMAGES_WITH_PROXIES
+        return Prediction.from_outputs(self._transport.call(signature, inputs), 0, "images")
 
     def _predict_opened(
         self, image: pyvips.Image, path: Path | None, proxy: str | os.PathLike[str] | np.ndarray | None
     ) -> Prediction:
         small = image.width * image.height <= SENDABLE_PX
-        given = proxy is not None
-        if self._input_mode == "images" or (self._input_mode == "auto" and small and not given):
-            if given:
-                raise InputError("A whole image is sent without a proxy", mend="Use the input mode crops or pyramids")
+        if self._input_mode == "images" or (self._input_mode == "auto" and small and proxy is None):
             encoded = _encoded(image, path)
+            if proxy is not None:
+                return self.predict_encoded(encoded, proxy=self._given_with_image(proxy))
             if self._input_mode == "images" or len(encoded) <= SENDABLE_BYTES:
                 return self.predict_encoded(encoded)
         found = self.description
@@ -183,6 +189,17 @@ class SaccadeClient:
             return cut_crops(levels, boxes, found.crop_size, margin_px=found.margin_px, max_level=found.max_level)
 
         return self.predict_crops(pixels, (height, width), cut)
+
+    def _given_with_image(self, proxy: str | os.PathLike[str] | np.ndarray) -> np.ndarray:
+        """The proxy that goes with a whole image; models that make it from the image take none."""
+        recipe = self.description.proxy
+        if not recipe.obstacle():
+            raise InputError(
+                "The model makes the proxies of whole images itself",
+                received="a proxy beside the image",
+                mend="Leave the proxy out, or use the input mode crops or pyramids",
+            )
+        return self._proxy(lambda _: np.zeros(recipe.shape, np.uint8), proxy)
 
     def _check_unprepared(self, image: pyvips.Image) -> None:
         """Refuses an image that was not prepared as the model's training images were."""
@@ -224,28 +241,39 @@ class SaccadeClient:
 
 
 def predict_paths(
-    client: SaccadeClient, paths: Sequence[str], *, progress: bool = False, concurrent: int = CONCURRENT_REQUESTS
+    client: SaccadeClient,
+    paths: Sequence[str],
+    *,
+    proxies: Sequence[str] = (),
+    progress: bool = False,
+    concurrent: int = CONCURRENT_REQUESTS,
 ) -> Iterator[tuple[str, Prediction]]:
     """Predicts many files, a few at a time; one that cannot be read gives an invalid prediction with the reason.
 
     Args:
       client: Connected.
       paths: Paths of the images.
+      proxies: Paths of the images that serve as their proxies, one per image; none where the model makes the proxies.
       progress: Whether to draw a bar on stderr.
       concurrent: Requests at a time.
 
     Yields:
       Path and prediction, in the order given.
-    """
 
-    def predict(path: str) -> Prediction:
+    Raises:
+      InputError: The number of proxies is another.
+    """
+    if proxies and len(proxies) != len(paths):
+        raise InputError("Every image takes one proxy", expected=f"{len(paths)} proxies", received=len(proxies))
+
+    def predict(path: str, proxy: str | None) -> Prediction:
         try:
-            return client.predict(path)
+            return client.predict(path, proxy=proxy)
         except ImageError as error:
             return Prediction(valid=False, reason=str(error))
 
     with ThreadPoolExecutor(concurrent) as pool:
-        results = pool.map(predict, paths)
+        results = pool.map(predict, paths, proxies or [None] * len(paths))
         yield from zip(paths, tqdm(results, total=len(paths), unit="image", disable=not progress), strict=True)
 
 

@@ -17,6 +17,7 @@ from tfvs.images.proxy import ProxyRecipe
 from tfvs.paths import match_in_folder
 
 Inputs = dict[str, tf.Tensor]
+PASSES = 1_000_003  # more than any training has: tells the seeds of shuffling apart
 
 
 @dataclass(frozen=True)
@@ -144,10 +145,12 @@ def training_dataset(
     shuffle_buffer: int = 20_000,
     seed: int = 0,
     class_weights: Sequence[float] | None = None,
+    class_rates: Sequence[float] | None = None,
 ) -> tf.data.Dataset:
     """Shuffled whole batches of ``(inputs, label, weight)``.
 
-    Epoch ``e`` has the same order whether training began at 0 or was resumed at ``e``.
+    Epoch ``e`` has the same order whether training began at 0 or was resumed at ``e``. With ``class_rates``, a pass
+    draws as many records as there are, with replacement; it reads the files in order and repeats what it has drawn.
 
     Args:
       files: Record files.
@@ -159,7 +162,10 @@ def training_dataset(
       shuffle_buffer: Records held for shuffling (no pixels but the proxy's).
       seed: Seed of the order.
       class_weights: Per class, multiplied into the loss; None for 1.
+      class_rates: Per class, how often a record is drawn compared with records of other classes, such as the inverse
+        frequencies of :func:`balanced_class_weights`; None: every record once per pass.
     """
+    rates = None if class_rates is None else np.asarray(class_rates, np.float64)[read_labels(files)]
     weights = None if class_weights is None else tf.constant(class_weights, tf.float32)
 
     def parse(serialized: tf.Tensor) -> tuple[Inputs, tf.Tensor, tf.Tensor]:
@@ -167,6 +173,15 @@ def training_dataset(
         return inputs, label, tf.ones([batch_size]) if weights is None else tf.gather(weights, label)
 
     def all_epochs(_: tf.Tensor) -> tf.data.Dataset:
+        if rates is not None:
+            passes = tf.data.Dataset.range(epochs)
+            return passes.flat_map(
+                lambda number: (
+                    _drawn_records(files, rates, seed, number)
+                    .shuffle(shuffle_buffer, seed=seed * PASSES + number)
+                    .batch(batch_size, drop_remainder=True)
+                )
+            )
         records = read_records(files).shuffle(shuffle_buffer, seed=seed, reshuffle_each_iteration=True)
         return records.batch(batch_size, drop_remainder=True).repeat(epochs)
 
@@ -174,6 +189,23 @@ def training_dataset(
     # a function, it gives every iterator the same order.
     remaining = tf.data.Dataset.from_tensors(0).flat_map(all_epochs).skip(initial_epoch * steps_per_epoch)
     return remaining.map(parse, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+
+def _drawn_records(files: Sequence[str], rates: np.ndarray, seed: int, number: tf.Tensor) -> tf.data.Dataset:
+    """The records of a pass that draws with replacement, in the files' order, each as often as it was drawn.
+
+    Args:
+      files: Record files.
+      rates: ``[N]``, in proportion to which records are drawn.
+      seed: With the number it decides what is drawn.
+      number: Number of the pass.
+    """
+    ends = tf.constant(np.cumsum(rates) / rates.sum())
+    places = tf.random.stateless_uniform([len(rates)], tf.stack([tf.cast(seed, tf.int64), number]), dtype=tf.float64)
+    drawn = tf.minimum(tf.searchsorted(ends, places, side="right"), len(rates) - 1)
+    times = tf.math.bincount(drawn, minlength=len(rates), dtype=tf.int64)
+    numbered = tf.data.Dataset.zip((read_records(files), tf.data.Dataset.from_tensor_slices(times)))
+    return numbered.flat_map(lambda record, count: tf.data.Dataset.from_tensors(record).repeat(count))
 
 
 def evaluation_dataset(

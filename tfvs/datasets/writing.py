@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,6 +35,18 @@ class Sample(NamedTuple):
     extra: Mapping[str, Any]
 
 
+class Entry(NamedTuple):
+    """One generated item of a list.
+
+    Attributes:
+      row: What the list says of it.
+      files: Path below the folder → what makes the file's bytes; called where the file is not there yet.
+    """
+
+    row: Mapping[str, Any]
+    files: Mapping[str, Callable[[], bytes]]
+
+
 def write_dataset(
     output: str | os.PathLike[str],
     counts: Mapping[str, int],
@@ -45,9 +57,6 @@ def write_dataset(
     overwrite: bool = False,
 ) -> Path:
     """Writes ``output/<split>/<number>.png``, ``manifest.jsonl`` and ``dataset.json``.
-
-    Every file appears whole or not at all, and image ``i`` of a split is a function of the description and ``i``: a run
-    that was stopped goes on, a run that is complete does nothing. The manifest comes last.
 
     Args:
       output: Folder, made where missing.
@@ -64,6 +73,57 @@ def write_dataset(
       DataError: The folder holds another data set, or the counts ask for no image.
       ResourceError: The folder cannot be written to, or the disk is full.
     """
+
+    def entry(split: str, index: int) -> Entry:
+        sample, relative = make(split, index), f"{split}/{index:06d}.png"
+        row = {"path": relative, "label": sample.label, "split": split, **sample.extra}
+        return Entry(row, {relative: lambda: encode_png(sample.image)})
+
+    return write_listed(
+        output,
+        counts,
+        entry,
+        lambda rows: "".join(json.dumps(row) + "\n" for row in rows),
+        list_name=MANIFEST,
+        description=description,
+        class_names=class_names,
+        overwrite=overwrite,
+    )
+
+
+def write_listed(
+    output: str | os.PathLike[str],
+    counts: Mapping[str, int],
+    make: Callable[[str, int], Entry],
+    to_list: Callable[[Iterable[Mapping[str, Any]]], str],
+    *,
+    list_name: str,
+    description: Mapping[str, Any],
+    class_names: list[str],
+    overwrite: bool = False,
+) -> Path:
+    """Writes files of each split below ``output/<split>``, a list of them, and ``dataset.json``.
+
+    Every file appears whole or not at all, and item ``i`` of a split is a function of the description and ``i``: a run
+    that was stopped goes on, a run that is complete does nothing. The list comes last.
+
+    Args:
+      output: Folder, made where missing.
+      counts: Items per split.
+      make: ``(split, index) → Entry``; its files lie below ``<split>/``.
+      to_list: The rows of all items → the text of the list.
+      list_name: Name of the list's file.
+      description: What the items depend on; its digest is recorded.
+      class_names: By label; recorded.
+      overwrite: Whether to replace a data set of another description.
+
+    Returns:
+      Path of the list.
+
+    Raises:
+      DataError: The folder holds another data set, or the counts ask for no image.
+      ResourceError: The folder cannot be written to, or the disk is full.
+    """
     folder = Path(output)
     if not any(counts.values()) or min(counts.values()) < 0:
         raise DataError("No images are asked for", expected="counts >= 0, one of them > 0", received=dict(counts))
@@ -75,23 +135,23 @@ def write_dataset(
         "counts": dict(counts),
     }
     try:
-        if _is_complete(folder, recorded, overwrite):
-            return folder / MANIFEST
-        (folder / MANIFEST).unlink(missing_ok=True)
-        _replace(folder / DESCRIPTION, _to_json({**recorded, "complete": False}))
-        lines = [json.dumps(line) + "\n" for line in _write_images(folder, counts, make)]
-        _replace(folder / MANIFEST, "".join(lines).encode())
-        _replace(folder / DESCRIPTION, _to_json({**recorded, "complete": True}))
+        if _is_complete(folder, recorded, list_name, overwrite):
+            return folder / list_name
+        (folder / list_name).unlink(missing_ok=True)
+        replace_file(folder / DESCRIPTION, _to_json({**recorded, "complete": False}))
+        rows = list(_write_items(folder, counts, make))
+        replace_file(folder / list_name, to_list(rows).encode())
+        replace_file(folder / DESCRIPTION, _to_json({**recorded, "complete": True}))
     except OSError as error:
         raise ResourceError(
             "The data set cannot be written",
             received=f"{error.strerror or error} ({error.filename or folder})",
             mend="Check the disk's free space and the folder's permissions, then run the same command again",
         ) from error
-    return folder / MANIFEST
+    return folder / list_name
 
 
-def _is_complete(folder: Path, recorded: Mapping[str, Any], overwrite: bool) -> bool:
+def _is_complete(folder: Path, recorded: Mapping[str, Any], list_name: str, overwrite: bool) -> bool:
     """Whether nothing is left to do; clears or refuses a folder that holds another data set."""
     path = folder / DESCRIPTION
     if not path.exists():
@@ -110,7 +170,7 @@ def _is_complete(folder: Path, recorded: Mapping[str, Any], overwrite: bool) -> 
         raise DataError(f"{path} is damaged", received=error, mend="Remove the folder") from error
     if found.get("sha256") == recorded["sha256"]:
         same = found.get("counts") == recorded["counts"]
-        return bool(found.get("complete")) and same and (folder / MANIFEST).exists()
+        return bool(found.get("complete")) and same and (folder / list_name).exists()
     if not overwrite:
         raise other_configuration(recorded["description"], found.get("description"))
     for split in found.get("counts", {}):
@@ -128,19 +188,21 @@ def other_configuration(expected: object, received: object) -> DataError:
     )
 
 
-def _write_images(
-    folder: Path, counts: Mapping[str, int], make: Callable[[str, int], Sample]
-) -> Iterator[dict[str, Any]]:
+def _write_items(
+    folder: Path, counts: Mapping[str, int], make: Callable[[str, int], Entry]
+) -> Iterator[Mapping[str, Any]]:
     total = sum(counts.values())
     with tqdm(total=total, unit="image", desc=folder.name, file=sys.stderr, mininterval=1.0) as progress:
         for split, count in counts.items():
             (folder / split).mkdir(parents=True, exist_ok=True)
             for index in range(count):
-                relative = f"{split}/{index:06d}.png"
-                sample = make(split, index)
-                if not (folder / relative).exists():
-                    _replace(folder / relative, encode_png(sample.image))
-                yield {"path": relative, "label": sample.label, "split": split, **sample.extra}
+                entry = make(split, index)
+                for relative, encode in entry.files.items():
+                    path = folder / relative
+                    if not path.exists():
+                        path.parent.mkdir(parents=True, exist_ok=True)
+                        replace_file(path, encode())
+                yield entry.row
                 progress.update()
 
 
@@ -153,7 +215,8 @@ def _to_json(value: Mapping[str, Any]) -> bytes:
     return (json.dumps(value, indent=2, sort_keys=True) + "\n").encode()
 
 
-def _replace(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes) -> None:
+    """Writes a file that appears whole or not at all."""
     part = path.with_name(f".{path.name}.part")
     part.write_bytes(content)
     os.replace(part, path)

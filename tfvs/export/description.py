@@ -18,6 +18,8 @@ from tfvs.images.proxy import ProxyRecipe
 DESCRIPTION_FILE = "model.json"
 MAX_IMAGE_PX = 4096 * 4096
 DESCRIPTION_OUTPUT = "description"  # name of the output of the signature locate, [B] string
+# A sixth signature, of models whose proxies cannot be made from the images alone.
+IMAGES_WITH_PROXIES = "predict_images_with_proxies"
 
 
 @dataclass(frozen=True)
@@ -46,12 +48,16 @@ class ModelDescription(Config):
     max_batch: int = option(4096, "Largest batch of any signature.", at_least=1)
     max_images: int = option(128, "Largest batch of predict_images.", at_least=1)
 
-    def obstacle(self) -> str:
-        """Why this model cannot take an image that was not prepared; empty where it can."""
+    def obstacle(self, *, proxy_given: bool = False) -> str:
+        """Why this model cannot take an image that was not prepared; empty where it can.
+
+        Args:
+          proxy_given: Whether the proxy comes with the image.
+        """
         if self.conversion:
             changed = ", ".join(self.conversion)
             return f"the model's images were changed before ({changed}): prepare the image, and send its pyramid"
-        return self.proxy.obstacle()
+        return "" if proxy_given else self.proxy.obstacle()
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from tfvs.data import example as contract
-from tfvs.export.description import DESCRIPTION_OUTPUT, ModelDescription
+from tfvs.export.description import DESCRIPTION_OUTPUT, IMAGES_WITH_PROXIES, ModelDescription
 from tfvs.export.encoded_images import decode_normalized, read_facts, upright_size
 from tfvs.export.guarded import JPEG, OTHER, decode_png_of_size, guarded_map, image_header
 from tfvs.export.image_roots import ROOTS_FILE, image_roots_in_graph
@@ -34,7 +34,7 @@ NOT_FINITE_ANSWER = "the model's answer is not finite"
 
 
 class SaccaderSignatures(tf.Module):
-    """Holds the model's variables, its assets, and the five signatures.
+    """Holds the model's variables, its assets, and the five signatures; a sixth where images alone give no proxies.
 
     Every signature is batch-first and gives an image that cannot be answered ``valid`` False with a ``reason``, zero
     probabilities and class -1, without failing the others.
@@ -85,6 +85,8 @@ class SaccaderSignatures(tf.Module):
             "locate": (self.locate, [proxy, size]),
             "classify_crops": (self.classify_crops, [proxy, size, crops]),
         }
+        if spec.proxy.obstacle():
+            inputs[IMAGES_WITH_PROXIES] = (self.predict_images_with_proxies, [proxy, encoded])
         return {name: tf.function(method, input_signature=specs) for name, (method, specs) in inputs.items()}
 
     def serving_default(self, examples: tf.Tensor) -> Outputs:
@@ -110,7 +112,15 @@ class SaccaderSignatures(tf.Module):
 
     def predict_images(self, image_bytes: tf.Tensor) -> Outputs:
         """Classifies whole JPEG or PNG files that are small enough to send."""
-        spec, obstacle = self._spec, self._spec.obstacle()
+        return self._from_images(image_bytes, None)
+
+    def predict_images_with_proxies(self, proxy: tf.Tensor, image_bytes: tf.Tensor) -> Outputs:
+        """Does what :meth:`predict_images` does, with proxies that cannot be made from the images."""
+        return self._from_images(image_bytes, proxy)
+
+    def _from_images(self, image_bytes: tf.Tensor, given: tf.Tensor | None) -> Outputs:
+        spec = self._spec
+        obstacle = spec.obstacle(proxy_given=given is not None)
         self._check_batch(image_bytes, spec.max_images)
         proxy_shape = spec.proxy.shape
 
@@ -130,8 +140,10 @@ class SaccaderSignatures(tf.Module):
                     image, top = decode_normalized(encoded, kind, deep, facts, spec.bands, spec.dtype)
                     keep = pixels <= READ_PIXELS_AT_ONCE
                     kept = tf.cond(keep, lambda: tf.io.serialize_tensor(image), lambda: tf.constant(b""))
-                    proxy = make_proxy_in_graph(image, spec.proxy, levels=top)
-                    return tf.constant(""), upright_size(size, facts), proxy, kept
+                    made = tf.zeros(proxy_shape)
+                    if given is None:
+                        made = make_proxy_in_graph(image, spec.proxy, levels=top)
+                    return tf.constant(""), upright_size(size, facts), made, kept
 
                 return tf.cond(facts.profiled, lambda: refused(PROFILED, size), decode)
 
@@ -147,6 +159,9 @@ class SaccaderSignatures(tf.Module):
 
         placeholder = (tf.constant(NO_IMAGE), tf.zeros([2], tf.int64), tf.zeros(proxy_shape), tf.constant(b""))
         (reason, size, proxy, kept), _ = guarded_map(read_one, (image_bytes,), placeholder)
+        if given is not None:
+            proxy, finite = _without_not_finite(given)
+            reason = tf.where(tf.equal(reason, "") & ~finite, NOT_FINITE_PROXY, reason)
         valid = tf.equal(reason, "")
         size = _safe_size(size, valid)
         look = self._look(proxy, size)

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfvs.data import example as contract
 from tfvs.errors import ResourceError
-from tfvs.export.description import ModelDescription
+from tfvs.export.description import IMAGES_WITH_PROXIES, ModelDescription
 from tfvs.export.pyramid_inputs import pyramid_inputs
 
 WARMUP_FILE = os.path.join("assets.extra", "tf_serving_warmup_requests")
@@ -59,10 +59,14 @@ def warmup_inputs(description: ModelDescription) -> dict[str, dict[str, np.ndarr
     encoded_proxy = tf.io.encode_png(np.zeros(proxy.shape[1:], np.uint8)).numpy()
     record = contract.ImageRecord("warm-up", -1, "", encoded_proxy, "warm-up", index)
     example = contract.to_example(record).SerializeToString()
-    return {
+    encoded = {"image_bytes": np.array([tf.io.encode_png(image).numpy()], object)}
+    inputs = {
         "serving_default": {"examples": np.array([example], object)},
         "predict_pyramids": {"proxy": proxy, **pyramid_inputs("warm-up", index)},
-        "predict_images": {"image_bytes": np.array([tf.io.encode_png(image).numpy()], object)},
+        "predict_images": encoded,
         "locate": {"proxy": proxy, "image_size": size},
         "classify_crops": {"proxy": proxy, "image_size": size, "crops": crops},
     }
+    if description.proxy.obstacle():
+        inputs[IMAGES_WITH_PROXIES] = {"proxy": proxy, **encoded}
+    return inputs

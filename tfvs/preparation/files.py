@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fnmatch
 import hashlib
+import io
 import os
 import re
 import shutil
@@ -16,6 +17,7 @@ from typing import IO, Protocol
 
 from tfvs.errors import ResourceError
 from tfvs.paths import require_literal
+from tfvs.preparation import hdf5
 
 _CHUNK = 1 << 20
 _URI = re.compile(r"([a-zA-Z][-a-zA-Z0-9+.]*)://.*", re.DOTALL)
@@ -97,7 +99,9 @@ def join(uri: str, *parts: str) -> str:
 
 
 def open_read(uri: str) -> IO[bytes]:
-    """The file's bytes as they are, never decompressed."""
+    """The file's bytes as they are, never decompressed; those of an image in an HDF5 file as a PNG."""
+    if hdf5.is_member(uri):
+        return io.BytesIO(hdf5.read_png(uri))
     return open(uri, "rb") if is_local(uri) else remote().open_read(uri)
 
 
@@ -201,7 +205,9 @@ def match(root: str, pattern: str) -> list[str]:
 
 
 def state(uri: str) -> tuple[int, float] | None:
-    """Size in bytes and time of change; None where there is no such file."""
+    """Size in bytes and time of change; None where there is no such file. HDF5 files change as a whole."""
+    if hdf5.is_member(uri):
+        return state(hdf5.split_member(uri)[0])
     if not exists(uri):
         return None
     if is_local(uri):

@@ -87,6 +87,10 @@ class TrainConfig(Config):
         False,
         "Whether the loss is weighted by inverse class frequency.",
     )
+    sample_classes_evenly: bool = option(
+        False,
+        "Draw training images with replacement, each with 1 over the frequency of its class.",
+    )
     mixed_precision: bool = option(
         False,
         "Whether to compute in float16 with float32 variables, for GPUs.",
@@ -119,6 +123,12 @@ class TrainConfig(Config):
             "The zoom's fractions are out of order",
             expected="zoom_start <= zoom_stop",
             received=(self.zoom_start, self.zoom_stop),
+        )
+        require(
+            not (self.balance_classes and self.sample_classes_evenly),
+            "Classes would be balanced twice",
+            expected="balance_classes or sample_classes_evenly",
+            received="both",
         )
         devices = self.num_devices or 1
         require(

@@ -10,6 +10,7 @@ from tfvs.preparation.readers.fivek import FiveKReader
 from tfvs.preparation.readers.gtsdb import GTSDBReader
 from tfvs.preparation.readers.image_folder import ImageFolderReader
 from tfvs.preparation.readers.manifest import ManifestReader, has_manifest
+from tfvs.preparation.readers.starcraft2 import StarCraft2Reader
 from tfvs.preparation.sources import PassedOver, Rejected, Source
 
 
@@ -38,7 +39,7 @@ class Reader(Protocol):
 
 
 AUTO = "auto"
-READERS = ("folder", "manifest", "fivek", "gtsdb", AUTO)
+READERS = ("folder", "manifest", "fivek", "gtsdb", "starcraft2", AUTO)
 
 
 def check_reader(name: str) -> None:
@@ -56,8 +57,8 @@ def make_reader(name: str, path: str, class_names: Sequence[str] | None = None) 
 
     Args:
       name: ``"folder"``: a folder per class; ``"manifest"``: CSV or JSON lines; ``"fivek"``: MIT-Adobe FiveK;
-        ``"gtsdb"``: German Traffic Sign Detection Benchmark; ``"auto"``: ``"manifest"`` where the path is a manifest
-        or a folder with one, else ``"folder"``.
+        ``"gtsdb"``: German Traffic Sign Detection Benchmark; ``"starcraft2"``: battles with their minimaps;
+        ``"auto"``: ``"manifest"`` where the path is a manifest or a folder with one, else ``"folder"``.
       path: Path of the data set.
       class_names: Classes in the order of their indices; None leaves it to the layout.
 
@@ -76,6 +77,8 @@ def make_reader(name: str, path: str, class_names: Sequence[str] | None = None) 
         return ManifestReader(path, names)
     if name == "gtsdb":
         return GTSDBReader(path, names)
+    if name == "starcraft2":
+        return StarCraft2Reader(path, names)
     if names is not None:
         raise ConfigError("FiveK has a fixed list of classes", expected="no class names", received=names)
     return FiveKReader(path)
@@ -88,6 +91,7 @@ __all__ = [
     "ImageFolderReader",
     "ManifestReader",
     "Reader",
+    "StarCraft2Reader",
     "check_reader",
     "make_reader",
 ]

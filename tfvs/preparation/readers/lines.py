@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import IO, Any
 
 from tfvs.errors import DataError
@@ -16,18 +16,22 @@ MAX_LINE_CHARACTERS = 100_000
 _BOMS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16", b"\x1f\x8b": "gzip", b"PK": "a ZIP archive, as .xlsx files are"}
 
 
-def read_csv(binary: IO[bytes], name: str) -> Iterator[tuple[int, Row]]:
+def read_csv(
+    binary: IO[bytes], name: str, required: Sequence[str] = ("path",), usual: Sequence[str] = ("path", "label")
+) -> Iterator[tuple[int, Row]]:
     """Rows by the names in the header line; names and values without the spaces around them.
 
     Args:
       binary: The file.
       name: Its name, for errors.
+      required: Columns that must be there.
+      usual: Columns that an error names as an example of a header.
 
     Yields:
       Number of the line, from 1, and the row or why it is none.
 
     Raises:
-      DataError: The file as a whole is no CSV in UTF-8, or its header has no column ``path``.
+      DataError: The file as a whole is no CSV in UTF-8, or its header lacks a required column.
     """
     lines = _lines(binary, name)
     columns: list[str] = []
@@ -35,10 +39,11 @@ def read_csv(binary: IO[bytes], name: str) -> Iterator[tuple[int, Row]]:
         values = _split(line)
         if not columns:
             columns = [column.casefold() for column in values] if isinstance(values, list) else []
-            if "path" not in columns or len(set(columns)) < len(columns):
+            missing = [column for column in required if column not in columns]
+            if missing or len(set(columns)) < len(columns):
                 raise DataError(
-                    f"{name} has no column 'path'" if "path" not in columns else f"{name} names a column twice",
-                    expected="a first line with the columns path, label, separated by commas, in UTF-8",
+                    f"{name} has no column {missing[0]!r}" if missing else f"{name} names a column twice",
+                    expected=f"a first line with the columns {', '.join(usual)}, separated by commas, in UTF-8",
                     received=line[:200] if isinstance(values, list) else values,
                 )
         elif isinstance(values, str):

@@ -10,6 +10,7 @@ from typing import Any
 from tfvs.errors import DataError
 from tfvs.preparation import files
 from tfvs.preparation.readers.lines import Row, read_csv, read_json_lines
+from tfvs.preparation.readers.values import resolve, text_of
 from tfvs.preparation.sources import Rejected, Source, printable
 from tfvs.preparation.splits import describe_splits, split_named
 
@@ -69,7 +70,7 @@ class ManifestReader:
         """Labels that are there and can be read."""
         for _, row in _rows(self._find()):
             try:
-                text = "" if isinstance(row, str) else _text(row.get("label"), "label").strip()
+                text = "" if isinstance(row, str) else text_of(row.get("label"), "label").strip()
             except ValueError:
                 continue
             if text:
@@ -91,15 +92,15 @@ class ManifestReader:
             raise ValueError(f"The line has no path; its columns are {', '.join(map(str, row))}")
         proxy = row.get("proxy") or None
         return Source(
-            image_id=_text(row.get("id"), "id") or _text(path, "path"),
-            uri=_resolve(folder, _text(path, "path")),
+            image_id=text_of(row.get("id"), "id") or text_of(path, "path"),
+            uri=resolve(folder, text_of(path, "path")),
             label=self._to_label(row.get("label"), names),
-            split=_to_split(_text(row.get("split"), "split")),
-            proxy_uri=None if proxy is None else _resolve(folder, _text(proxy, "proxy")),
+            split=_to_split(text_of(row.get("split"), "split")),
+            proxy_uri=None if proxy is None else resolve(folder, text_of(proxy, "proxy")),
         )
 
     def _to_label(self, value: object, names: tuple[str, ...]) -> int:
-        text = _text(value, "label").strip()
+        text = text_of(value, "label").strip()
         if not text:
             return -1
         if text in names:
@@ -130,18 +131,6 @@ def _rows(manifest: str) -> Iterator[tuple[int, Row]]:
         yield from (read_csv if manifest.lower().endswith(".csv") else read_json_lines)(binary, manifest)
 
 
-def _text(value: object, column: str) -> str:
-    """A value as text that records can hold."""
-    if value is None:
-        return ""
-    if not isinstance(value, str | int | float):
-        raise ValueError(f"The {column} is neither text nor a number: {value!r}"[:200])
-    text = str(value)
-    if "\0" in text or printable(text) != text:
-        raise ValueError(f"The {column} holds a NUL or what is no UTF-8: {text!r}"[:200])
-    return text
-
-
 def _to_split(text: str) -> str | None:
     if not text.strip():
         return None
@@ -149,16 +138,3 @@ def _to_split(text: str) -> str | None:
     if split is None:
         raise ValueError(f"The split {text[:80]!r} is none of {describe_splits()}")
     return split
-
-
-def _resolve(folder: str, path: str) -> str:
-    if not files.is_local(path):
-        if not files.can_read(path):
-            raise ValueError(
-                f"Files are not read by {files.scheme(path)}://, of which no file system is known: {path}; "
-                "Apache Beam, which python -m components.prepare uses, knows some"
-            )
-        return path
-    if os.path.isabs(path):
-        return path
-    return files.join(folder, path) if folder else path
