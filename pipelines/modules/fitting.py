@@ -3,32 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import math
-import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import keras
-import numpy as np
-
 from pipelines.config import CHECKPOINTS, PYRAMIDS, PipelineConfig
-from tfvs.data.dataset import (
-    balanced_class_weights,
-    evaluation_dataset,
-    find_files,
-    read_labels,
-    read_manifest,
-    training_dataset,
-)
-from tfvs.errors import ConfigError, DataError
+from tfvs.data.dataset import find_files, read_manifest
+from tfvs.errors import ConfigError
 from tfvs.images.proxy import ProxyRecipe
 from tfvs.models.saccader import VariationalSaccader
-from tfvs.training.pictures import SaccadePictures
-from tfvs.training.strategy import make_strategy
-from tfvs.training.trainer import TrainConfig, check_batch, train
-
-PICTURES = 8
-History = list[dict[str, float]]
+from tfvs.training.records import History, fit_records
+from tfvs.training.trainer import TrainConfig
 
 
 def with_hyperparameters(config: PipelineConfig, hyperparameters: Mapping[str, Any]) -> PipelineConfig:
@@ -87,42 +71,18 @@ def fit_saccader(
     Raises:
       DataError: There are labels outside the classes, or fewer images than one batch.
     """
-    train_config = TrainConfig.from_dict(config.train)
-    train_files, eval_files = find_files(train_patterns), find_files(eval_patterns)
-    labels = read_labels(train_files)
-    check_labels(labels, config, train_config.batch_size)
+    train_files = find_files(train_patterns)
     proxy = read_manifest(train_files).proxy
-    balanced = balanced_class_weights(labels, len(config.class_names))
-    steps_in_data = len(labels) // train_config.batch_size
-    steps_per_epoch = train_config.steps_per_epoch or steps_in_data
-    logs = os.path.join(folder, "logs")
-
-    strategy = make_strategy(train_config.num_devices)
-    keras.utils.set_random_seed(train_config.seed)
-    with strategy.scope():
-        model = build_model(config, proxy, dtype="mixed_float16" if train_config.mixed_precision else None)
-        history = train(
-            model,
-            lambda epoch: training_dataset(
-                train_files,
-                proxy,
-                batch_size=train_config.batch_size,
-                steps_per_epoch=steps_per_epoch,
-                epochs=math.ceil(train_config.epochs * steps_per_epoch / steps_in_data),  # passes over the data
-                initial_epoch=epoch,
-                seed=train_config.seed,
-                class_weights=balanced if train_config.balance_classes else None,
-                class_rates=balanced if train_config.sample_classes_evenly else None,
-            ),
-            train_config,
-            steps_per_epoch=steps_per_epoch,
-            validation_data=evaluation_dataset(eval_files, proxy, batch_size=train_config.batch_size),
-            checkpoint_dir=os.path.join(folder, "checkpoints"),
-            log_dir=logs,
-            callbacks=[SaccadePictures(logs, _pictured(eval_files, proxy))],
-            write=write,
-        )
-    return model, history
+    return fit_records(
+        lambda dtype: build_model(config, proxy, dtype=dtype),
+        train_files,
+        find_files(eval_patterns),
+        proxy,
+        len(config.class_names),
+        TrainConfig.from_dict(config.train),
+        folder=folder,
+        write=write,
+    )
 
 
 def build_model(config: PipelineConfig, proxy: ProxyRecipe, *, dtype: str | None = None) -> VariationalSaccader:
@@ -143,27 +103,3 @@ def build_model(config: PipelineConfig, proxy: ProxyRecipe, *, dtype: str | None
         }
     )
     return model
-
-
-def _pictured(files: Sequence[str], proxy: ProxyRecipe) -> dict[str, Any]:
-    """Inputs of the first evaluation images, for the pictures in TensorBoard."""
-    inputs, _, weights = next(iter(evaluation_dataset(files, proxy, batch_size=PICTURES, limit=PICTURES)))
-    return {name: value[weights > 0] for name, value in inputs.items()}
-
-
-def check_labels(labels: np.ndarray, config: PipelineConfig, batch_size: int) -> None:
-    """Checks that labels are of the classes, and that there are enough for a batch.
-
-    Raises:
-      DataError: They are not.
-    """
-    classes = len(config.class_names)
-    outside = sorted({int(label) for label in labels if not 0 <= label < classes})
-    if outside:
-        raise DataError(
-            "Trainer: labels outside the classes",
-            expected=f"0 to {classes - 1}",
-            received=outside[:10],
-            mend="Mend the manifest, or class_names of the pipeline",
-        )
-    check_batch(len(labels), batch_size)

@@ -10,7 +10,6 @@ from typing import Any
 import tensorflow as tf
 
 from pipelines.config import PipelineConfig
-from pipelines.modules.fitting import check_labels
 from pipelines.modules.trainer import copy_folder, train_and_export
 from pipelines.preflight import saccader_config
 from tfvs.data.dataset import evaluation_dataset, find_files, read_labels, read_manifest, read_records
@@ -18,6 +17,7 @@ from tfvs.data.example import from_example
 from tfvs.datasets.gtsdb_cut_outs import make_bank
 from tfvs.errors import ConfigError
 from tfvs.models.saccader import VariationalSaccader
+from tfvs.training.records import check_labels
 from tfvs.training.stages import fit_stages, read_then_look
 from tfvs.training.trainer import TrainConfig
 
@@ -61,7 +61,7 @@ def fit_with_signs(
     if model_config.cells is None:
         raise ConfigError("The field of view is a part of a map of cells", expected="model.cells", received=None)
     files, eval_files = find_files(train_patterns), find_files(eval_patterns)
-    check_labels(read_labels(files), config, train_config.batch_size)
+    check_labels(read_labels(files), len(config.class_names), train_config.batch_size)
     proxy = read_manifest(files).proxy
     records = read_records(files).as_numpy_iterator()
     ids = [from_example(tf.train.Example.FromString(record)).image_id for record in records]

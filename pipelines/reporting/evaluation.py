@@ -12,6 +12,7 @@ import numpy as np
 
 from tfvs.data.example import HEIGHT, LABEL, WIDTH
 from tfvs.evaluation.calibration import Calibration
+from tfvs.viz.charts import words
 
 CONFUSION = "multiClassConfusionMatrixAtThresholds"
 CALIBRATION = "calibrationHistogramBuckets"
@@ -226,15 +227,6 @@ def threshold_failures(validation: Any, class_names: Sequence[str]) -> list[str]
     if not validation.validation_ok and not failures:
         failures.append("The thresholds could not be checked: a metric, a slice or the baseline is missing.")
     return sorted(failures)
-
-
-def words(name: str) -> str:
-    """The name of a metric as it is read.
-
-    >>> words("sparse_categorical_accuracy")
-    'accuracy'
-    """
-    return name.removeprefix("sparse_categorical_").replace("_", " ")
 
 
 def _threshold(threshold: Any) -> str:

@@ -1,47 +1,17 @@
-"""The report's figures, as PNG."""
+"""The report's figure of classes, as PNG."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipelines.reporting.evaluation import words
-from pipelines.reporting.history import Curve
 from tfvs.viz.charts import LABELLED_CLASSES, chart
-from tfvs.viz.palette import INK, RIGHT, WRONG
+from tfvs.viz.palette import RIGHT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-COLUMNS = 3
-
-
-def learning_curves(curves: Sequence[Curve]) -> bytes:
-    """One small panel per quantity, with training and evaluation together.
-
-    Args:
-      curves: At least one.
-    """
-    from matplotlib.ticker import MaxNLocator
-
-    rows = -(-len(curves) // COLUMNS)
-    with chart(10.5, 2.35 * rows) as (figure, pictures):
-        for place, curve in enumerate(curves):
-            axes: Axes = figure.add_subplot(rows, min(COLUMNS, len(curves)), place + 1)
-            dot: dict[str, Any] = {"marker": "o", "markersize": 3} if len(curve.epochs) < 25 else {}
-            axes.plot(curve.epochs, curve.train, color=RIGHT, linewidth=1.6, label="training", **dot)
-            if curve.validation is not None:
-                axes.plot(curve.epochs, curve.validation, color=WRONG, linewidth=1.6, label="evaluation",
-                          linestyle=(0, (4, 1.5)), **dot)  # fmt: skip
-            axes.set_title(words(curve.name), fontsize=9.5, loc="left", color=INK)
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-            if place == 0:
-                axes.legend(frameon=False, fontsize=8)
-            if place >= len(curves) - COLUMNS:
-                axes.set_xlabel("epoch")
-    return pictures[0]
 
 
 def class_counts_figure(counts: dict[str, np.ndarray], class_names: Sequence[str]) -> bytes:

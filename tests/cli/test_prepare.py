@@ -21,7 +21,7 @@ def test_a_folder_becomes_a_prepared_set(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "10 listed, 10 written, 0 rejected" in result.stderr
     assert "2 classes: class0, class1" in result.stderr
-    assert result.stdout.splitlines()[-1].startswith(f"Next: tfvs train '{tmp_path}/out [1]' --output model")
+    assert result.stderr.splitlines()[-1].startswith(f"Next: tfvs train '{tmp_path}/out [1]' --output model")
     told = CliRunner().invoke(cli, ["prepare", str(data), str(tmp_path / "out [1]"), *SMALL, "--json"])
     assert json.loads(told.stdout) == json.loads((tmp_path / "out [1]" / "records" / MANIFEST).read_text())
 

@@ -17,7 +17,7 @@ LAYERS = (
     {"layers", "backbones"},
     {"losses", "metrics"},
     {"models"},
-    {"training", "export", "doctor", "evaluation"},
+    {"training", "export", "doctor", "evaluation", "inspection"},
     {"server", "client"},
     {"cli"},
     {"__init__", "__main__"},

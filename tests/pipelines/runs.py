@@ -11,9 +11,10 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 from PIL import Image
 from tensorflow_metadata.proto.v0 import anomalies_pb2, statistics_pb2
 
-from pipelines.reporting import data_sections, history
+from pipelines.reporting import data_sections
 from tfvs.data.example import LABEL, WIDTH, ImageRecord, to_example
 from tfvs.images.tiff.pyramid import write_pyramid
+from tfvs.viz.curves import HISTORY_FILE
 
 NAMES = ["red", "green", "<b>blue</b>"]
 COLOURS = np.array([[220, 40, 40], [40, 220, 40], [40, 40, 220]])
@@ -130,7 +131,7 @@ def write_run(root):
     model = ByColour()
     tf.saved_model.save(model, str(root / "model" / "Format-Serving"), {"serving_default": model.serve})
     (root / "model_run").mkdir()
-    (root / "model_run" / history.HISTORY_FILE).write_text("epoch,loss,kl,val_loss\n0,2.0,1.0,2.5\n1,1.5,0.5,2.25\n")
+    (root / "model_run" / HISTORY_FILE).write_text("epoch,loss,kl,val_loss\n0,2.0,1.0,2.5\n1,1.5,0.5,2.25\n")
     store = Store(root / "metadata.db")
     splits = ["train", "test"]
     examples = store.artifact("Examples", root / "examples", splits)

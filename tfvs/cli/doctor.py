@@ -7,6 +7,8 @@ import sys
 
 import click
 
+from tfvs.cli.next_command import say_next
+
 MARKS = {"ok": "ok     ", "missing": "missing", "bad": "BAD    "}
 
 
@@ -23,6 +25,6 @@ def doctor(as_json: bool) -> None:
     else:
         for check in checks:
             click.echo(f"{MARKS[check.state]}  {check.name:24s}{check.found}{'  → ' if check.mend else ''}{check.mend}")
-        click.echo("Next: tfvs --help lists the commands.")
+        say_next("tfvs", "prepare", "PHOTOS", "PREPARED", why="makes a data set of a folder of images")
     if any(check.state == "bad" for check in checks):
         sys.exit(ResourceError.exit_code)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from tfvs.cli.next_command import say_next
+
 
 @click.command(context_settings={"show_default": True})
 @click.argument("model", type=click.Path(exists=True, file_okay=False))
@@ -41,3 +43,5 @@ def evaluate(model: str, prepared: Path, split: str, output: str, as_json: bool)
         title = f"{Path(folder).resolve().name} on {prepared.name}, split {split}"
         page = write_page(output, scores, names, title=title, right=result.right, wrong=result.wrong)
         click.echo(f"page  {page}", err=as_json)
+    if not as_json:
+        say_next("tfvs", "view", model, "IMAGE", "-o", "page.html", why="shows where it looked in one image")

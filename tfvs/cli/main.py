@@ -9,9 +9,11 @@ import click
 
 from tfvs.cli.doctor import doctor
 from tfvs.cli.evaluate import evaluate
+from tfvs.cli.inspect import inspect
 from tfvs.cli.predict import predict
 from tfvs.cli.prepare import prepare
 from tfvs.cli.serve import serve
+from tfvs.cli.train import train
 from tfvs.cli.view import view
 from tfvs.errors import TfvsError
 from tfvs.version import __version__
@@ -29,9 +31,11 @@ def cli(debug: bool) -> None:
 
 cli.add_command(doctor)
 cli.add_command(evaluate)
+cli.add_command(inspect)
 cli.add_command(predict)
 cli.add_command(prepare)
 cli.add_command(serve)
+cli.add_command(train)
 cli.add_command(view)
 
 

@@ -8,10 +8,10 @@ import click
 
 
 def say_next(*words: object, why: str) -> None:
-    """Prints the command that comes next.
+    """Prints the command that comes next, on standard error, where it is in no program's way.
 
     Args:
       *words: The command's words; they are quoted where a shell needs it.
       why: What it does, for the reader.
     """
-    click.echo(f"Next: {shlex.join(str(word) for word in words)}    # {why}")
+    click.echo(f"Next: {shlex.join(str(word) for word in words)}    # {why}", err=True)

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from tfvs.cli.extras import need_serving
+from tfvs.cli.next_command import say_next
 from tfvs.client.options import ClientOptions
 from tfvs.flags import flags_of
 
@@ -34,5 +35,7 @@ def predict(images: tuple[str, ...], proxies: tuple[str, ...], as_json: bool, **
         for path, prediction in predict_paths(client, images, proxies=proxies, progress=sys.stderr.isatty()):
             failed += not prediction.valid
             click.echo(json.dumps({"image": path, **prediction.to_dict()}) if as_json else f"{path}: {prediction}")
+    if not as_json:
+        say_next("tfvs", "view", "MODEL", images[0], why="shows where a model looked")
     if failed:
         sys.exit(4)

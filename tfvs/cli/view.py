@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from tfvs.cli.extras import need_serving
+from tfvs.cli.next_command import say_next
 
 
 @click.command(context_settings={"show_default": True})
@@ -50,3 +51,5 @@ def view(model: str, image: str, output: str, geojson: str) -> None:
             class_names=names,
         )
         click.echo(f"geojson  {write_geojson(geojson, collection)}")
+    base = str(Path(model).resolve())
+    say_next("tfvs", "serve", "--model_name=model", f"--model_base_path={base}", why="serves it over gRPC and REST")

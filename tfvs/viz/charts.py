@@ -53,6 +53,15 @@ def chart(width: float, height: float) -> Iterator[tuple[Figure, list[bytes]]]:
         pictures.append(buffer.getvalue())
 
 
+def words(name: str) -> str:
+    """The name of a metric as it is read.
+
+    >>> words("sparse_categorical_accuracy")
+    'accuracy'
+    """
+    return name.removeprefix("sparse_categorical_").replace("_", " ")
+
+
 def confusion_figure(confusion: np.ndarray, class_names: Sequence[str]) -> bytes:
     """The confusion matrix: each row's shares as colour, counts as numbers where they can be read.
 

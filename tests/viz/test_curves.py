@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from pipelines.reporting import history
 from tfvs.errors import DataError
+from tfvs.viz import curves as history
 
 
 def test_history_pairs_training_with_evaluation_and_keeps_the_last_of_a_repeated_epoch():
@@ -28,3 +28,17 @@ def test_history_that_is_none_is_named(tmp_path):
     (tmp_path / history.HISTORY_FILE).write_text("a,b\n1,2\n")
     with pytest.raises(DataError, match="no epochs"):
         history.read_history(tmp_path)
+
+
+def test_curves_as_text_are_a_line_each():
+    drawn = history.curves_as_text(
+        [
+            history.Curve("loss", [1.0, 2.0, 3.0], [4.0, np.nan, 0.0], [1.0, 1.0, 1.0]),
+            history.Curve("kl_1", [1.0], [np.nan], None),
+        ]
+    )
+    loss, kl = drawn.splitlines()
+    assert "training   █▁  4 → 0" in loss
+    assert "evaluation ███  1 → 1" in loss
+    assert kl.startswith("kl 1")
+    assert "no values" in kl

@@ -1,0 +1,127 @@
+"""The command ``tfvs train``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tfvs.cli.next_command import say_next
+
+ENCODERS = ("auto", "pretrained", "small")
+
+
+@click.command(context_settings={"show_default": True})
+@click.argument("prepared", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--output", required=True, help="The model's folder: versions as servers want them, and the training.")
+@click.option(
+    "--object-px",
+    type=click.FloatRange(min=1),
+    help="Longer side of what tells the classes apart, in pixels of the images, if it is known.",
+)
+@click.option(
+    "--encoder",
+    type=click.Choice(ENCODERS),
+    default="auto",
+    help="What reads the crops; auto: a pretrained network for photographs where tfvs[imagenet] is installed.",
+)
+@click.option(
+    "--set", "changes", multiple=True, metavar="FIELD=VALUE", help="Of model, train or proxy: train.epochs=5."
+)
+@click.option("--seed", default=0, help="Of weights, order and samples.")
+@click.option("--threads", default=0, help="Of TensorFlow; 0: as many as there are cores.")
+@click.option("--dry-run", is_flag=True, help="Say what would be chosen, and why; train nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print plan and result as one JSON object.")
+def train(
+    prepared: Path,
+    output: str,
+    object_px: float | None,
+    encoder: str,
+    changes: tuple[str, ...],
+    seed: int,
+    threads: int,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Train a model on the PREPARED data set and export it; what is not given is derived from the data.
+
+    The same command goes on where it was stopped. Every choice is said with its reason, and any can be set.
+    """
+    import tensorflow as tf
+
+    from tfvs.export.saving import export_saved_model
+    from tfvs.export.versions import next_version
+    from tfvs.preparation.prepared import PreparedSet
+    from tfvs.training.facts import gather_facts
+    from tfvs.training.own_images import CURVES_FILE, PLAN_FILE, fit_plan, mark_exported
+    from tfvs.training.plan import make_plan
+
+    if threads:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+
+    def say(line: str) -> None:
+        click.echo(line, err=as_json)
+
+    data = PreparedSet(prepared)
+    facts = gather_facts(data, object_px)
+    given = {"train.seed": seed, **parse_changes(changes)} if seed else parse_changes(changes)
+    plan = make_plan(facts, given, pretrained={"auto": None, "pretrained": True, "small": False}[encoder])
+    counts = ", ".join(f"{name} {count}" for name, count in zip(facts.class_names, facts.counts, strict=True))
+    say(f"{facts.images} training images ({counts}), {facts.eval_images} to evaluate, {facts.test_images} to test")
+    for choice in plan.choices:
+        say(f"  {choice.what:18s}{choice.value}: {choice.why}")
+    for warning in plan.warnings:
+        say(f"warning: {warning}")
+    if dry_run:
+        if as_json:
+            click.echo(json.dumps(plan.to_dict()))
+        return
+    trained = fit_plan(data, plan, output, write=say)
+    if trained.model is None:
+        say(f"This was trained and exported before: {trained.version}")
+        version = str(trained.version)
+    else:
+        manifest = data.manifest
+        version = export_saved_model(
+            trained.model,
+            next_version(output),
+            class_names=facts.class_names,
+            proxy=plan.proxy,
+            dtype=manifest.dtype,
+            max_side_px=manifest.max_side_px,
+            conversion=manifest.conversion,
+            image_roots=[data.pyramids.resolve()],
+        )
+        mark_exported(trained, version)
+    if as_json:
+        click.echo(json.dumps({"model": version, "training": str(trained.folder), **plan.to_dict()}))
+        return
+    say(f"model     {version}")
+    say(f"plan      {trained.folder / PLAN_FILE}")
+    say(f"curves    {trained.folder / CURVES_FILE}")
+    say_next("tfvs", "evaluate", output, prepared, "-o", "evaluation.html", why="scores it on images it has not seen")
+
+
+def parse_changes(texts: Sequence[str]) -> dict[str, Any]:
+    """Fields and values of ``--set``; a value is JSON, else text.
+
+    >>> parse_changes(["train.epochs=5", "model.state=lstm"])
+    {'train.epochs': 5, 'model.state': 'lstm'}
+
+    Raises:
+      UsageError: There is no equals sign.
+    """
+    found: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise click.UsageError(f"--set takes FIELD=VALUE, such as train.epochs=5; received: {text!r}")
+        try:
+            found[name.strip()] = json.loads(value)
+        except json.JSONDecodeError:
+            found[name.strip()] = value
+    return found
