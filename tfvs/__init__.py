@@ -6,6 +6,8 @@ _environment.prepare()
 _environment.check_versions()
 _environment.import_tensorflow()
 
+from tfvs import datasets  # noqa: E402
+from tfvs.export import saving as _saving  # noqa: E402, F401  says how model.export writes
 from tfvs.models import (  # noqa: E402
     DRAM,
     PRESETS,
@@ -29,4 +31,5 @@ __all__ = [
     "SaccaderOutput",
     "VariationalSaccader",
     "__version__",
+    "datasets",
 ]

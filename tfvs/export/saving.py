@@ -8,6 +8,7 @@ import tempfile
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 
@@ -17,6 +18,7 @@ from tfvs.export.image_roots import ROOTS_FILE
 from tfvs.export.signatures import SaccaderSignatures
 from tfvs.export.warmup import write_warmup
 from tfvs.images.proxy import ProxyRecipe
+from tfvs.models.exporting import use_exporter
 from tfvs.models.saccader import VariationalSaccader
 
 NAMES_FILE = "class_names.txt"
@@ -154,3 +156,33 @@ def _check_target(target: str) -> None:
     ):
         raise DataError("The folder holds something else", expected="a new folder or an older export", received=target)
     tf.io.gfile.makedirs(os.path.dirname(os.path.abspath(target)) if "://" not in target else os.path.dirname(target))
+
+
+def export_model(model: VariationalSaccader, path: str | os.PathLike[str], **options: Any) -> str:
+    """As :func:`export_saved_model`; what is not given is what the model was told of its images.
+
+    Args:
+      model: Built and trained.
+      path: Folder of the SavedModel.
+      **options: Arguments of :func:`export_saved_model`.
+
+    Returns:
+      The path.
+
+    Raises:
+      InputError: The model knows nothing of its images, and something is not given.
+    """
+    told = model.image_set
+    known = {} if told is None else {**vars(told), "image_roots": told.roots}
+    known.pop("roots", None)
+    given = {**known, **options}
+    if missing := [name for name in ("class_names", "proxy", "image_roots") if name not in given]:
+        raise InputError(
+            "The model does not know what its images are",
+            expected=f"export(path, {', '.join(f'{name}=…' for name in missing)})",
+            mend="Or fit it to a dataset of tfvs.datasets.image_dataset_from_directory, which tells them",
+        )
+    return export_saved_model(model, path, **given)
+
+
+use_exporter(export_model)

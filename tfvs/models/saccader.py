@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+import os
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from tfvs.config import require
+from tfvs.data.image_set import ImageSet
 from tfvs.data.inputs import FIELD_OF_VIEW
 from tfvs.errors import ConfigError, InputError
 from tfvs.layers import LocalizedSpatialTransformer, SpatialTransformer
 from tfvs.layers.crop_classifier import LookAnswers
 from tfvs.losses import attention_weights, bound_terms
-from tfvs.models import pixels, places
+from tfvs.models import exporting, pixels, places
 from tfvs.models import saccader_parts as parts
 from tfvs.models.locator import Locator
 from tfvs.models.pixels import IMAGE, PROXY
@@ -51,6 +54,8 @@ class VariationalSaccader(Locator):
         ``localized``, also crops of dense images.
       pretrained: False leaves the weights of networks that the configuration names random, for a model whose weights
         are loaded afterwards.
+      image_set: What the images are that it is trained on, for ``export``; ``fit`` takes it from a dataset of
+        :func:`tfvs.datasets.image_dataset_from_directory`.
       **fields: Fields of :class:`SaccaderConfig`. Keras models and layers are taken as ``crop_encoder`` and
         ``proxy_features`` too, see :class:`tfvs.backbones.ImageEncoder`; they are saved within the model.
 
@@ -67,6 +72,7 @@ class VariationalSaccader(Locator):
         spatial_transformer: keras.layers.Layer | None = None,
         localized_spatial_transformer: keras.layers.Layer | None = None,
         pretrained: bool = True,
+        image_set: ImageSet | dict[str, Any] | None = None,
         **fields: Any,
     ) -> None:
         trainable = fields.pop("trainable", True)
@@ -83,6 +89,7 @@ class VariationalSaccader(Locator):
             autocast=False,
             trainable=trainable,
         )
+        self.image_set = ImageSet.from_dict(image_set) if isinstance(image_set, dict) else image_set
         policy = self.dtype_policy
         crop_encoder = parts.make_crop_encoder(cfg, policy, given.get("crop_encoder"), pretrained)
         self.classifier = parts.make_classifier(cfg, policy, crop_encoder)
@@ -246,7 +253,8 @@ class VariationalSaccader(Locator):
         }
         networks = {name: value for name, value in self._networks().items() if name not in changes}
         fields = {**self.config.to_dict(), **changes, **networks}
-        other = type(self).from_config({**fields, **own_layers, "dtype": self._dtype_config()})
+        known = {"dtype": self._dtype_config(), "image_set": self.image_set}
+        other = type(self).from_config({**fields, **own_layers, **known})
         other.build(shapes)
         own, wanted = ([tuple(weight.shape) for weight in model.weights] for model in (self, other))
         if own != wanted:
@@ -258,18 +266,61 @@ class VariationalSaccader(Locator):
             other.max_scale.assign(other.config.max_scale)
         return other
 
+    def _take_image_set(self, x: Any) -> None:
+        """Remembers what a dataset says of its images, and reads pyramids where it has them."""
+        told = getattr(x, "image_set", None)
+        if told is None or told == self.image_set:
+            return
+        require(
+            len(told.class_names) == self.config.num_classes,
+            "The data have another number of classes than the model",
+            expected=f"num_classes={len(told.class_names)}: {', '.join(told.class_names[:20])}",
+            received=f"num_classes={self.config.num_classes}",
+        )
+        self.image_set = told
+        if tuple(told.roots) != self.config.pyramid_roots:
+            self.config = self.config.replace(pyramid_roots=tuple(told.roots))
+            self.train_function = self.test_function = self.predict_function = None  # They were made for other roots.
+
+    def export(
+        self, filepath: str | os.PathLike[str], format: str = exporting.FORMAT, verbose: Any = None, **options: Any
+    ) -> str:
+        """Writes a SavedModel with the signatures of :mod:`tfvs.export`, for TensorFlow Serving and ``tfvs``.
+
+        Args:
+          filepath: Its folder; for a server ``base/1``.
+          format: ``"tf_saved_model"``, as in Keras.
+          verbose: Whether to say where it is.
+          **options: Arguments of :func:`tfvs.export.saving.export_saved_model`; those that a dataset of
+            :func:`tfvs.datasets.image_dataset_from_directory` told are known.
+
+        Returns:
+          The folder.
+
+        Raises:
+          InputError: The model is not built, or its images are not known and not described.
+          ConfigError: Another format.
+        """
+        path = exporting.export(self, filepath, format, options)
+        if verbose:
+            print(f"Saved artifact at '{path}'.")
+        return path
+
     def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """As :meth:`keras.Model.fit`; strings among the inputs may go to several devices."""
+        self._take_image_set(x)
         if "validation_data" in kwargs:
             kwargs["validation_data"] = self._transportable(kwargs["validation_data"])
         return super().fit(self._transportable(x), *args, **kwargs)
 
     def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
         """As :meth:`keras.Model.evaluate`; strings among the inputs may go to several devices."""
+        self._take_image_set(x)
         return super().evaluate(self._transportable(x), *args, **kwargs)
 
     def predict(self, x: Any = None, *args: Any, **kwargs: Any) -> SaccaderOutput:
         """As :meth:`keras.Model.predict`; a :class:`SaccaderOutput` of NumPy arrays."""
+        self._take_image_set(x)
         return _whole(super().predict(x, *args, **kwargs))
 
     def predict_on_batch(self, x: Any) -> SaccaderOutput:
@@ -311,6 +362,7 @@ class VariationalSaccader(Locator):
         """Every field of the configuration, the layers that cut crops, and networks that were given."""
         layers = {name: keras.saving.serialize_keras_object(getattr(self, name)) for name in TRANSFORMERS}
         own = {"name": self.name, "trainable": self.trainable, "dtype": self._dtype_config()}
+        own["image_set"] = None if self.image_set is None else self.image_set.to_dict()
         return {**own, **layers, **self.config.to_dict(), **self._networks()}
 
     def _networks(self) -> dict[str, Any]:
