@@ -87,14 +87,15 @@ def show(pipeline: str, environ: Mapping[str, str], write: Write) -> None:
     Raises:
       DataError: No model was pushed.
     """
-    config = load_config(importlib.import_module(f"pipelines.{pipeline}").DEFAULT, environ)
+    module = importlib.import_module(f"pipelines.{pipeline}")
+    config = module.configure(environ) if hasattr(module, "configure") else load_config(module.DEFAULT, environ)
     if not any(config.serving_root.glob("*/saved_model.pb")):
         raise _not_pushed(config)
     log = config.root / "server.log"
     with served(config, log) as server:
         from pipelines.report import write_config_report
 
-        report = write_config_report(config)  # while the server loads the model
+        report = write_config_report(config, shows_viewer=True)  # while the server loads the model
         sheet, page, correct, asked = _ask(config, _address(server, log), write)
     write(f"{correct} of {asked} right")
     write(f"saccade sheet   {sheet}")
@@ -139,6 +140,7 @@ def _proxy_of(record: ImageRecord, client: SaccadeClient) -> np.ndarray | None:
 def _ask(config: PipelineConfig, server: str, write: Write) -> tuple[Path, Path, int, int]:
     import tensorflow as tf
 
+    from pipelines.report import VIEWER
     from pipelines.reporting.run_record import read_run
     from tfvs.client.client import connect
     from tfvs.client.options import ClientOptions
@@ -165,5 +167,5 @@ def _ask(config: PipelineConfig, server: str, write: Write) -> tuple[Path, Path,
     saccades = to_saccades(answers, config.pyramid_root, config.class_names)
     sheet = write_saccade_sheet(config.root / "saccades.png", saccades, heading=config.name)
     first = config.pyramid_root / answers[0].record.pyramid_uri
-    page = write_viewer(config.root / "viewer.html", first, saccades[0])
+    page = write_viewer(config.root / VIEWER, first, saccades[0])
     return sheet, page, sum(answer.right for answer in answers), len(answers)

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 
 from pipelines.config import PipelineConfig
 from tfvs.errors import one_sentence
 
 
-def run(config: PipelineConfig) -> None:
-    """Checks, then runs the pipeline with TFX's LocalDagRunner; exits with the code of a :class:`TfvsError`."""
+def run(config: PipelineConfig | Callable[[], PipelineConfig]) -> None:
+    """Checks, then runs the pipeline with TFX's LocalDagRunner; exits with the code of a :class:`TfvsError`.
+
+    Args:
+      config: The configuration, or what reads it from the data.
+    """
     with one_sentence():
+        if not isinstance(config, PipelineConfig):
+            config = config()
         # Before TFX is imported, which takes long, so that errors are shown at once.
         from pipelines.missing import check_metadata
         from pipelines.preflight import check

@@ -16,8 +16,9 @@ from tfx.proto import distribution_validator_pb2, infra_validator_pb2, pusher_pb
 from components.saccade_example_gen.component import SaccadeExampleGen
 from pipelines.config import ARTIFACTS, PYRAMIDS, PipelineConfig
 from pipelines.evaluation import make_eval_config
-from pipelines.preflight import SCHEMAS, prepare_options
+from pipelines.preflight import prepare_options
 from pipelines.resolvers import MODEL, STATISTICS, previous_blessed_model, previous_statistics
+from pipelines.schema import schema_file
 from pipelines.serving_image import SERVING_TAG
 from tfvs.code_digest import code_digest
 from tfvs.data import example as contract
@@ -70,7 +71,7 @@ def create_pipeline(config: PipelineConfig, *, managed: bool = False, beam_args:
     statistics = statistics_gen.outputs["statistics"]
     schema_gen = parts.SchemaGen(statistics=statistics, infer_feature_shape=False)
     # The inferred schema is for reading. Examples are validated against the curated one, so that anomalies are found.
-    curated = ImportSchemaGen(schema_file=str(SCHEMAS / f"{config.name}.pbtxt"))
+    curated = ImportSchemaGen(schema_file=str(schema_file(config)))
     schema = curated.outputs["schema"]
     validator = parts.ExampleValidator(statistics=statistics, schema=schema)
     earlier_statistics = previous_statistics(statistics, stock=managed)

@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 from pipelines.config import PYRAMIDS, PipelineConfig
+from pipelines.schema import ensure_schema
 from tfvs.datasets.adobe5k import CLASS_NAMES as FIVEK_CLASSES
 from tfvs.errors import ConfigError, DataError, ResourceError, TooManyRejectedError
 from tfvs.models.saccader_config import SaccaderConfig
@@ -17,7 +18,6 @@ from tfvs.preparation.records import split_of
 from tfvs.preparation.sources import PassedOver, Rejected
 from tfvs.training.trainer import TrainConfig, check_batch
 
-SCHEMAS = Path(__file__).parent / "schemas"
 SPLITS = tuple(DEFAULT_SPLITS)
 # With less free space than this the first pyramids would fill the disk.
 MINIMUM_FREE_BYTES = 100_000_000
@@ -35,6 +35,7 @@ def check(config: PipelineConfig) -> None:
     check_config(config)
     check_folder(config)
     check_output(config)
+    ensure_schema(config)
     check_counts(config, count_images(config))
 
 
@@ -61,14 +62,6 @@ def check_config(config: PipelineConfig) -> None:
             expected=FIVEK_CLASSES,
             received=config.class_names,
             mend="Leave class_names as it is, or use the reader 'folder' or 'manifest'",
-        )
-    schema = SCHEMAS / f"{config.name}.pbtxt"
-    if not schema.is_file():
-        raise ConfigError(
-            "ImportSchemaGen: the pipeline has no curated schema",
-            expected=schema,
-            received=f"name {config.name!r}",
-            mend="Copy the schema of another pipeline there and mend it",
         )
 
 

@@ -22,18 +22,19 @@ import click
 import numpy as np
 
 from pipelines.config import PipelineConfig
-from pipelines.reporting import data_sections, evaluation, figures, history
-from pipelines.reporting.run_record import RunRecord, read_run
+from pipelines.reporting import data_sections, evaluation, figures
+from pipelines.reporting.run_record import REUSED, RunRecord, read_run
 from tfvs.data.dataset import read_labels, split_files
 from tfvs.errors import one_sentence
 from tfvs.evaluation import answers as answering
 from tfvs.evaluation.calibration import calibration_of_answers
-from tfvs.viz import charts
+from tfvs.viz import charts, curves
 from tfvs.viz.files import write_atomically
 from tfvs.viz.saccade_sheet import write_saccade_sheet
 
 TEMPLATE_FOLDER = Path(__file__).parent / "reporting"
 SHEET_ROWS = 4
+VIEWER = "viewer.html"
 MAX_ANSWERS = 400
 PACKAGES = ("tfvs", "tfx", "tensorflow", "keras", "tensorflow-probability", "tensorflow-model-analysis", "apache-beam",
             "ml-metadata", "numpy", "pyvips")  # fmt: skip
@@ -49,19 +50,27 @@ class Verdict:
     text: str
 
 
-def write_config_report(config: PipelineConfig, run_id: str | None = None) -> Path:
+def write_config_report(config: PipelineConfig, run_id: str | None = None, *, shows_viewer: bool = False) -> Path:
     """Writes ``reports/<run>.html`` under the pipeline's root.
 
     Args:
       config: Configuration of the pipeline.
       run_id: The run; the latest one if left out.
+      shows_viewer: Whether there is, or will be, a page to zoom into one image, ``viewer.html`` under the root.
 
     Returns:
       The report.
     """
     record = read_run(config.metadata_path, config.name, run_id)
     destination = config.root / "reports" / f"{record.run_id.replace(':', '-')}.html"
-    return write_report(destination, record, config.class_names, pyramid_root=config.pyramid_root)
+    viewer = os.path.relpath(config.root / VIEWER, destination.parent)
+    return write_report(
+        destination,
+        record,
+        config.class_names,
+        pyramid_root=config.pyramid_root,
+        viewer=viewer if shows_viewer else None,
+    )
 
 
 def write_report(
@@ -72,6 +81,7 @@ def write_report(
     pyramid_root: str | os.PathLike[str] | None = None,
     sheet_rows: int = SHEET_ROWS,
     max_answers: int = MAX_ANSWERS,
+    viewer: str | None = None,
 ) -> Path:
     """Writes a run's report: one HTML file that needs no other file and no network.
 
@@ -84,6 +94,7 @@ def write_report(
       pyramid_root: Folder that the records' ``pyramid/uri`` is relative to; without it there are no saccade sheets.
       sheet_rows: Right and wrong answers to show, of each.
       max_answers: How many images the model is asked about, to choose these among.
+      viewer: Where a page to zoom into one image lies, relative to the report; None: there is none.
 
     Returns:
       The destination.
@@ -92,7 +103,7 @@ def write_report(
       DataError: An artifact is not what its type says.
       ResourceError: The destination cannot be written.
     """
-    values = collect(record, class_names, pyramid_root, sheet_rows, max_answers)
+    values = {**collect(record, class_names, pyramid_root, sheet_rows, max_answers), "viewer": viewer}
     return write_atomically(destination, render(values))
 
 
@@ -103,7 +114,7 @@ def render(values: dict[str, Any]) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATE_FOLDER), autoescape=True, undefined=jinja2.StrictUndefined
     )
-    environment.filters |= {"duration": duration, "number": number, "words": evaluation.words}
+    environment.filters |= {"duration": duration, "number": number, "words": charts.words}
     return environment.get_template("report.html").render(values)
 
 
@@ -120,10 +131,10 @@ def collect(
     model_run = record.artifact("ModelRun")
     evaluated = record.artifact("ModelEvaluation")
     results = evaluation.read_evaluation(evaluated.uri, class_names) if evaluated else None
-    curves = history.read_history(model_run.uri) if model_run else []
+    found = curves.read_history(model_run.uri) if model_run else []
     pictures: dict[str, bytes] = {}
-    if curves:
-        pictures["curves"] = figures.learning_curves(curves)
+    if found:
+        pictures["curves"] = curves.learning_curves(found)
     if counts := class_counts(record, len(class_names)):
         pictures["classes"] = figures.class_counts_figure(counts, class_names)
     saccades = collect_saccades(record, class_names, pyramid_root, sheet_rows, max_answers)
@@ -146,7 +157,8 @@ def collect(
         "record": record,
         "contents": CONTENTS,
         "verdicts": verdicts(record),
-        "total_seconds": sum(step.seconds for step in record.steps if step.state != "reused"),
+        "took": took(record),
+        "viewer": None,
         "longest": max((step.seconds for step in record.steps), default=0.0) or 1.0,
         "evaluation": results,
         "slices": slices,
@@ -179,6 +191,16 @@ def verdicts(record: RunRecord) -> list[Verdict]:
     )
     found.append(Verdict(done, f"pushed{version}" if done else "not pushed"))
     return found
+
+
+def took(record: RunRecord) -> str:
+    """How long the run took, in words; and where results of earlier runs were used again, how long making all took."""
+    here = duration(sum(step.seconds for step in record.steps if step.state != REUSED))
+    if not any(step.state == REUSED for step in record.steps):
+        return f"{here} in all"
+    whole = duration(sum(step.seconds for step in record.steps))
+    reused = sum(step.state == REUSED for step in record.steps)
+    return f"{here}, with the results of {reused} components used again; making all of them took {whole}"
 
 
 def pushed_to(record: RunRecord) -> str | None:

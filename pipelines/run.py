@@ -26,7 +26,7 @@ from tfvs.flags import flags_of, from_flags
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 GENERATED = ("two_digit_mnist", "megapixel_mnist", "starcraft2")  # pipelines whose data this repository makes
-PIPELINES = (*GENERATED, "speed_limits", "adobe5k")
+PIPELINES = (*GENERATED, "speed_limits", "adobe5k", "my_images")
 # What a reader wants to see of TFX's log: which component runs, and the trainer's own lines.
 _SHOWN = (
     re.compile(r"Component (?P<component>\S+) is running\."),

@@ -112,7 +112,6 @@ def test_too_few_images(config, tmp_path) -> None:
         ({"tile_size": 100}, "tile size"),
         ({"proxy": {"channels": 2}}, "channels"),
         ({"reader": "fivek"}, "FiveK has a fixed list of classes"),
-        ({"name": "unheard_of"}, "no curated schema"),
     ],
 )
 def test_configurations_that_contradict_themselves(changes, named) -> None:

@@ -1,6 +1,7 @@
 """The run report, whole, from a metadata store as TFX fills it."""
 
 import base64
+import dataclasses
 import io
 import json
 import re
@@ -36,6 +37,16 @@ def test_stopped_run_is_reported_too(finished, tmp_path):
     assert set(pictures(page)) == {"Images of each class"}
 
 
+def test_time_of_what_was_used_again_is_told(finished, tmp_path):
+    record = read_run(finished / "metadata.db", "p")
+    steps = [dataclasses.replace(step, seconds=30.0, state="complete") for step in record.steps]
+    assert report.took(dataclasses.replace(record, steps=steps)) == f"{report.duration(30.0 * len(steps))} in all"
+    reused = [dataclasses.replace(step, state="reused") for step in steps]
+    told = report.took(dataclasses.replace(record, steps=reused))
+    assert told.startswith(f"0.00 s, with the results of {len(steps)} components used again")
+    assert told.endswith(f"took {report.duration(30.0 * len(steps))}")
+
+
 def test_whole_report(finished, tmp_path):
     record = read_run(finished / "metadata.db", "p")
     page = report.write_report(tmp_path / "r.html", record, NAMES, pyramid_root=finished / "pyramids").read_text()
@@ -57,13 +68,15 @@ def test_whole_report(finished, tmp_path):
     assert "&#34;class_names&#34;" in page
     assert not re.search(r"(src|href)=\"(?!data:|#)", page)
     assert "<script" not in page
+    linked = report.write_report(tmp_path / "l.html", record, NAMES, max_answers=2, viewer="../viewer.html").read_text()
+    assert '<a href="../viewer.html">' in linked
 
 
 def test_without_images_the_report_still_stands(finished, tmp_path):
     record = read_run(finished / "metadata.db", "p")
     (tmp_path / "empty").mkdir()
     page = report.write_report(tmp_path / "r.html", record, NAMES, pyramid_root=tmp_path / "empty").read_text()
-    assert "The images are not at hand" in page
+    assert "The images are not there" in page
     assert "Calibration plot" in pictures(page)
 
 

@@ -15,8 +15,9 @@ from components.job import run_job
 from pipelines.config import PipelineConfig
 from pipelines.modules.fitting import with_hyperparameters
 from pipelines.pipeline import make_learners
-from pipelines.preflight import SCHEMAS, prepare_options
+from pipelines.preflight import prepare_options
 from pipelines.reporting.run_record import read_run
+from pipelines.schema import schema_file
 from tests.preparation.images import write_png
 from tfvs.errors import ConfigError
 from tfvs.images.proxy import ProxyRecipe
@@ -74,7 +75,7 @@ def test_two_trials_and_the_better_one_is_trained(tmp_path) -> None:
         properties={"split_names": json.dumps(["train", "eval"])},
         custom_properties={"file_format": "tfrecords_gzip", "payload_format": "FORMAT_TF_EXAMPLE"},
     ).with_id("examples")
-    schema = tfx.components.ImportSchemaGen(schema_file=str(SCHEMAS / f"{config.name}.pbtxt"))
+    schema = tfx.components.ImportSchemaGen(schema_file=str(schema_file(config)))
     learners, _ = make_learners(config, examples.outputs["result"], schema.outputs["schema"])
     pipeline = tfx.dsl.Pipeline(
         pipeline_name=config.name,
