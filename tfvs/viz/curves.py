@@ -87,14 +87,14 @@ def curves_as_text(curves: Sequence[Curve]) -> str:
     """A line per quantity: its course from lowest to highest value as bars, and its last values.
 
     >>> print(curves_as_text([Curve("loss", [1, 2, 3], [4.0, 2.0, 0.0], [4.0, 3.0, 2.0])]))
-    loss        training   █▄▁  4 → 0        evaluation ███  4 → 2
+    loss        training   █▅▁  4 → 0            evaluation █▅▁  4 → 2
     """
     lines = []
     for curve in curves:
         shown = [f"training   {_bars(curve.train)}"]
         if curve.validation is not None:
             shown.append(f"evaluation {_bars(curve.validation)}")
-        lines.append(f"{words(curve.name):12s}" + "".join(f"{text:33s}" for text in shown).rstrip())
+        lines.append(f"{words(curve.name):12s}" + "  ".join(f"{text:31s}" for text in shown).rstrip())
     return "\n".join(lines)
 
 
