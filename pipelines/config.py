@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
 import os
 from collections.abc import Mapping
@@ -153,6 +154,21 @@ def load_config(default: PipelineConfig, environ: Mapping[str, str] = os.environ
         if text is not None:
             single[field.name] = text if kinds[field.name] is str else _parse(text)
     return _merge(config, single)
+
+
+def load_pipeline(pipeline: str, environ: Mapping[str, str] = os.environ) -> PipelineConfig:
+    """The configuration of a pipeline of this package, by its name; one without a default reads it from its data.
+
+    Args:
+      pipeline: Name of its module.
+      environ: See :func:`load_config`.
+
+    Raises:
+      ConfigError: An unknown field, or a value that cannot work.
+      DataError: The data that it is read from are not there.
+    """
+    module = importlib.import_module(f"pipelines.{pipeline}")
+    return module.configure(environ) if hasattr(module, "configure") else load_config(module.DEFAULT, environ)
 
 
 def _parse(text: str) -> Any:

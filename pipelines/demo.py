@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from pipelines.config import PipelineConfig, load_config
+from pipelines.config import PipelineConfig, load_pipeline
 from tfvs.data.records import ImageRecord
 from tfvs.datasets.canvases import write_canvases
 from tfvs.datasets.starcraft2.battles import BattleConfig
@@ -87,8 +87,7 @@ def show(pipeline: str, environ: Mapping[str, str], write: Write) -> None:
     Raises:
       DataError: No model was pushed.
     """
-    module = importlib.import_module(f"pipelines.{pipeline}")
-    config = module.configure(environ) if hasattr(module, "configure") else load_config(module.DEFAULT, environ)
+    config = load_pipeline(pipeline, environ)
     if not any(config.serving_root.glob("*/saved_model.pb")):
         raise _not_pushed(config)
     log = config.root / "server.log"

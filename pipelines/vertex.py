@@ -6,12 +6,11 @@ python -m pipelines.vertex adobe5k --image REGION-docker.pkg.dev/P/R/tfvs:1 --ru
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 
 import click
 
-from pipelines.config import PipelineConfig, load_config
+from pipelines.config import PipelineConfig, load_pipeline
 from pipelines.run import PIPELINES
 from tfvs.errors import ConfigError, ResourceError, one_sentence
 
@@ -90,7 +89,7 @@ def compile_pipeline(config: PipelineConfig, output: Path, *, image: str, projec
 def main(pipeline: str, image: str, data: str, runs: str, project: str, region: str, output: Path) -> None:
     """Compiles PIPELINE for Vertex AI."""
     with one_sentence():
-        config = load_config(importlib.import_module(f"pipelines.{pipeline}").DEFAULT)
+        config = load_pipeline(pipeline)
         config = config.replace(data=data, runs_root=runs)
         click.echo(compile_pipeline(config, output.resolve(), image=image, project=project, region=region))
 
