@@ -15,7 +15,7 @@ from tfvs.backbones.encoder import EncoderConfig, make_encoder
 from tfvs.data.pasting import FieldConfig
 from tfvs.datasets.gtsdb_cut_outs import make_bank
 from tfvs.layers.dense_block import DenseBlock
-from tfvs.models.image_classifier import ImageClassifier
+from tfvs.models.image_classifier import ImageClassifier, Shapes
 from tfvs.models.resnet import ClassifierOutput
 from tfvs.models.saccader import VariationalSaccader
 from tfvs.models.saccader_config import SaccaderConfig
@@ -40,15 +40,16 @@ class WholePhotograph(ImageClassifier):
 
     def __init__(self, encoder: EncoderConfig, num_classes: int) -> None:
         super().__init__()
+        self.num_classes = num_classes
         self.encoder = make_encoder(encoder, name="crop_encoder", pooling="max")
         self.dropout = keras.layers.Dropout(SACCADER.crop_dropout, name="dropout")
         self.hidden = DenseBlock(SACCADER.crop_units, SACCADER.normalization, name="hidden")
         self.logits = keras.layers.Dense(num_classes, name="logits")
 
-    def build(self, input_shape: dict[str, tuple[int | None, ...]]) -> None:
-        """Args: input_shape: Shape of each input."""
-        self.encoder.build(input_shape["proxy"])
-        width = self.encoder.compute_output_shape(input_shape["proxy"])[-1]
+    def build_parts(self, shapes: Shapes) -> None:
+        """Args: shapes: Shape of each input."""
+        self.encoder.build(shapes["proxy"])
+        width = self.encoder.compute_output_shape(shapes["proxy"])[-1]
         self.hidden.build((None, width))
         self.logits.build((None, SACCADER.crop_units))
 

@@ -25,3 +25,17 @@ def test_the_same_loss_on_two_devices(posterior):
     for name, value in one["evaluated"].items():
         assert two["evaluated"][name] == pytest.approx(value, rel=1e-4, abs=1e-5), name
     assert np.all(np.diff(one["history"]["loss"]) < 0)
+
+
+@pytest.mark.slow
+def test_a_last_batch_with_fewer_images_than_devices():
+    """Nine images in batches of four on two devices: one of them has no image of the last batch."""
+    command = [sys.executable, "-m", "tests.models.partial_batch"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, done.stderr[-2000:]
+    report = json.loads(done.stdout.splitlines()[-1])
+    one, two = report["one"], report["two"]
+    np.testing.assert_allclose(two["predicted"], one["predicted"], atol=1e-4)
+    assert two["evaluated"] == pytest.approx(one["evaluated"], rel=1e-3)
+    for name, values in one["history"].items():
+        np.testing.assert_allclose(two["history"][name], values, rtol=1e-3, atol=1e-5, err_msg=name)

@@ -16,6 +16,7 @@ import numpy as np
 from tfvs.backbones.torch_file import read_torch_weights
 from tfvs.config import require
 from tfvs.errors import DataError, ResourceError
+from tfvs.layers.shapes import CHANNELS_LAST
 
 layers = keras.layers
 
@@ -163,7 +164,7 @@ def efficientnet_lite(
         _load(model, size, weights)
     if pooling is not None:
         pool = {"avg": layers.GlobalAveragePooling2D, "max": layers.GlobalMaxPooling2D}[pooling]
-        return keras.Model(model.input, pool(name="pool")(model.output), name=name)
+        return keras.Model(model.input, pool(CHANNELS_LAST, name="pool")(model.output), name=name)
     return model if feature_maps is None else with_feature_maps(model, feature_maps)
 
 
@@ -203,7 +204,7 @@ def _network(
     x = inputs = layers.Input(input_shape, name="image")
 
     def conv(x: keras.KerasTensor, filters: int, kernel: int, stride: int, name: str) -> keras.KerasTensor:
-        return layers.Conv2D(filters, kernel, stride, "same", use_bias=False, name=name)(x)
+        return layers.Conv2D(filters, kernel, stride, "same", CHANNELS_LAST, use_bias=False, name=name)(x)
 
     def norm(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
         return layers.BatchNormalization(momentum=0.99, epsilon=1e-3, name=name)(x)
@@ -217,7 +218,12 @@ def _network(
             y = conv(y, width * block.expansion, 1, 1, f"block_{n}_expand_conv")
             y = layers.ReLU(6.0, name=f"block_{n}_expand")(norm(y, f"block_{n}_bn0"))
         depthwise = layers.DepthwiseConv2D(
-            block.kernel, block.stride, "same", use_bias=False, name=f"block_{n}_depthwise_conv"
+            block.kernel,
+            block.stride,
+            "same",
+            data_format=CHANNELS_LAST,
+            use_bias=False,
+            name=f"block_{n}_depthwise_conv",
         )
         y = layers.ReLU(6.0, name=f"block_{n}_depthwise")(norm(depthwise(y), f"block_{n}_bn1"))
         y = norm(conv(y, block.filters, 1, 1, f"block_{n}_project_conv"), f"block_{n}_bn2")
@@ -226,7 +232,9 @@ def _network(
     if blocks is None:
         x = layers.ReLU(6.0, name="head")(norm(conv(x, 1280, 1, 1, "head_conv"), "head_bn"))
     if include_top:
-        x = layers.Dropout(variant.dropout, name="dropout")(layers.GlobalAveragePooling2D(name="pool")(x))
+        x = layers.Dropout(variant.dropout, name="dropout")(
+            layers.GlobalAveragePooling2D(CHANNELS_LAST, name="pool")(x)
+        )
         x = layers.Dense(IMAGENET_CLASSES, name="top")(x)
     return keras.Model(inputs, x, name=name)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from tfvs.backbones.efficientnet_lite import (
 from tfvs.backbones.pixel_scaling import SCALINGS, scale_pixels, scaling_of
 from tfvs.config import Config, option, require
 from tfvs.errors import ConfigError, DataError, ResourceError
+from tfvs.layers.shapes import CHANNELS_LAST
 from tfvs.ops.contrast import standardize
 
 OWN_NETWORKS: dict[str, Callable[..., keras.Model]] = {
@@ -109,7 +111,8 @@ class EncoderConfig(Config):
     def _application(self, weights: str | None) -> keras.Model:
         make = getattr(keras.applications, self.network)
         try:
-            return make(include_top=False, weights=weights, input_shape=(None, None, CHANNELS))
+            with _channels_last():
+                return make(include_top=False, weights=weights, input_shape=(None, None, CHANNELS))
         except ValueError as error:
             raise DataError(f"{self.network} cannot be made with these weights", received=error) from error
         except Exception as error:  # Keras raises a plain Exception where its hub cannot be reached.
@@ -119,6 +122,17 @@ class EncoderConfig(Config):
                 received=error,
                 mend="Give the path of a file of weights, or use efficientnet_lite0: its weights are a Python package",
             ) from error
+
+
+@contextlib.contextmanager
+def _channels_last() -> Iterator[None]:
+    """What Keras builds meanwhile reads channels last, whatever the user's ``keras.json`` says."""
+    before = keras.config.image_data_format()
+    keras.config.set_image_data_format(CHANNELS_LAST)
+    try:
+        yield
+    finally:
+        keras.config.set_image_data_format(before)
 
 
 def encoder_config(value: Any) -> EncoderConfig | None:
@@ -155,7 +169,8 @@ class ImageEncoder(keras.layers.Layer):
     Args:
       network: Takes ``[N, h, w, 3]`` (grey images are repeated) and gives ``[N, F]``, ``[N, h', w', F]``, or a list of
         them. Its weights are part of this layer and of every file that it is saved in.
-      trainable: Whether its weights are trained; ``encoder.trainable = True`` unfreezes them later.
+      trainable: Whether its weights are trained, except those of layers that are frozen within it. After False,
+        ``encoder.trainable = True`` unfreezes all of them.
       freeze_statistics: Whether batch statistics stay what they are (and dropout is off) while it trains.
       scaling: See :class:`EncoderConfig`. ``"auto"`` goes by the network's name and takes [0, 1] for unknown ones.
       standardize: Whether each image is brought to a common mean and contrast first.
@@ -185,7 +200,8 @@ class ImageEncoder(keras.layers.Layer):
         self.pooling = pooling
         self.scaling = scaling_of(network.name) if scaling == AUTO else scaling
         self.network = network
-        self.trainable = trainable
+        if not trainable:  # else parts of the network stay as they were given: trained, or frozen
+            self.trainable = False
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Args: input_shape: ``[N, h, w, C]``."""

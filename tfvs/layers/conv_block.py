@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfvs.config import require
 from tfvs.layers.group_norm import GroupNorm, groups_for
+from tfvs.layers.shapes import CHANNELS_LAST
 
 CONV_NORMALIZATIONS = ("group", "none")
 
@@ -41,7 +42,14 @@ class ConvBlock(keras.layers.Layer):
         self.normalization = normalization
         policy, normalized = self.dtype_policy, normalization == "group"
         self.conv = keras.layers.Conv2D(
-            filters, kernel_size, strides=strides, padding="same", use_bias=not normalized, name="conv", dtype=policy
+            filters,
+            kernel_size,
+            strides=strides,
+            padding="same",
+            use_bias=not normalized,
+            name="conv",
+            dtype=policy,
+            data_format=CHANNELS_LAST,
         )
         self.norm = GroupNorm(groups_for(filters), name="norm", dtype=policy) if normalized else None
 

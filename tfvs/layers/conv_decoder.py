@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 
 from tfvs.layers.conv_encoder import MAX_MAP_SIDE
+from tfvs.layers.shapes import CHANNELS_LAST
 
 
 @keras.saving.register_keras_serializable("tfvs")
@@ -35,7 +36,14 @@ class ConvDecoder(keras.layers.Layer):
         self.reshape = keras.layers.Reshape(start, name="reshape", dtype=policy)
         self.blocks = [
             keras.layers.Conv2DTranspose(
-                outputs, 4, strides=2, padding="same", activation=activation, name=f"block_{i}", dtype=policy
+                outputs,
+                4,
+                strides=2,
+                padding="same",
+                activation=activation,
+                name=f"block_{i}",
+                dtype=policy,
+                data_format=CHANNELS_LAST,
             )
             for i, (outputs, activation) in enumerate(
                 [*((f, "relu") for f in widths[1:]), (channels, None)],

@@ -12,6 +12,7 @@ import tensorflow as tf
 from tfvs.config import require
 from tfvs.layers.conv_block import ConvBlock
 from tfvs.layers.dense_block import DenseBlock
+from tfvs.layers.shapes import CHANNELS_LAST
 
 MAX_MAP_SIDE = 16
 
@@ -56,7 +57,7 @@ class ConvEncoder(keras.layers.Layer):
             ConvBlock(f, strides=s, name=f"block_{i}", dtype=policy)
             for i, (f, s) in enumerate(zip(self.filters, self.strides, strict=True))
         ]
-        self.flatten = keras.layers.Flatten(name="flatten", dtype=policy)
+        self.flatten = keras.layers.Flatten(CHANNELS_LAST, name="flatten", dtype=policy)
         self.head = DenseBlock(units, normalization, name="head", dtype=policy)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfvs.config import require
 from tfvs.layers.dense_block import DenseBlock
-from tfvs.layers.shapes import known
+from tfvs.layers.shapes import CHANNELS_LAST, known
 from tfvs.ops.grid import cells_to_depth, depth_of
 
 MAP_NORMALIZATIONS = ("none", "batch")
@@ -67,7 +67,13 @@ class MapEncoder(keras.layers.Layer):
         policy = self.dtype_policy
         self.convolutions = [
             keras.layers.Conv2D(
-                f, k, padding="same", use_bias=map_normalization == "none", name=f"conv_{i}", dtype=policy
+                f,
+                k,
+                padding="same",
+                use_bias=map_normalization == "none",
+                name=f"conv_{i}",
+                dtype=policy,
+                data_format=CHANNELS_LAST,
             )
             for i, (f, k) in enumerate(zip(self.filters, self.kernels, strict=True))
         ]

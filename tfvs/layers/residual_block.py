@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfvs.errors import ConfigError
 from tfvs.layers.group_norm import GroupNorm, groups_for
+from tfvs.layers.shapes import CHANNELS_LAST
 
 NORMALIZATIONS = ("batch", "group")
 
@@ -59,6 +60,7 @@ class ResidualBlock(keras.layers.Layer):
             kernel_initializer="he_normal",
             name=f"conv_{name}",
             dtype=self.dtype_policy,
+            data_format=CHANNELS_LAST,
         )
         return conv, make_norm(self.normalization, self.filters, f"norm_{name}", self.dtype_policy)
 

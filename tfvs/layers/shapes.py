@@ -1,8 +1,12 @@
-"""Static shapes."""
+"""Shapes: the order of their axes, and sizes that must be known."""
 
 from __future__ import annotations
 
 from tfvs.errors import InputError
+
+# The order of axes of every image and map. Each layer is told so: Keras' own default is whatever the user's
+# ``keras.json`` says.
+CHANNELS_LAST = "channels_last"
 
 
 def known(dimension: int | None, what: str) -> int:

@@ -8,7 +8,9 @@ import keras
 import tensorflow as tf
 
 from tfvs.config import require
+from tfvs.errors import InputError
 from tfvs.models.hard_attention import HardAttentionClassifier
+from tfvs.models.image_classifier import Shapes
 from tfvs.models.pixels import PROXY, to_float
 
 
@@ -61,10 +63,25 @@ class DRAM(HardAttentionClassifier):
         self.lower = keras.layers.LSTMCell(self.units, name="lower", dtype=policy)
         self.upper = keras.layers.LSTMCell(self.units, name="upper", dtype=policy)
 
-    def build(self, input_shape: dict[str, tuple[int | None, ...]]) -> None:
-        """Args: input_shape: Shape of each input."""
-        super().build(input_shape)
-        shape: tuple[int | None, ...] = (None, self.context_size, self.context_size, input_shape[PROXY][-1])
+    def check_shapes(self, shapes: Shapes) -> None:
+        """See :meth:`tfvs.models.image_classifier.ImageClassifier.check_shapes`.
+
+        Raises:
+          InputError: There is no thumbnail.
+        """
+        super().check_shapes(shapes)
+        proxy = shapes.get(PROXY)
+        if proxy is None or len(proxy) != 4 or proxy[-1] is None:
+            raise InputError(
+                "The upper layer needs a thumbnail",
+                expected=f"an input {PROXY!r} [B, h, w, C], C known",
+                received=sorted(shapes) if proxy is None else proxy,
+            )
+
+    def build_parts(self, shapes: Shapes) -> None:
+        """Args: shapes: Shape of each input."""
+        super().build_parts(shapes)
+        shape: tuple[int | None, ...] = (None, self.context_size, self.context_size, shapes[PROXY][-1])
         for layer in self.context_convolutions:
             layer.build(shape)
             shape = layer.compute_output_shape(shape)

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfvs.config import require
 from tfvs.errors import InputError
-from tfvs.models.image_classifier import ImageClassifier
+from tfvs.models.image_classifier import ImageClassifier, Shapes
 from tfvs.models.pixels import IMAGE, to_float
 from tfvs.models.resnet import ClassifierOutput, ResNetBackbone, image_shape
 
@@ -76,13 +76,13 @@ class GridResNet18(ImageClassifier):
         self.hidden = keras.layers.Dense(head_units, activation="relu", name="hidden", dtype=policy)
         self.head = keras.layers.Dense(num_classes, name="head", dtype=policy)
 
-    def build(self, input_shape: dict[str, tuple[int | None, ...]]) -> None:
-        """Args: input_shape: Shape of each input.
+    def check_shapes(self, shapes: Shapes) -> None:
+        """See :meth:`tfvs.models.image_classifier.ImageClassifier.check_shapes`.
 
         Raises:
           InputError: The image is smaller than a crop.
         """
-        shape = image_shape(input_shape)
+        shape = image_shape(shapes)
         if any(side is not None and side < self.crop_size for side in shape[1:3]):
             raise InputError(
                 "A crop is larger than the image",
@@ -90,6 +90,10 @@ class GridResNet18(ImageClassifier):
                 received=shape,
                 mend="Make crop_size smaller",
             )
+
+    def build_parts(self, shapes: Shapes) -> None:
+        """Args: shapes: Shape of each input."""
+        shape = image_shape(shapes)
         self.backbone.build((None, self.crop_size, self.crop_size, shape[-1]))
         self.crop_output.build((None, *self.backbone.compute_output_shape((None,))[1:]))
         self.hidden.build((None, self.output_size))

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfvs.config import require
 from tfvs.layers.glimpse_network import GlimpseNetwork, glimpse_boxes
-from tfvs.models.image_classifier import ImageClassifier
+from tfvs.models.image_classifier import ImageClassifier, Shapes
 from tfvs.models.pixels import IMAGE, to_float
 from tfvs.models.resnet import image_shape
 
@@ -112,9 +112,13 @@ class HardAttentionClassifier(ImageClassifier):
         self.head = keras.layers.Dense(num_classes, name="head", dtype=policy)
         self._noise = keras.random.SeedGenerator()
 
-    def build(self, input_shape: dict[str, tuple[int | None, ...]]) -> None:
-        """Args: input_shape: Shape of each input."""
-        self.glimpses.build(image_shape(input_shape), (None, None, 2))
+    def check_shapes(self, shapes: Shapes) -> None:
+        """See :meth:`tfvs.models.image_classifier.ImageClassifier.check_shapes`."""
+        image_shape(shapes)
+
+    def build_parts(self, shapes: Shapes) -> None:
+        """Args: shapes: Shape of each input."""
+        self.glimpses.build(image_shape(shapes), (None, None, 2))
         self.locator_hidden.build((None, self.units))
         self.locator.build((None, self.units // 2))
         self.expected_reward.build((None, self.units))

@@ -2,20 +2,156 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from tfvs.errors import InputError
+from tfvs.errors import ConfigError, InputError
+from tfvs.models import checks, given
+from tfvs.models.freezing import freeze_new_parts, freeze_parts, frozen_parts, parts
+
+FROZEN = "frozen"  # key of a model's configuration: paths of the layers that are not trained
+Shapes = dict[str, tuple[int | None, ...]]
 
 
 class ImageClassifier(keras.Model):
     """A Keras model whose outputs are a NamedTuple with ``logits [B, K]``; compile it without a loss.
 
     One trainer and one evaluator serve every subclass: the loss is its own, metrics see the logits, and
-    ``sample_weight`` is honoured in both. Images that the output marks as not ``valid`` weigh 0.
+    ``sample_weight`` is honoured in both. Images that the output marks as not ``valid`` count in no term and no metric.
+    Layers that are frozen stay so in a ``.keras`` file. A subclass has ``num_classes`` and :meth:`build_parts`.
     """
+
+    _frozen: tuple[str, ...] | None = None  # what a file says is frozen, until the model is built
+
+    def build(self, input_shape: Mapping[str, Any]) -> None:
+        """Creates all variables.
+
+        Args:
+          input_shape: Shape of each input.
+
+        Raises:
+          InputError: Shapes that cannot work.
+        """
+        if not isinstance(input_shape, Mapping):
+            raise InputError(
+                "The model cannot be built", expected=f"the shapes of {given.EXPECTED}", received=input_shape
+            )
+        shapes = {name: tuple(shape) for name, shape in input_shape.items()}
+        self.check_shapes(shapes)
+        known = {id(layer) for _, layer in parts(self)}
+        self.build_parts(shapes)
+        freeze_new_parts(self, known)
+        if self._frozen is not None:
+            freeze_parts(self, self._frozen)
+            self._frozen = None
+
+    def build_parts(self, shapes: Shapes) -> None:
+        """Creates the variables of all layers.
+
+        Args:
+          shapes: Shape of each input.
+        """
+        raise NotImplementedError
+
+    def check_shapes(self, shapes: Shapes) -> None:
+        """Checks the shapes of the inputs, before the model is built and in each call; subclasses have checks to make.
+
+        Args:
+          shapes: Shape of each input.
+
+        Raises:
+          InputError: A shape that cannot work, or an input that is missing.
+        """
+
+    def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        """As :meth:`keras.Model.__call__`; the inputs are checked first.
+
+        Args:
+          inputs: The inputs, a dict. There may be no images, then every output has no rows.
+          *args: Further arguments of ``call``.
+          **kwargs: Further arguments of ``call``.
+
+        Raises:
+          InputError: Inputs that cannot be used.
+          tf.errors.InvalidArgumentError: While training, pixels that are not finite or not in [0, 1].
+        """
+        given.check_inputs(inputs)
+        self.check_shapes({name: tuple(value.shape) for name, value in inputs.items()})
+        if any(isinstance(value, keras.KerasTensor) for value in inputs.values()):
+            return super().__call__(inputs, *args, **kwargs)
+        inputs, count = given.at_least_one_row(inputs, known_only=self.jit_compile)
+        if kwargs.get("training") is True:
+            inputs = checks.demand_pixels(inputs)
+        outputs = super().__call__(inputs, *args, **kwargs)
+        if count is None:
+            return outputs
+        return tf.nest.map_structure(lambda value: None if value is None else value[:count], outputs)
+
+    def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> keras.callbacks.History:
+        """As :meth:`keras.Model.fit`; ``x`` is checked first."""
+        given.check_data(x)
+        return super().fit(x, *args, **kwargs)
+
+    def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """As :meth:`keras.Model.evaluate`; ``x`` is checked first."""
+        given.check_data(x)
+        return super().evaluate(x, *args, **kwargs)
+
+    def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        """As :meth:`keras.Model.predict`; ``x`` is checked first."""
+        given.check_data(x)
+        return super().predict(x, *args, **kwargs)
+
+    def save(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
+        """As :meth:`keras.Model.save`, in Keras' own format.
+
+        Raises:
+          InputError: A path of HDF5, which cannot hold the state of this model.
+        """
+        if str(filepath).endswith((".h5", ".hdf5")):
+            raise InputError(
+                "A model of tfvs is not saved as HDF5",
+                expected="a path that ends in .keras; save_weights takes .weights.h5",
+                received=filepath,
+                mend='Use model.save("model.keras"), or tfvs.export.saving.export_saved_model to serve it',
+            )
+        super().save(filepath, *args, **kwargs)
+
+    def build_from_config(self, config: dict[str, Any]) -> None:
+        """Builds a model that is loaded; unlike Keras' own method it hides no error."""
+        self.build(config["input_shape"])
+
+    def compile(self, optimizer: Any = "rmsprop", loss: Any = None, loss_weights: Any = None, **options: Any) -> None:
+        """As :meth:`keras.Model.compile`, without a loss.
+
+        Args:
+          optimizer: The optimizer.
+          loss: Must be None: the model has its own.
+          loss_weights: Must be None, likewise.
+          **options: Other arguments of :meth:`keras.Model.compile`.
+
+        Raises:
+          ConfigError: A loss.
+        """
+        for name, value in (("loss", loss), ("loss_weights", loss_weights)):
+            if value is not None:
+                raise ConfigError(
+                    f"{type(self).__name__} has a loss of its own",
+                    expected=f"compile without {name}",
+                    received=f"{name}={value!r}",
+                    mend="Leave it out; a saccader weights its terms by classification_weight, reconstruction_weight "
+                    "and kl_weight",
+                )
+        super().compile(optimizer, **options)
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compiles a model that is loaded, with the state of its optimizer."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.built:
+            self.optimizer.build(self.trainable_variables)
 
     def loss_per_image(self, labels: tf.Tensor, outputs: Any, weights: tf.Tensor) -> tf.Tensor:
         """Cross-entropy; subclasses add their terms.
@@ -40,50 +176,51 @@ class ImageClassifier(keras.Model):
     ) -> tf.Tensor:
         """The weighted loss, averaged over the batch.
 
+        A label or weight that cannot be used is an InvalidArgumentError before any weight is changed. XLA leaves errors
+        out of a graph: there the loss is NaN, for pixels that cannot be used as well, and no weight is changed either.
+
         Args:
-          x: Not used.
-          y: ``[B]`` or ``[B, 1]`` integer class indices.
+          x: The inputs; None leaves out the check of their pixels.
+          y: ``[B]`` or ``[B, 1]`` class indices, whole numbers from 0 to K − 1.
           y_pred: What ``call`` gave.
-          sample_weight: ``[B]`` or ``[B, 1]`` float32.
-          training: Not used.
+          sample_weight: ``[B]`` or ``[B, 1]``, finite and at least 0.
+          training: Whether the model trains.
 
         Returns:
           Scalar float32, divided by the number of replicas as Keras expects.
 
         Raises:
-          InputError: There are no labels, or they are not class indices.
+          InputError: There are no labels, or the shape or dtype of labels or weights cannot be used.
         """
-        del x, training
         if y is None or y_pred is None:
             raise InputError(
                 "The loss needs labels", expected="[B] class indices", mend="Give a dataset of (inputs, labels)"
             )
-        labels = tf.convert_to_tensor(y)
-        if not (labels.shape.rank == 1 or (labels.shape.rank == 2 and labels.shape[-1] == 1)):
-            raise InputError(
-                "The labels cannot be used",
-                expected="class indices [B]",
-                received=f"{labels.dtype.name} {labels.shape}",
-                mend="Turn one-hot labels into indices with tf.argmax(labels, -1)",
-            )
-        labels = tf.reshape(tf.cast(labels, tf.int32), [-1])
+        labels, fine = checks.class_indices(y, self.num_classes)
         weights = self._weights(y_pred, sample_weight)
+        if sample_weight is not None:
+            fine &= checks.weights_are_fine(sample_weight)
+        if training and x is not None:
+            fine &= checks.pixels_are_fine(x)
         losses = self.loss_per_image(labels, y_pred, weights)
         # Where the weight is 0 the loss may be anything, NaN included.
         weighted = tf.where(weights > 0.0, losses * weights, tf.zeros_like(losses))
+        # Every gradient waits for this choice, and where something is not fine all of them are 0.
+        weighted = tf.where(fine, weighted, checks.NOT_A_NUMBER)
         context = tf.distribute.get_replica_context()
         replicas = context.num_replicas_in_sync if context is not None else 1
-        shown = tf.reduce_mean(weighted) / float(replicas)
+        size = tf.cast(tf.size(weighted), tf.float32)
+        shown = tf.reduce_sum(weighted) / tf.maximum(size, 1.0) / float(replicas)
         if replicas == 1:
             return shown
         # Where the devices' shares differ in size, Keras shows this loss rightly, but the sum of its gradients is not
         # that of the mean over the whole batch. So its value is kept, and the gradient is that of the share in it.
-        whole = context.all_reduce(tf.distribute.ReduceOp.SUM, tf.cast(tf.size(weighted), tf.float32))
+        whole = context.all_reduce(tf.distribute.ReduceOp.SUM, size)
         share = tf.reduce_sum(weighted) / tf.stop_gradient(whole)
         return share + tf.stop_gradient(shown - share)
 
     def compute_metrics(self, x: Any, y: tf.Tensor, y_pred: Any, sample_weight: tf.Tensor | None = None) -> dict:
-        """Metrics see the logits and the weights.
+        """Metrics see the logits and the weights of the images that could be read.
 
         Args:
           x: Not used.
@@ -94,7 +231,11 @@ class ImageClassifier(keras.Model):
         Returns:
           Name → value.
         """
-        return super().compute_metrics(x, y, y_pred.logits, self._weights(y_pred, sample_weight))
+        seen = (tf.convert_to_tensor(y), y_pred.logits, self._weights(y_pred, sample_weight))
+        valid = getattr(y_pred, "valid", None)
+        if valid is not None:  # metrics compiled as ``metrics`` know no weights
+            seen = tuple(tf.boolean_mask(value, valid) for value in seen)
+        return super().compute_metrics(x, *seen)
 
     def _weights(self, outputs: Any, sample_weight: tf.Tensor | None) -> tf.Tensor:
         valid = getattr(outputs, "valid", None)
@@ -102,3 +243,19 @@ class ImageClassifier(keras.Model):
         if sample_weight is not None:
             weights *= tf.reshape(tf.cast(sample_weight, tf.float32), [-1])
         return weights
+
+    def get_config(self) -> dict[str, Any]:
+        """Name, dtype policy, and which layers are frozen."""
+        frozen = frozen_parts(self) if self._frozen is None else list(self._frozen)
+        return {**super().get_config(), FROZEN: frozen}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
+        """The inverse of :meth:`get_config`; weights are random.
+
+        Raises:
+          ConfigError: An unknown key.
+        """
+        model = cls(**{name: value for name, value in config.items() if name != FROZEN})
+        model._frozen = tuple(config[FROZEN]) if FROZEN in config else None
+        return model

@@ -12,40 +12,46 @@ from tfvs.data import example
 from tfvs.data.inputs import MIRRORED, PASTE_BOXES, PASTES
 from tfvs.errors import InputError
 from tfvs.images.pastes import mirror_boxes, mirror_crops, paste_over
+from tfvs.layers.shapes import known
 from tfvs.models.saccader_config import SaccaderConfig
 from tfvs.ops.strings import pack_strings, unpack_strings
 
 PROXY = "proxy"
 IMAGE = "image"
-# How far pixels may stray from [0, 1]: rounding, not overshoot.
-RANGE_TOLERANCE = 1e-3
 
 Shape = tuple[int | None, ...]
 
 
-def check_shapes(shapes: Mapping[str, Shape], config: SaccaderConfig) -> int:
-    """Checks the shapes of the inputs before anything is built.
+def check_shapes(shapes: Mapping[str, Shape], config: SaccaderConfig, proxy_shape: Shape | None = None) -> None:
+    """Checks the shapes of the inputs.
 
     Args:
       shapes: Input name → shape.
       config: Configuration of the saccader.
-
-    Returns:
-      Channels of the crops.
+      proxy_shape: ``(h, w, c)`` that the model was built with; None before it is built.
 
     Raises:
       InputError: A shape that cannot work, or an input that is missing.
     """
     proxy = shapes.get(PROXY)
-    if proxy is None or len(proxy) != 4 or None in proxy[1:] or 0 in proxy[1:]:
+    if proxy is None or len(proxy) != 4 or 0 in proxy[1:] or (proxy_shape is None and None in proxy[1:]):
         raise InputError(
             f"The input {PROXY!r} cannot be used",
             expected="[B, h, w, c] with h, w and c known and above 0",
             received=f"inputs {sorted(shapes)}" if proxy is None else tuple(proxy),
         )
-    config.check_proxy(int(proxy[1] or 0), int(proxy[2] or 0))
+    if proxy_shape is None:
+        config.check_proxy(int(proxy[1] or 0), int(proxy[2] or 0))
+    elif any(size not in (None, built) for size, built in zip(proxy[1:], proxy_shape, strict=True)):
+        raise InputError(
+            "The proxy has another size than those the model was built with",
+            expected=f"[B, {', '.join(map(str, proxy_shape))}]",
+            received=tuple(proxy),
+            mend="Resize the proxies, or take model.adapted(proxy_size=…) where the posterior is categorical",
+        )
     if IMAGE in shapes:
-        return _check_image(shapes[IMAGE], config)
+        _check_image(shapes[IMAGE], config)
+        return
     missing = sorted(set(example.PYRAMID_FEATURES) - set(shapes))
     if missing:
         raise InputError(
@@ -54,10 +60,15 @@ def check_shapes(shapes: Mapping[str, Shape], config: SaccaderConfig) -> int:
             received=f"inputs {sorted(shapes)}, without {missing}",
             mend="tfvs.data.example.parse_examples gives the features of a pyramid",
         )
-    return config.channels or int(proxy[-1] or 0)
 
 
-def _check_image(image: Shape, config: SaccaderConfig) -> int:
+def channels_of(shapes: Mapping[str, Shape], config: SaccaderConfig) -> int:
+    """Channels of the crops, from shapes that were checked: those of the image, and for pyramids the proxy's."""
+    own = shapes[IMAGE][-1] if IMAGE in shapes else config.channels or shapes[PROXY][-1]
+    return known(own, "the channels")
+
+
+def _check_image(image: Shape, config: SaccaderConfig) -> None:
     if len(image) != 4 or not image[-1]:
         raise InputError(f"The input {IMAGE!r} cannot be used", expected="[B, H, W, C], C known", received=tuple(image))
     if any(side is not None and side < config.crop_size for side in image[1:3]):
@@ -69,7 +80,6 @@ def _check_image(image: Shape, config: SaccaderConfig) -> int:
         )
     if config.channels is not None and image[-1] != config.channels:
         raise InputError("The image's channels differ", expected=f"{config.channels} channels", received=tuple(image))
-    return image[-1]
 
 
 def to_float(pixels: tf.Tensor, name: str) -> tf.Tensor:
@@ -85,17 +95,9 @@ def to_float(pixels: tf.Tensor, name: str) -> tf.Tensor:
     raise InputError(f"The dtype of {name!r} cannot be used", expected="floats, uint8, uint16", received=pixels.dtype)
 
 
-def check_range(pixels: tf.Tensor, name: str) -> tf.Tensor:
-    """The pixels, or an InvalidArgumentError where one is not finite or not in [0, 1].
-
-    It stops ``fit`` before its first update. XLA leaves the check out.
-    """
-    low, high = tf.reduce_min(pixels), tf.reduce_max(pixels)
-    # A NaN compares as False.
-    fine = (low >= -RANGE_TOLERANCE) & (high <= 1.0 + RANGE_TOLERANCE)
-    message = f"The input {name} has pixels that are not finite or not in [0, 1]. Received: least, greatest ="
-    with tf.control_dependencies([tf.debugging.Assert(fine, [message, low, high])]):
-        return tf.identity(pixels)
+def where_valid(valid: tf.Tensor, pixels: tf.Tensor) -> tf.Tensor:
+    """Pixels ``[B, …]`` of the images that are valid ``[B]``, and zeros for the others: a NaN spreads no further."""
+    return tf.where(tf.reshape(valid, [-1, *[1] * (pixels.shape.rank - 1)]), pixels, 0.0)
 
 
 def image_sizes(inputs: Mapping[str, tf.Tensor], batch: tf.Tensor) -> tf.Tensor:
@@ -181,14 +183,3 @@ def check_roots(config: SaccaderConfig) -> tuple[str, ...]:
         received=(),
     )
     return config.pyramid_roots
-
-
-def check_channels(image: tf.Tensor, channels: int) -> tf.Tensor:
-    """The image, if it has the channels that the model was built for.
-
-    Raises:
-      InputError: It has others.
-    """
-    if image.shape[-1] != channels:
-        raise InputError("The image's channels differ", expected=f"{channels} channels", received=image.shape)
-    return image

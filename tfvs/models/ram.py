@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from tfvs.models.hard_attention import HardAttentionClassifier
+from tfvs.models.image_classifier import Shapes
 
 
 @keras.saving.register_keras_serializable("tfvs")
@@ -24,9 +25,9 @@ class RAM(HardAttentionClassifier):
         super().__init__(num_classes, **kwargs)
         self.core = keras.layers.LSTMCell(self.units, name="core", dtype=self.dtype_policy)
 
-    def build(self, input_shape: dict[str, tuple[int | None, ...]]) -> None:
-        """Args: input_shape: Shape of each input."""
-        super().build(input_shape)
+    def build_parts(self, shapes: Shapes) -> None:
+        """Args: shapes: Shape of each input."""
+        super().build_parts(shapes)
         self.core.build((None, self.units))
 
     def follow(

@@ -10,7 +10,8 @@ import tensorflow as tf
 from tfvs.config import require
 from tfvs.errors import InputError
 from tfvs.layers.residual_block import ResidualBlock, make_norm
-from tfvs.models.image_classifier import ImageClassifier
+from tfvs.layers.shapes import CHANNELS_LAST
+from tfvs.models.image_classifier import ImageClassifier, Shapes
 from tfvs.models.pixels import IMAGE, to_float
 
 STAGES = (64, 128, 256, 512)
@@ -55,10 +56,19 @@ class ResNetBackbone(keras.layers.Layer):
         self.normalization = normalization
         policy = self.dtype_policy
         self.stem = keras.layers.Conv2D(
-            STAGES[0], 7, strides=2, padding="same", use_bias=False, name="stem", dtype=policy
+            STAGES[0],
+            7,
+            strides=2,
+            padding="same",
+            use_bias=False,
+            name="stem",
+            dtype=policy,
+            data_format=CHANNELS_LAST,
         )
         self.stem_norm = make_norm(normalization, STAGES[0], "stem_norm", policy)
-        self.pool = keras.layers.MaxPooling2D(3, strides=2, padding="same", name="pool", dtype=policy)
+        self.pool = keras.layers.MaxPooling2D(
+            3, strides=2, padding="same", name="pool", dtype=policy, data_format=CHANNELS_LAST
+        )
         self.blocks = [
             ResidualBlock(
                 filters,
@@ -118,9 +128,13 @@ class ResNet18(ImageClassifier):
         self.backbone = ResNetBackbone(normalization, name="backbone", dtype=self.dtype_policy)
         self.head = keras.layers.Dense(num_classes, name="head", dtype=self.dtype_policy)
 
-    def build(self, input_shape: dict[str, tuple[int | None, ...]]) -> None:
-        """Args: input_shape: Shape of each input."""
-        self.backbone.build(image_shape(input_shape))
+    def check_shapes(self, shapes: Shapes) -> None:
+        """See :meth:`tfvs.models.image_classifier.ImageClassifier.check_shapes`."""
+        image_shape(shapes)
+
+    def build_parts(self, shapes: Shapes) -> None:
+        """Args: shapes: Shape of each input."""
+        self.backbone.build(image_shape(shapes))
         self.head.build((None, STAGES[-1]))
 
     def call(self, inputs: dict[str, tf.Tensor], training: bool = False) -> ClassifierOutput:

@@ -18,6 +18,8 @@ from tfvs.layers.crop_classifier import LookAnswers
 from tfvs.losses import attention_weights, bound_terms
 from tfvs.models import exporting, pixels, places
 from tfvs.models import saccader_parts as parts
+from tfvs.models.freezing import frozen_parts
+from tfvs.models.image_classifier import FROZEN, Shapes
 from tfvs.models.locator import Locator
 from tfvs.models.pixels import IMAGE, PROXY
 from tfvs.models.saccader_config import SaccaderConfig
@@ -100,24 +102,53 @@ class VariationalSaccader(Locator):
         self.localized_spatial_transformer = pixels.check_transformer(
             localized_spatial_transformer or parts.make_localized_spatial_transformer(cfg), cfg
         )
+        self.jit_compile = False  # until compile() says otherwise; Keras asks for XLA wherever there is a GPU
         reconstruction = ("reconstruction",) if cfg.reconstruction_weight > 0.0 else ()
         self.term_metrics = {
             name: keras.metrics.Mean(name=name)
             for name in ("classification", *reconstruction, *(f"kl_{t + 1}" for t in range(cfg.num_steps)))
         }
 
-    def build(self, input_shape: dict[str, tuple[int | None, ...]]) -> None:
-        """Creates all variables.
+    @property
+    def num_classes(self) -> int:
+        """K."""
+        return self.config.num_classes
+
+    def compile(self, *args: Any, jit_compile: bool | str = "auto", **kwargs: Any) -> None:
+        """As :meth:`keras.Model.compile`, without a loss.
 
         Args:
-          input_shape: Shape of each input.
+          *args: Arguments of :meth:`keras.Model.compile`.
+          jit_compile: True compiles the steps by XLA, which works on dense images alone; ``"auto"`` does not, since
+            XLA has no operation that reads tiles.
+          **kwargs: Arguments of :meth:`keras.Model.compile`.
+
+        Raises:
+          ConfigError: A loss.
+        """
+        super().compile(*args, jit_compile=jit_compile is True, **kwargs)
+
+    def check_shapes(self, shapes: Shapes) -> None:
+        """See :meth:`tfvs.models.image_classifier.ImageClassifier.check_shapes`."""
+        pixels.check_shapes(shapes, self.config, self.proxy_shape if self.built else None)
+        if self.built and IMAGE in shapes and shapes[IMAGE][-1] != self.channels:
+            raise InputError(
+                "The image's channels differ from those the model was built with",
+                expected=f"{self.channels} channels",
+                received=shapes[IMAGE],
+            )
+
+    def build_parts(self, shapes: Shapes) -> None:
+        """Creates the variables of all layers.
+
+        Args:
+          shapes: Shape of each input.
 
         Raises:
           InputError: Shapes that cannot work.
         """
         cfg = self.config
-        shapes = {key: tuple(shape) for key, shape in input_shape.items()}
-        self.channels = pixels.check_shapes(shapes, cfg)
+        self.channels = pixels.channels_of(shapes, cfg)
         self.build_locator(shapes[PROXY])
         self.classifier.build(
             (None, cfg.crops_per_image, cfg.crop_size, cfg.crop_size, self.channels),
@@ -157,9 +188,8 @@ class VariationalSaccader(Locator):
           ConfigError: Pyramids without ``pyramid_roots``, or a number of steps that the model cannot take.
         """
         inputs = {k: pixels.to_float(v, k) if k in (PROXY, IMAGE) else v for k, v in inputs.items()}
-        if training:
-            inputs = {k: pixels.check_range(v, k) if k in (PROXY, IMAGE) else v for k, v in inputs.items()}
-        proxy = inputs[PROXY]
+        seen = tf.reduce_all(tf.math.is_finite(inputs[PROXY]), axis=[1, 2, 3])
+        proxy = pixels.where_valid(seen, inputs[PROXY])
         batch = tf.shape(proxy)[0]
         count = 1 if training else self.config.num_samples
         field = inputs.get(FIELD_OF_VIEW)
@@ -189,7 +219,7 @@ class VariationalSaccader(Locator):
             evidence=None if answers.evidence is None else answers.evidence[::count],
             logits_without=answers.logits_without,
             entropy=-tf.reduce_sum(tf.exp(log_probabilities) * log_probabilities, axis=-1),
-            valid=valid & tf.reduce_all(tf.math.is_finite(proxy), axis=[1, 2, 3]),
+            valid=valid & seen,
             **shown,
         )
 
@@ -204,13 +234,14 @@ class VariationalSaccader(Locator):
         looks = boxes.shape[1]
         side_by_side = pixels.boxes_to_read(inputs, tf.reshape(boxes, [-1, count * looks, 4]))
         if IMAGE in inputs:
-            crops = self.dense_transformer(pixels.check_channels(inputs[IMAGE], self.channels), side_by_side)
+            crops = self.dense_transformer(inputs[IMAGE], side_by_side)
             valid = tf.reduce_all(tf.math.is_finite(crops), axis=[1, 2, 3, 4])
         else:
             crops, valid, _ = self.localized_spatial_transformer(
                 pixels.pyramid_features(inputs), side_by_side, roots=pixels.check_roots(cfg), channels=self.channels
             )
         found = tf.reduce_all(tf.math.is_finite(side_by_side), axis=[1, 2])
+        crops = pixels.where_valid(valid, crops)
         crops = pixels.as_seen(inputs, crops, tf.reshape(boxes, [-1, count * looks, 4]))
         return tf.reshape(crops, [-1, looks, cfg.crop_size, cfg.crop_size, self.channels]), valid & found
 
@@ -252,7 +283,7 @@ class VariationalSaccader(Locator):
             name: layer for name in TRANSFORMERS if type(layer := getattr(self, name)) not in OWN_TRANSFORMERS
         }
         networks = {name: value for name, value in self._networks().items() if name not in changes}
-        fields = {**self.config.to_dict(), **changes, **networks}
+        fields = {**self.config.to_dict(), **changes, **networks, FROZEN: frozen_parts(self)}
         known = {"dtype": self._dtype_config(), "image_set": self.image_set}
         other = type(self).from_config({**fields, **own_layers, **known})
         other.build(shapes)
@@ -327,8 +358,28 @@ class VariationalSaccader(Locator):
         """As :meth:`keras.Model.predict_on_batch`; a :class:`SaccaderOutput` of NumPy arrays."""
         return _whole(super().predict_on_batch(x))
 
+    def train_step(self, data: Any) -> dict[str, tf.Tensor]:
+        """As :meth:`keras.Model.train_step`."""
+        self._check_xla(data)
+        return super().train_step(data)
+
+    def test_step(self, data: Any) -> dict[str, tf.Tensor]:
+        """As :meth:`keras.Model.test_step`."""
+        self._check_xla(data)
+        return super().test_step(data)
+
+    def _check_xla(self, data: Any) -> None:
+        inputs = keras.utils.unpack_x_y_sample_weight(data)[0]
+        if self.jit_compile and IMAGE not in inputs:
+            raise ConfigError(
+                "XLA cannot read the tiles of pyramids",
+                expected='compile(jit_compile=False), or "auto", which is the same',
+                received="compile(jit_compile=True)",
+            )
+
     def predict_step(self, data: Any) -> dict[str, tf.Tensor]:
         """What Keras gathers over batches: the outputs that this model has."""
+        self._check_xla(data)
         return {name: value for name, value in super().predict_step(data)._asdict().items() if value is not None}
 
     def _transportable(self, x: Any) -> Any:
@@ -350,20 +401,19 @@ class VariationalSaccader(Locator):
         """
         cfg = self.config
         terms = bound_terms(labels, outputs.logits, outputs.log_likelihood, outputs.kl)
-        self.term_metrics["classification"].update_state(terms.classification, weights)
-        if "reconstruction" in self.term_metrics:
-            self.term_metrics["reconstruction"].update_state(terms.reconstruction, weights)
-        for t in range(cfg.num_steps):
-            self.term_metrics[f"kl_{t + 1}"].update_state(terms.kl[:, t], weights)
+        counted = weights > 0.0  # the terms of other images may be anything, NaN included
+        shown = {f"kl_{t + 1}": terms.kl[:, t] for t in range(cfg.num_steps)}
+        shown |= {"classification": terms.classification, "reconstruction": terms.reconstruction}
+        for name, metric in self.term_metrics.items():
+            metric.update_state(tf.where(counted, shown[name], 0.0), weights)
         total = terms.total(cfg.classification_weight, cfg.reconstruction_weight, cfg.kl_weight)
         return total + places.choice_surrogate(cfg, labels, outputs, terms.classification)
 
     def get_config(self) -> dict[str, Any]:
         """Every field of the configuration, the layers that cut crops, and networks that were given."""
         layers = {name: keras.saving.serialize_keras_object(getattr(self, name)) for name in TRANSFORMERS}
-        own = {"name": self.name, "trainable": self.trainable, "dtype": self._dtype_config()}
-        own["image_set"] = None if self.image_set is None else self.image_set.to_dict()
-        return {**own, **layers, **self.config.to_dict(), **self._networks()}
+        image_set = {"image_set": None if self.image_set is None else self.image_set.to_dict()}
+        return {**super().get_config(), **image_set, **layers, **self.config.to_dict(), **self._networks()}
 
     def _networks(self) -> dict[str, Any]:
         """Networks that were given as Keras models or layers, as Keras serializes them."""
@@ -385,7 +435,7 @@ class VariationalSaccader(Locator):
             for name in (*TRANSFORMERS, *NETWORKS)
             if isinstance(config.get(name), dict) and "class_name" in config[name]
         }
-        return cls(**{**config, **layers}, pretrained=False)
+        return super().from_config({**config, **layers, "pretrained": False})
 
 
 def _whole(found: dict[str, Any]) -> SaccaderOutput:
