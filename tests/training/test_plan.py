@@ -37,6 +37,7 @@ def test_a_small_thing_is_looked_for_among_cells_at_its_own_scale() -> None:
     assert (plan.model.posterior, plan.model.look_pooling) == ("categorical", "evidence")
     assert plan.model.min_scale == plan.model.max_scale == pytest.approx(180 / 2000)
     assert (plan.proxy.height, plan.proxy.width, plan.proxy.channels) == (80, 120, 3)
+    assert (plan.model.num_steps, make_plan(facts(kinds=[(1, "uint8")])).model.num_steps) == (20, 10)
     assert plan.model.cells == (40, 60)
     assert not plan.warnings
 
@@ -73,7 +74,7 @@ def test_photographs_get_a_pretrained_network_where_it_is_installed() -> None:
 def test_little_memory_makes_small_batches_and_many_images_long_trainings() -> None:
     usual = make_plan(facts()).train
     poor = make_plan(facts(memory_bytes=400_000_000)).train
-    assert poor.batch_size < usual.batch_size == 32
+    assert poor.batch_size < usual.batch_size == 16
     rich = make_plan(facts(counts=[20_000, 20_000])).train
     assert rich.epochs * rich.steps_per_epoch * rich.batch_size >= 6 * 40_000
 

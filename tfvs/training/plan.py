@@ -26,6 +26,7 @@ PLAIN_PROXY_PX = 64
 CROP_MARGIN = 1.8  # side of a look, in sides of the thing: it need not hit the middle
 MIN_CROP_PX, MAX_CROP_PX = 32, 64
 LOOKS_AT_CELLS, LOOKS = 10, 4
+LOOKS_AT_PHOTOGRAPHS = 20  # much else in them has contrast: docs/howto/train.md has figures
 EPOCHS = 20  # stretches of training, after each of which the model is evaluated and saved
 FEW_IMAGES, UNBALANCED, FLAT_PROXIES = 10, 1.5, 1.0
 # Memory of a crop while it is trained, per pixel: the feature maps of the small network and of the pretrained one.
@@ -186,7 +187,7 @@ def _choose_places(facts: Facts, proxy: ProxyRecipe, small: bool, choices: list[
     crop = int(np.clip(8 * round(side / 8), MIN_CROP_PX, MAX_CROP_PX))
     side = min(max(side, float(crop)), shorter)
     cells = (proxy.height // 2, proxy.width // 2)
-    looks = LOOKS_AT_CELLS
+    looks = LOOKS_AT_PHOTOGRAPHS if facts.are_photographs else LOOKS_AT_CELLS
     reach = 2 * PRESETS["small_things"].inhibition_cells + 1
     looks = min(looks, max((cells[0] * cells[1] - 1) // reach**2, 1))
     share = f"{100 * facts.object_px / shorter:.1f} % of the shorter side"
@@ -236,7 +237,7 @@ def _choose_training(
 ) -> dict[str, Any]:
     per_pixel = PRETRAINED_BYTES if pretrained else SMALL_BYTES
     per_image = model["num_steps"] * model["crop_size"] ** 2 * per_pixel
-    batch, why = 16 if pretrained else 32, "small batches give more steps"
+    batch, why = 16 if pretrained or model["num_steps"] > LOOKS_AT_CELLS else 32, "small batches give more steps"
     while facts.memory_bytes is not None and batch > 4 and batch * per_image > facts.memory_bytes / 8:
         batch, why = batch // 2, f"{facts.memory_bytes / 1e9:.1f} GB of memory are there"
     while batch > 2 and 4 * batch > facts.images:
