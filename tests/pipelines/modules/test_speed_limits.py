@@ -11,7 +11,6 @@ pytest.importorskip("apache_beam")
 from pipelines.config import PYRAMIDS, PipelineConfig
 from pipelines.modules.speed_limits import fit_with_signs
 from pipelines.preflight import prepare_options, saccader_config
-from pipelines.reporting.history import read_history
 from tfvs.data.dataset import find_files
 from tfvs.datasets.gtsdb_cut_outs import make_bank
 from tfvs.errors import ConfigError
@@ -21,6 +20,7 @@ from tfvs.preparation.local import run_local
 from tfvs.preparation.readers import make_reader
 from tfvs.training.stages import fit_stages, read_then_look
 from tfvs.training.trainer import TrainConfig
+from tfvs.viz.curves import read_history
 
 pytestmark = pytest.mark.tfx
 CELLS = (6, 8)
