@@ -36,14 +36,11 @@ def test_a_page_and_geojson(model: Path, tmp_path: Path) -> None:
     assert all(-420 < x < 840 and -300 < y < 600 for x, y in corners)  # pixels of the image, not fractions
 
 
-@pytest.mark.parametrize(("image", "code"), [("none.png", 4), ("text.png", 4)])
-def test_an_image_that_cannot_be_read_is_one_sentence(
-    model: Path, image: str, code: int, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_image_that_cannot_be_read_is_one_sentence(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (model / "text.png").write_text("no image")
     with pytest.raises(SystemExit) as exit_code:
-        main(["view", str(model / "model"), str(model / image)])
-    assert exit_code.value.code == code
+        main(["view", str(model / "model"), str(model / "text.png")])
+    assert exit_code.value.code == 4
     message = capsys.readouterr().err
-    assert image in message
+    assert "text.png" in message
     assert len(message.splitlines()) == 1

@@ -22,6 +22,18 @@ RECIPE = ProxyRecipe(height=24, width=32, channels=3)
 CROP_SIZE = 16
 NUM_STEPS = 2
 MAX_IMAGE_PX = 3000 * 3000
+# Places, evidence that adds up, and two scales.
+CATEGORICAL: dict[str, Any] = {
+    "posterior": "categorical",
+    "cells": (12, 16),
+    "inhibition_cells": 1,
+    "look_pooling": "evidence",
+    "scales": (1.0, 2.0),
+    "reconstruction_weight": 0.0,
+    "map_filters": (4,),
+    "map_kernels": (3,),
+}
+CATEGORICAL_LOOKS = 3
 
 
 def small_saccader(num_samples: int = 1, **changes: Any) -> VariationalSaccader:
@@ -55,15 +67,16 @@ def small_saccader(num_samples: int = 1, **changes: Any) -> VariationalSaccader:
     return model
 
 
-def export_small(base: Path, roots: list[Path], num_samples: int = 1, **changes: Any) -> Path:
+def export_small(base: Path, roots: list[Path], looks: int | None = None, **changes: Any) -> Path:
     """Version 1 under the base path."""
     path = export_saved_model(
-        small_saccader(num_samples, **changes),
+        small_saccader(**changes),
         base / "1",
         class_names=CLASS_NAMES,
         proxy=RECIPE,
         image_roots=roots,
         max_image_px=MAX_IMAGE_PX,
+        num_steps=looks,
     )
     return Path(path)
 

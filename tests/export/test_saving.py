@@ -18,7 +18,6 @@ from tests.export.saccaders import (
     NUM_STEPS,
     RECIPE,
     adapt,
-    export_small,
     picture,
     pyramid_request,
     small_saccader,
@@ -29,6 +28,7 @@ from tfvs.errors import ConfigError, DataError, InputError
 from tfvs.export import saving as export
 from tfvs.export import versions
 from tfvs.export.description import DESCRIPTION_FILE, DESCRIPTION_OUTPUT, ModelDescription
+from tfvs.export.signatures import SaccaderSignatures
 from tfvs.images.proxy import encode_png, proxy_from_pyramid
 from tfvs.images.tiff.tile_index import read_index
 from tfvs.models.saccader import VariationalSaccader
@@ -250,9 +250,20 @@ def test_warm_up_covers_every_signature(servable):
     assert servable.warm_up() == 5
 
 
-def test_several_samples_average_and_show_uncertainty(root, tmp_path):
-    path = export_small(tmp_path, [root], num_samples=3)
-    answers = Servable("saccader", 1, str(path)).run("predict_pyramids", pyramid_request(root, "a.tif"))
+def test_several_samples_average_and_show_uncertainty(servable, root):
+    assets = Path(servable.path) / "assets"
+    description = ModelDescription.from_json((assets / DESCRIPTION_FILE).read_text()).replace(num_samples=3)
+    files = {name: str(assets / name) for name in (export.ROOTS_FILE, DESCRIPTION_FILE)}
+    # The signature alone: saving all five takes half a minute.
+    signatures = SaccaderSignatures(small_saccader(num_samples=3), description, files)
+    request = pyramid_request(root, "a.tif")
+    fields = [tf.constant(request[field.name]) for field in contract.INDEX_FIELDS]
+    answers = {
+        name: value.numpy()
+        for name, value in signatures.predict_pyramids(
+            tf.constant(request["proxy"]), tf.constant(request["path"]), *fields
+        ).items()
+    }
     assert answers["boxes"].shape == (1, 3 * NUM_STEPS, 4)
     assert answers["kl"].shape == (1, 3 * NUM_STEPS)
     assert len({tuple(box) for box in answers["boxes"][0].round(4)}) == 3 * NUM_STEPS

@@ -1,4 +1,4 @@
-"""What is trained is what is served: one image, one answer, by every way in and by records."""
+"""What is trained is what is served: one image, one answer, in every input mode and by records."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import tensorflow as tf
 from PIL import Image
 
 from tests.export.pictures import write_pictures
-from tests.export.saccaders import RECIPE, adapt, export_small, small_saccader
+from tests.export.saccaders import RECIPE, adapt, small_saccader
 from tests.export.test_saving import stack
 from tfvs.client.client import SaccadeClient
 from tfvs.client.transport import Arrays, LocalTransport
@@ -27,7 +27,6 @@ from tfvs.preparation.options import PrepareOptions
 
 # Lossless pyramids: lossy tiles hold other pixels than the file that is sent.
 OPTIONS = PrepareOptions(proxy=RECIPE, bands=3, compression="deflate", tile_size=32)
-CATEGORICAL = {"posterior": "categorical", "cells": (12, 16), "look_pooling": "evidence", "reconstruction_weight": 0.0}
 ANSWERS = ("classes", "boxes", "probabilities")
 
 
@@ -67,12 +66,12 @@ def transport(folder, exported) -> LocalTransport:
 
 
 @pytest.fixture(scope="module")
-def categorical(folder) -> LocalTransport:
-    return LocalTransport(str(export_small(folder / "categorical", [folder / "pyramids"], **CATEGORICAL)))
+def categorical(folder, exported_categorical) -> LocalTransport:
+    return LocalTransport(str(adapt(exported_categorical, folder / "categorical", [folder / "pyramids"])))
 
 
 @pytest.mark.parametrize("model", ["transport", "categorical"])
-def test_every_way_in_gives_the_same_answer(model, images, folder, request):
+def test_every_input_mode_gives_the_same_answer(model, images, folder, request):
     transport = request.getfixturevalue(model)
     assert len(images) >= 60
     proxies = [proxy_from_pyramid(folder / "pyramids" / image.pyramid, image.decoded.index, RECIPE) for image in images]

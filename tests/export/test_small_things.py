@@ -4,48 +4,19 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.export.saccaders import CLASS_NAMES, RECIPE, picture
-from tfvs.export.saving import export_saved_model
-from tfvs.models.saccader import VariationalSaccader
+from tests.export.saccaders import CATEGORICAL, CATEGORICAL_LOOKS, CLASS_NAMES, RECIPE, picture, small_saccader
 
-LOOKS = 3
+LOOKS = CATEGORICAL_LOOKS
 
 
 @pytest.fixture(scope="module")
-def model() -> VariationalSaccader:
-    tf.keras.utils.set_random_seed(5)
-    model = VariationalSaccader(
-        num_classes=len(CLASS_NAMES),
-        num_steps=2,
-        crop_size=16,
-        posterior="categorical",
-        cells=(12, 16),
-        inhibition_cells=1,
-        look_pooling="evidence",
-        scales=(1.0, 2.0),
-        reconstruction_weight=0.0,
-        encoder_units=8,
-        state_size=8,
-        prior_units=8,
-        posterior_units=8,
-        latent_units=4,
-        map_filters=(4,),
-        map_kernels=(3,),
-        crop_filters=(8, 16),
-        crop_strides=(2, 2),
-        crop_units=16,
-    )
-    model.build({"proxy": (None, *RECIPE.shape), "image": (None, None, None, 3)})
-    return model
+def model():
+    return small_saccader(**CATEGORICAL)
 
 
 @pytest.fixture(scope="module")
-def served(model, tmp_path_factory):
-    base = tmp_path_factory.mktemp("export")
-    path = export_saved_model(
-        model, base / "1", class_names=CLASS_NAMES, proxy=RECIPE, image_roots=[base], num_steps=LOOKS
-    )
-    return tf.saved_model.load(path)
+def served(exported_categorical):
+    return tf.saved_model.load(str(exported_categorical))
 
 
 def test_locate_and_classify_give_what_the_model_gives(model, served):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ pytest.importorskip("tensorflow_serving", reason="tfvs[serving] is not installed
 
 from tensorflow_serving.apis import prediction_service_pb2_grpc
 
-from tests.export.saccaders import export_small
+from tests.export.saccaders import CATEGORICAL, CATEGORICAL_LOOKS, export_small
 from tests.server.toy import write_toy
 from tfvs.server.model_server import ModelServer
 from tfvs.server.options import ServerOptions
@@ -27,10 +29,32 @@ def toy_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return base
 
 
+def export_once(tmp_path_factory: pytest.TempPathFactory, name: str, **changes: Any) -> Path:
+    """An export that all processes of a test run share, since tracing its signatures takes half a minute.
+
+    Args:
+      tmp_path_factory: Pytest's.
+      name: Name of the export.
+      **changes: Arguments of :func:`tests.export.saccaders.export_small`.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    with (folder / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        path = folder / name / "1"
+        return path if path.exists() else export_small(path.parent, [folder / "no_images"], **changes)
+
+
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small saccader, exported once; :func:`tests.export.saccaders.adapt` gives it other roots."""
-    return export_small(tmp_path_factory.mktemp("exported"), [tmp_path_factory.mktemp("no_images")])
+    """A small saccader; :func:`tests.export.saccaders.adapt` gives it other roots."""
+    return export_once(tmp_path_factory, "exported")
+
+
+@pytest.fixture(scope="session")
+def exported_categorical(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small saccader with places, evidence and two scales, which looks three times where it learned to look twice."""
+    return export_once(tmp_path_factory, "categorical", looks=CATEGORICAL_LOOKS, **CATEGORICAL)
 
 
 @pytest.fixture
