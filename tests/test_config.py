@@ -141,6 +141,10 @@ def test_a_value_below_which_an_option_must_stay():
         Share(1.0)
 
 
+def parse_shares(text: str) -> dict[str, int]:
+    return {name: int(share) for name, share in (part.split("=") for part in text.split(","))}
+
+
 @dataclass(frozen=True)
 class Film(Camera):
     """A film, which a camera with other defaults takes."""
@@ -150,6 +154,7 @@ class Film(Camera):
     frames: tuple[int, ...] = option((24,), "Frames per second of each part.", at_least=1, least_items=1)
     ends: tuple[float, float] | None = option(None, "Begin and end, minutes.", at_least=0)
     weights: dict[str, float] = option(dict, "What each part counts.", at_least=0)
+    shares: dict[str, int] = option({"a": 2}, "Shares.", at_least=1, least_items=1, parse=parse_shares)
 
 
 def test_tuples_and_dicts_are_checked_item_by_item():
@@ -166,6 +171,7 @@ def test_tuples_and_dicts_are_checked_item_by_item():
         ({"ends": (1.0, -1.0)}, "ends is out of range"),
         ({"weights": {"first": -1}}, "weights is out of range"),
         ({"weights": {"first": "much"}}, "weights is of another type. Expected: a dict of float"),
+        ({"shares": {}}, "shares has too few items. Expected: at least 1"),
         ({"lens": 3}, "lens is of another type. Expected: Lens"),
     ):
         with pytest.raises(ConfigError, match=message):
@@ -179,3 +185,21 @@ def test_a_field_may_be_declared_as_another_configuration_has_it():
     listed = Film.__doc__ or ""
     assert listed.count("      shots: Pictures that are taken.") == 1
     assert listed.index("flash: ") < listed.index("frames: ")
+
+
+def test_a_dict_has_a_flag_where_it_says_how_it_is_read():
+    made: list[Film] = []
+
+    @click.command()
+    @flags_of(Film)
+    def command(**values: object) -> None:
+        made.append(from_flags(Film, values))
+
+    for arguments in ([], ["--shares", "b=3,c=1"]):
+        result = CliRunner().invoke(command, arguments)
+        assert result.exit_code == 0, result.output
+    assert [film.shares for film in made] == [{"a": 2}, {"b": 3, "c": 1}]
+    assert CliRunner().invoke(command, ["--shares", "b"]).exit_code == 2
+    help_text = " ".join(CliRunner().invoke(command, ["--help"]).output.split())
+    assert "Shares. [default: a=2]" in help_text
+    assert "--weights" not in help_text

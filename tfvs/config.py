@@ -52,20 +52,23 @@ def option(
     flag. Limits hold for each item of a tuple and for each value of a dict.
 
     Args:
-      default: Default value of the field; none where it must be given. A class is called for a new value each time.
+      default: Default value of the field; none where it must be given. A class is called for a new value each time, and
+        a dict is copied.
       help: One sentence: meaning and unit.
       choices: The values that it may have.
       at_least: Least value.
       above: A value that it must exceed.
       at_most: Greatest value.
       below: A value that it must not reach.
-      least_items: Least number of items of a tuple.
+      least_items: Least number of items of a tuple or dict.
       parse: From the text of a flag to the value, where the type alone does not say it; raises ValueError.
       flag: Name of the flag, where it is not the field's.
     """
     declared = Option(help, choices, at_least, above, at_most, below, least_items, parse, flag)
     if isinstance(default, type):
         return dataclasses.field(default_factory=default, metadata={_KEY: declared})
+    if isinstance(default, dict):
+        return dataclasses.field(default_factory=lambda: dict(default), metadata={_KEY: declared})
     return dataclasses.field(default=default, metadata={_KEY: declared})
 
 
@@ -198,7 +201,7 @@ def _check(name: str, value: Any, annotation: Any, declared: Option) -> None:
         return
     if declared.choices is not None:
         require(value in declared.choices, f"{name} has no such value", expected=declared.choices, received=repr(value))
-    if isinstance(value, tuple):
+    if isinstance(value, (tuple, dict)):
         least = declared.least_items
         require(len(value) >= least, f"{name} has too few items", expected=f"at least {least}", received=value)
     limits = {

@@ -18,7 +18,8 @@ def flags_of(config: type[Config], *, separator: str = "-", skip: Sequence[str] 
     """A decorator that gives a click command one flag per option of a configuration.
 
     The command gets each value under the field's name; :func:`from_flags` makes the configuration. An option that is a
-    configuration itself gives its own options, with its name before theirs; one that is a dict has no flag.
+    configuration itself gives its own options, with its name before theirs; one that is a dict has a flag only where
+    it declares how to read one.
 
     Args:
       config: The configuration.
@@ -62,7 +63,7 @@ def _options(config: type[Config], separator: str, skip: Sequence[str], prefix: 
             continue
         if isinstance(kind, type) and issubclass(kind, Config):
             yield from _options(kind, separator, skip, f"{prefix}{field.name}_")
-        elif (declared := option_of(field)) is not None and value_types(kind) != (dict,):
+        elif (declared := option_of(field)) is not None and (value_types(kind) != (dict,) or declared.parse):
             yield _option(field, kind, declared, separator, prefix)
 
 
@@ -72,16 +73,18 @@ def _option(
     name = prefix + field.name
     flag = "--" + (prefix + (declared.flag or field.name)).replace("_", separator)
     kinds = [kind for kind in value_types(annotation) if kind is not type(None)]
-    required = field.default is dataclasses.MISSING
+    default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+    required = default is dataclasses.MISSING
+    shown = ",".join(f"{key}={value}" for key, value in default.items()) if isinstance(default, dict) else True
     settings: dict[str, Any] = {
         "help": declared.help,
         "required": required,
-        "default": None if required else field.default,
-        "show_default": not required and field.default not in (None, "", ()),
+        "default": None if required else default,
+        "show_default": not required and default not in (None, "", ()) and shown,
     }
     if declared.parse is not None:
         # A list that is not there by default is one value; others are gathered from flags that are given repeatedly.
-        settings |= {"type": _Parsed(declared.parse), "multiple": tuple in kinds and field.default is not None}
+        settings |= {"type": _Parsed(declared.parse), "multiple": tuple in kinds and default is not None}
     elif bool in kinds:  # --flag, --flag=true and --flag=false, as TensorFlow Serving has them
         settings |= {"type": click.BOOL, "is_flag": False, "flag_value": "true"}
     elif declared.choices is not None and str in kinds:

@@ -16,9 +16,8 @@ from tfvs.flags import flags_of, from_flags
 from tfvs.preparation import files
 from tfvs.preparation.job import Job
 from tfvs.preparation.listing import list_only
-from tfvs.preparation.options import DEFAULT_SPLITS, MAX_REJECTED, NOT_FLAGS, NUM_SHARDS, PrepareOptions
+from tfvs.preparation.options import NOT_FLAGS, PrepareOptions
 from tfvs.preparation.readers import AUTO, READERS, Reader, make_reader
-from tfvs.preparation.splits import parse_splits
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -28,19 +27,7 @@ def job_flags(command: F) -> F:
     decorators = (
         click.option("--pyramid-root", help=f"Where pyramids lie, by content.  [default: OUTPUT/{PYRAMIDS}]"),
         click.option("--class-names", help="Names of the classes, separated by commas, in the order of the indices."),
-        click.option(
-            "--splits",
-            default=",".join(f"{k}={v}" for k, v in DEFAULT_SPLITS.items()),
-            show_default=True,
-            help="Weights of the splits, for images whose split the data does not say.",
-        ),
-        click.option("--num-shards", default=NUM_SHARDS, show_default=True, help="Number of record files per split."),
-        click.option(
-            "--max-rejected",
-            default=MAX_REJECTED,
-            show_default=True,
-            help="Fraction of the images that may be refused; above it the exit code is 6.",
-        ),
+        flags_of(Job, skip=("options",)),
         flags_of(PrepareOptions, skip=NOT_FLAGS),
         click.option("--json", "as_json", is_flag=True, help="Print the manifest to standard output."),
         click.option("--dry-run", is_flag=True, help="List only; convert and write nothing."),
@@ -58,7 +45,7 @@ def run_from_flags(
     *,
     pyramid_root: str | None,
     class_names: str | None,
-    splits: str,
+    splits: dict[str, int],
     num_shards: int,
     max_rejected: float,
     as_json: bool,
@@ -73,10 +60,10 @@ def run_from_flags(
       output: Folder for records and pyramids.
       run: Runs a job and returns its manifest.
       pyramid_root: See :func:`job_flags`, as all that follow.
-      class_names: Names of the classes.
-      splits: Weights of the splits.
-      num_shards: Record files per split.
-      max_rejected: Fraction of images that may be refused.
+      class_names: Names of the classes, separated by commas.
+      splits: See :class:`tfvs.preparation.job.Job`, as the next two.
+      num_shards: See there.
+      max_rejected: See there.
       as_json: Whether the manifest is printed.
       dry_run: Whether to list only.
       **fields: Fields of :class:`PrepareOptions`.
@@ -97,7 +84,7 @@ def run_from_flags(
                 options=options,
                 records_root=files.join(output, RECORDS),
                 pyramid_root=pyramid_root or files.join(output, PYRAMIDS),
-                splits=parse_splits(splits),
+                splits=splits,
                 num_shards=num_shards,
                 max_rejected=max_rejected,
                 progress=show if files.is_local(input_path) else None,

@@ -9,11 +9,12 @@ import re
 import uuid
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tfvs.code_digest import code_digest
+from tfvs.config import Config, option
 from tfvs.data.layout import MANIFEST, split_folder
 from tfvs.errors import ConfigError, DataError, ResourceError, TooManyRejectedError
 from tfvs.preparation import files
@@ -21,6 +22,7 @@ from tfvs.preparation.listing import NAMED
 from tfvs.preparation.options import DEFAULT_SPLITS, MAX_REJECTED, NUM_SHARDS, PrepareOptions
 from tfvs.preparation.readers import Reader
 from tfvs.preparation.sources import PassedOver, Source
+from tfvs.preparation.splits import parse_splits
 from tfvs.version import __version__
 
 DEAD_LETTERS = "rejected.jsonl"
@@ -30,7 +32,7 @@ _SPLIT_NAME = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 
 
 @dataclass(frozen=True)
-class Job:
+class Job(Config):
     """What to do, and where.
 
     Attributes:
@@ -38,9 +40,6 @@ class Job:
       options: Options of pyramids and proxies.
       records_root: Folder of the shards, ``Split-<name>/data_tfrecord-*.gz``, as TFX lays them out.
       pyramid_root: Root of the pyramids, by content; keep it between jobs.
-      splits: Weights of the splits, for images whose split is not given.
-      num_shards: Record files per split.
-      max_rejected: Fraction of the listed images that may be refused.
       dead_letters: Where refused images are listed; None: beside the records.
       progress: Called now and then with (done, total) while the images lie on this machine.
     """
@@ -49,23 +48,29 @@ class Job:
     options: PrepareOptions
     records_root: str
     pyramid_root: str
-    splits: dict[str, int] = field(default_factory=lambda: dict(DEFAULT_SPLITS))
-    num_shards: int = NUM_SHARDS
-    max_rejected: float = MAX_REJECTED
+    splits: dict[str, int] = option(
+        DEFAULT_SPLITS,
+        "Weights of the splits, for images whose split the data does not say.",
+        at_least=1,
+        least_items=1,
+        parse=parse_splits,
+    )
+    num_shards: int = option(NUM_SHARDS, "Number of record files per split.", at_least=1)
+    max_rejected: float = option(
+        MAX_REJECTED,
+        "Fraction of the listed images that may be refused; above it the exit code is 6.",
+        at_least=0,
+        at_most=1,
+    )
     dead_letters: str | None = None
     progress: Callable[[int, int], None] | None = None
 
     def __post_init__(self) -> None:
-        if not self.splits or any(weight < 1 for weight in self.splits.values()):
-            raise ConfigError("Splits need weights", expected="weights >= 1", received=self.splits)
+        super().__post_init__()
         if unknown := [name for name in self.splits if not _SPLIT_NAME.fullmatch(name)]:
             raise ConfigError(
                 "A split's name is part of file names", expected="letters, digits, _ and -", received=unknown
             )
-        if self.num_shards < 1:
-            raise ConfigError("There must be a shard", expected="num_shards >= 1", received=self.num_shards)
-        if not 0 <= self.max_rejected <= 1:
-            raise ConfigError("max_rejected is a fraction", expected="0 to 1", received=self.max_rejected)
 
 
 def finish(job: Job, summary: dict[str, Any]) -> dict[str, Any]:
