@@ -179,6 +179,13 @@ def value_types(annotation: Any) -> tuple[type, ...]:
     return (typing.get_origin(annotation) or annotation,)
 
 
+def tuple_items(annotation: Any) -> tuple[Any, ...]:
+    """Types of the items of a field that is a tuple, or a tuple or None; ``(int, ...)`` for ``tuple[int, ...]``."""
+    if typing.get_origin(annotation) is tuple:
+        return typing.get_args(annotation)
+    return next((items for part in typing.get_args(annotation) if (items := tuple_items(part))), ())
+
+
 def _plain(value: Any) -> Any:
     """A NumPy scalar is as good as Python's, but JSON does not know it."""
     if isinstance(value, tuple):

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from tfvs.config import Config, Option, field_types, option_of, value_types
+from tfvs.config import Config, Option, field_types, option_of, tuple_items, value_types
 
 F = TypeVar("F", bound=Callable[..., Any])
 C = TypeVar("C", bound=Config)
@@ -89,8 +89,9 @@ def _option(
         settings |= {"type": click.BOOL, "is_flag": False, "flag_value": "true"}
     elif declared.choices is not None and str in kinds:
         settings["type"] = click.Choice([choice for choice in declared.choices if choice is not None])
-    elif tuple in kinds:
-        settings |= {"type": str, "multiple": True}
+    elif tuple in kinds:  # any number of values: the flag is repeated; a fixed number: all behind one flag
+        first, *others = tuple_items(annotation)
+        settings |= {"type": first, "multiple": True} if others == [...] else {"type": first, "nargs": len(others) + 1}
     else:
         settings["type"] = float if float in kinds else kinds[0]
     return click.option(flag, name, **settings)
