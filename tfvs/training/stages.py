@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfvs.config import Config
+from tfvs.config import Config, option
 from tfvs.data.pasting import FieldConfig, PastedBatches
 from tfvs.errors import ConfigError
 from tfvs.images.cut_outs import PasteBank, PasteConfig
@@ -26,19 +26,14 @@ STEPS_PER_EPOCH = 100
 
 @dataclasses.dataclass(frozen=True)
 class Stage(Config):
-    """A part of training.
+    """A part of training."""
 
-    Attributes:
-      name: Name of its folder of checkpoints and logs.
-      train: How it trains; ``steps_per_epoch`` None means 100, since pasted batches never end.
-      field: What may be looked at.
-      model: Fields of the model's configuration that are different while it lasts.
-    """
-
-    name: str
-    train: TrainConfig
-    field: FieldConfig
-    model: dict[str, Any] = dataclasses.field(default_factory=dict)
+    name: str = option(help="Name of its folder of checkpoints and logs.")
+    train: TrainConfig = option(
+        help="How it trains; ``steps_per_epoch`` None means 100, since pasted batches never end."
+    )
+    field: FieldConfig = option(help="What may be looked at, by the step.")
+    model: dict[str, Any] = option(dict, "Fields of the model's configuration that are different while it lasts.")
 
     @property
     def steps_per_epoch(self) -> int:
