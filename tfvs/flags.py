@@ -75,12 +75,13 @@ def _option(
     kinds = [kind for kind in value_types(annotation) if kind is not type(None)]
     default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
     required = default is dataclasses.MISSING
-    shown = ",".join(f"{key}={value}" for key, value in default.items()) if isinstance(default, dict) else True
+    if isinstance(default, dict):  # as the flag would give it
+        default = ",".join(f"{key}={value}" for key, value in default.items())
     settings: dict[str, Any] = {
         "help": declared.help,
         "required": required,
         "default": None if required else default,
-        "show_default": not required and default not in (None, "", ()) and shown,
+        "show_default": not required and default not in (None, "", ()),
     }
     if declared.parse is not None:
         # A list that is not there by default is one value; others are gathered from flags that are given repeatedly.
