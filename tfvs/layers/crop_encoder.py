@@ -14,6 +14,7 @@ from tfvs.layers.shapes import known
 from tfvs.ops.contrast import standardize
 
 POOLINGS = ("max", "mean")
+CONTRAST = 0.5  # standard deviation of a crop that is standardised
 
 
 @keras.saving.register_keras_serializable("tfvs")
@@ -78,7 +79,7 @@ class CropEncoder(keras.layers.Layer):
         """``[N, S, S, C]`` float → ``[N, F]``."""
         x = crops
         if self.standardize:
-            x = 2.0 * standardize(x) - 1.0
+            x = standardize(x, mean=0.0, stddev=CONTRAST)
         for block in self.blocks:
             x = block(x)
         return tf.reduce_max(x, axis=[1, 2]) if self.pooling == "max" else tf.reduce_mean(x, axis=[1, 2])

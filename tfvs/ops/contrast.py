@@ -8,14 +8,16 @@ import tensorflow as tf
 SMALLEST_VARIANCE = 0.0025
 
 
-def standardize(pixels: tf.Tensor) -> tf.Tensor:
-    """Each image brought to mean 0.5 and standard deviation 0.25, less where it is nearly flat.
+def standardize(pixels: tf.Tensor, mean: float = 0.5, stddev: float = 0.25) -> tf.Tensor:
+    """Each image brought to one mean and one standard deviation; the latter is smaller where an image is nearly flat.
 
     Args:
       pixels: ``[N, h, w, C]`` float in [0, 1].
+      mean: Mean of each image afterwards.
+      stddev: Standard deviation of each image afterwards.
 
     Returns:
       As ``pixels``, not clipped.
     """
-    mean, variance = tf.nn.moments(pixels, axes=[1, 2, 3], keepdims=True)
-    return 0.5 + 0.25 * (pixels - mean) * tf.math.rsqrt(variance + SMALLEST_VARIANCE)
+    own_mean, own_variance = tf.nn.moments(pixels, axes=[1, 2, 3], keepdims=True)
+    return mean + stddev * (pixels - own_mean) * tf.math.rsqrt(own_variance + SMALLEST_VARIANCE)
