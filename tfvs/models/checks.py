@@ -80,8 +80,8 @@ def pixels_are_fine(inputs: Mapping[str, Any]) -> tf.Tensor:
       Scalar bool; :func:`demand_pixels` makes the error.
     """
     fine = tf.constant(True)
-    for low, high in _ranges(inputs).values():
-        fine &= _within(low, high)
+    for value in _floats(inputs).values():  # one by one: XLA's least and greatest values pass over a NaN
+        fine &= tf.reduce_all(_within(value, value))
     return fine
 
 
@@ -102,10 +102,13 @@ def demand_pixels(inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         return {name: tf.identity(value) for name, value in inputs.items()}
 
 
-def _ranges(inputs: Mapping[str, Any]) -> dict[str, tuple[tf.Tensor, tf.Tensor]]:
+def _floats(inputs: Mapping[str, Any]) -> dict[str, tf.Tensor]:
     pixels = {name: tf.convert_to_tensor(inputs[name]) for name in (PROXY, IMAGE) if name in inputs}
-    floats = {name: value for name, value in pixels.items() if value.dtype.is_floating}
-    return {name: (tf.reduce_min(value), tf.reduce_max(value)) for name, value in floats.items()}
+    return {name: value for name, value in pixels.items() if value.dtype.is_floating}
+
+
+def _ranges(inputs: Mapping[str, Any]) -> dict[str, tuple[tf.Tensor, tf.Tensor]]:
+    return {name: (tf.reduce_min(value), tf.reduce_max(value)) for name, value in _floats(inputs).items()}
 
 
 def _within(low: tf.Tensor, high: tf.Tensor) -> tf.Tensor:

@@ -200,6 +200,7 @@ class ImageClassifier(keras.Model):
         weights = self._weights(y_pred, sample_weight)
         if sample_weight is not None:
             fine &= checks.weights_are_fine(sample_weight)
+            weights = tf.where(tf.math.is_finite(weights), weights, 0.0)  # NaN times a gradient of 0 is NaN
         if training and x is not None:
             fine &= checks.pixels_are_fine(x)
         losses = self.loss_per_image(labels, y_pred, weights)

@@ -190,6 +190,8 @@ class VariationalSaccader(Locator):
         inputs = {k: pixels.to_float(v, k) if k in (PROXY, IMAGE) else v for k, v in inputs.items()}
         seen = tf.reduce_all(tf.math.is_finite(inputs[PROXY]), axis=[1, 2, 3])
         proxy = pixels.where_valid(seen, inputs[PROXY])
+        if training and self.jit_compile:  # without XLA a pixel that is not finite has ended the step
+            inputs = {**inputs, IMAGE: tf.where(tf.math.is_finite(inputs[IMAGE]), inputs[IMAGE], 0.0)}
         batch = tf.shape(proxy)[0]
         count = 1 if training else self.config.num_samples
         field = inputs.get(FIELD_OF_VIEW)
