@@ -90,23 +90,23 @@ def test_an_encoder_for_a_network_of_ones_own() -> None:
 
 
 def test_maps_are_joined_where_they_lie() -> None:
-    """A network that pads behind the image: cell centres keep their places."""
-    height, width = 20, 34
-    y, x = np.meshgrid((np.arange(24) + 0.5) / height, (np.arange(40) + 0.5) / width, indexing="ij")
-    places = np.stack([y, x], -1)[np.newaxis].astype(np.float32)  # of pixels, also of those behind the image
+    """Means by convolutions of stride 2, padded as TensorFlow does: a cell gets what lies at its middle."""
+    height, width, cells = 40, 68, (10, 17)  # sides of 5 and 17 are odd on the way
+    y, x = np.meshgrid((np.arange(height) + 0.5) / height, (np.arange(width) + 0.5) / width, indexing="ij")
+    level = tf.constant(np.stack([y, x], -1)[np.newaxis].astype(np.float32))
     maps = []
-    for stride in (2, 4, 8):
-        rows, columns = -(-height // stride), -(-width // stride)
-        means = tf.nn.avg_pool2d(places[:, : rows * stride, : columns * stride], stride, stride, "VALID")
-        maps.append(tf.constant(means))
-    joined = join_on_grid(maps, (5, 9), (height, width)).numpy()
-    assert joined.shape == (1, 5, 9, 6)
-    centres = np.stack(np.meshgrid((np.arange(5) + 0.5) / 5, (np.arange(9) + 0.5) / 9, indexing="ij"), -1)
-    for first in (0, 2):  # strides finer than a cell: the mean of what lies in it
-        np.testing.assert_allclose(joined[0, 1:-1, 1:-1, first : first + 2], centres[1:-1, 1:-1], atol=0.02)
-    inner = joined[0, 1:-1, 1:-1, 4:]
-    np.testing.assert_allclose(inner, centres[1:-1, 1:-1], atol=0.02)
-    np.testing.assert_allclose(join_on_grid(maps[1], (5, 9), (20, 36)), maps[1], atol=1e-6)  # its own grid
+    for side in (3, 3, 5):
+        mean = tf.fill([side, side, 2, 1], 1.0 / side**2)
+        level = tf.nn.depthwise_conv2d(level, mean, strides=[1, 2, 2, 1], padding="SAME")
+        maps.append(level)
+    joined = join_on_grid(maps, cells, (height, width)).numpy()
+    assert joined.shape == (1, *cells, 6)
+    centres = np.stack(np.meshgrid(*((np.arange(n) + 0.5) / n for n in cells), indexing="ij"), -1)
+    for first, edge in ((0, 1), (2, 2), (4, 4)):  # beyond are the means of padding
+        inner = slice(edge, -edge)
+        np.testing.assert_allclose(joined[0, inner, inner, first : first + 2], centres[inner, inner], atol=1e-3)
+    other = tf.constant(RNG.random((1, 6, 10, 3)).astype(np.float32))  # of no network that halves
+    np.testing.assert_allclose(join_on_grid(other, (6, 10), (20, 36)), other, atol=1e-6)
 
 
 def test_configurations() -> None:
