@@ -37,6 +37,7 @@ from benchmarks.speed_limits_model import (
 from benchmarks.speed_limits_pictures import write_sheet
 from tfvs.errors import TfvsError
 from tfvs.images.proxy import ProxyRecipe
+from tfvs.models.saccader import VariationalSaccader
 from tfvs.training.trainer import TrainConfig
 
 MODEL, REPORT, BEST = "model.keras", "report.json", "best"
@@ -81,9 +82,7 @@ def keep_best(runs: Path, folder: Path, report: dict[str, Any]) -> bool:
 @click.option(
     "--looks", default=SACCADER.num_steps, show_default=True, help="Looks per photograph when it is evaluated."
 )
-@click.option(
-    "--sheet", type=click.Path(path_type=Path), help="A saccade sheet of photographs that were not trained on."
-)
+@click.option("--sheet", type=click.Path(path_type=Path), help="A saccade sheet of the validation, with --data.")
 @click.option("--threads", default=0, show_default=True, help="Of TensorFlow; 0: as many as there are cores.")
 @click.option("--runs", type=click.Path(path_type=Path), default=Path("runs/speed_limits"), show_default=True)
 @click.option("--results", type=click.Path(path_type=Path), default=Path("docs/results"), show_default=True)
@@ -120,8 +119,8 @@ def main(
                 epochs=epochs, steps_per_epoch=epoch_steps, batch_size=batch_size, seed=seed
             )
             model = _train(report, data, runs, train_config, looks)
-            if sheet is not None and method in SACCADERS:
-                write_sheet(model, prepare(data, runs / "data", VALIDATION, _recipe(method)), sheet)
+        if sheet is not None and data is not None and isinstance(model, VariationalSaccader):
+            write_sheet(model, prepare(data, runs / "data", VALIDATION, _recipe(method)), sheet)
         if test is not None:
             report["test"] = _evaluate(model, list_folder(test, _recipe(method)))
     except TfvsError as error:
@@ -160,7 +159,7 @@ def _recipe(method: str) -> ProxyRecipe:
 
 
 def _evaluate(model: keras.Model, photographs: Prepared | Folder) -> dict[str, Any]:
-    return (evaluate_saccader if hasattr(model, "adapted") else evaluate_whole)(model, photographs)
+    return (evaluate_saccader if isinstance(model, VariationalSaccader) else evaluate_whole)(model, photographs)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import click
 
 NAMES = {
     "saccader": "tfvs, {num_steps} looks",
+    "model": "the model kept, {num_steps} looks",
     "attention": "the same with attention-sampling weights",
     "random": "its weights, looks drawn evenly",
     "contrast": "its weights, looks at most contrast",
@@ -33,9 +34,8 @@ SHARES = (
 
 def rows(report: dict[str, Any]) -> list[list[str]]:
     """Rows of one run: on the validation, on the test, and of other looks with the same weights."""
-    found = [
-        (report["method"], split, report[split], "cpu_minutes") for split in ("validation", "test") if split in report
-    ]
+    method = "model" if "model" in report else report["method"]
+    found = [(method, split, report[split], "cpu_minutes") for split in ("validation", "test") if split in report]
     found += [(name, "validation", values, "") for name, values in report.get("same_weights", {}).items()]
     return [
         [
@@ -44,7 +44,7 @@ def rows(report: dict[str, Any]) -> list[list[str]]:
             f"{values['photographs']}, {split}",
             *(_share(values, share) for share in SHARES),
             f"{values['cpu_ms_per_photograph']:.0f}" if "cpu_ms_per_photograph" in values else "–",
-            f"{report[minutes]:.0f}" if minutes else "none",
+            f"{report[minutes]:.0f}" if minutes in report else "none",
         ]
         for name, split, values, minutes in found
     ]

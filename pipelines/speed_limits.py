@@ -26,7 +26,7 @@ DEFAULT = PipelineConfig(
     compression="jpeg",
     model={name: value for name, value in MODEL.to_dict().items() if name not in ("num_classes", "pyramid_roots")},
     train={
-        "epochs": 10,
+        "epochs": 6,
         "steps_per_epoch": 100,
         "batch_size": 24,
         "learning_rate": 3e-3,

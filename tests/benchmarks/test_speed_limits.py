@@ -5,13 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 pytest.importorskip("apache_beam")
 
 from benchmarks.speed_limits import BEST, MODEL, REPORT, keep_best
+from benchmarks.speed_limits_data import list_folder, proxy_recipe
 from benchmarks.speed_limits_model import SACCADER
 from benchmarks.speed_limits_report import pixels_read, report_answers, report_looks
 from tfvs.datasets.gtsdb import Sign
+from tfvs.errors import DataError
 
 
 def test_answers() -> None:
@@ -51,3 +54,21 @@ def test_the_best_model_is_kept(tmp_path: Path) -> None:
         assert keep_best(tmp_path, folder, {"seed": name, "validation": {"balanced_accuracy": balanced}}) is kept
     assert (tmp_path / BEST / MODEL).read_text() == "c"
     assert json.loads((tmp_path / BEST / REPORT).read_text())["seed"] == "c"
+
+
+def test_a_folder_is_read_as_it_is(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(1).integers(0, 256, (2, 800, 1360, 3), dtype=np.uint8)
+    for number, photograph in zip((600, 899), pixels, strict=True):
+        Image.fromarray(photograph).save(tmp_path / f"{number:05d}.ppm")
+    (tmp_path / "gt.txt").write_text("00899.ppm;40;50;59;69;7\n")
+    folder = list_folder(tmp_path, proxy_recipe(8))
+    assert (folder.ids, folder.labels.tolist(), folder.pyramid_roots) == (["00600", "00899"], [0, 5], ())
+    ((inputs, labels),) = folder.batches()
+    np.testing.assert_array_equal(labels, [0, 5])
+    np.testing.assert_array_equal(inputs["image"], pixels)
+    means = pixels.reshape(2, 100, 8, 170, 8, 3).mean((2, 4))
+    assert inputs["proxy"].shape == means.shape
+    assert np.abs(np.asarray(inputs["proxy"], float) - means).mean() < 2
+    (tmp_path / "gt.txt").write_text("00899.ppm;40;50;59;69;43\n")
+    with pytest.raises(DataError, match="Line 1"):
+        list_folder(tmp_path, proxy_recipe(8))
