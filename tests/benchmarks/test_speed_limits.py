@@ -68,7 +68,8 @@ def test_a_folder_is_read_as_it_is(tmp_path: Path) -> None:
     np.testing.assert_array_equal(inputs["image"], pixels)
     means = pixels.reshape(2, 100, 8, 170, 8, 3).mean((2, 4))
     assert inputs["proxy"].shape == means.shape
-    assert np.abs(np.asarray(inputs["proxy"], float) - means).mean() < 2
+    found = np.asarray(inputs["proxy"], float)  # of another kernel than means
+    assert np.corrcoef(found.ravel(), means.ravel())[0, 1] > 0.85
     (tmp_path / "gt.txt").write_text("00899.ppm;40;50;59;69;43\n")
     with pytest.raises(DataError, match="Line 1"):
         list_folder(tmp_path, proxy_recipe(8))
