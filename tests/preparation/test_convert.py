@@ -191,6 +191,12 @@ def test_one_strip_of_more_than_50_mb_is_read(tmp_path):
         np.testing.assert_array_equal(tiff.pages[0].asarray(), image)
 
 
+def test_tiles_may_be_far_larger_than_the_levels_that_proxies_need(tmp_path):
+    path = write_png(tmp_path / "a.png", height=1500, width=1500)
+    small, large = (_convert(path, tmp_path / str(side), OPTIONS.replace(tile_size=side)) for side in (256, 1024))
+    assert large.proxy == small.proxy
+
+
 def test_names_may_be_as_long_as_the_file_system_allows(tmp_path):
     path = write_png(tmp_path / ("n" * 251 + ".png"), height=96, width=128)
     assert len(path.name.encode()) == os.pathconf(tmp_path, "PC_NAME_MAX")
