@@ -129,16 +129,7 @@ def proxy_from_pyramid(
       ImageError: The level cannot be opened or decoded.
     """
     level = level_for_proxy([(width, height) for width, height, *_ in index.levels], recipe)
-    while True:
-        try:
-            image = open_level(path, index, level, max_pixels=max_pixels)
-            break
-        except ImageError as error:
-            # libvips opens no level far smaller than its tiles; the proxy of the next finer one is the same.
-            if level == 0 or "tile size out of range" not in str(error):
-                raise
-            level -= 1
-    return make_proxy(reading.normalize(image), recipe, seed=seed)
+    return make_proxy(reading.normalize(open_level(path, index, level, max_pixels=max_pixels)), recipe, seed=seed)
 
 
 def level_for_proxy(sizes: Sequence[tuple[int, int]], recipe: ProxyRecipe) -> int:

@@ -26,6 +26,7 @@ def files(tmp_path_factory):
         ("jpeg.tif", (300, 410, 3, "uint8"), {"tile_size": 128}),
         ("deep.tif", (300, 410, 3, "uint16"), {"compression": "deflate", "subifd": True, "tile_size": 64}),
         ("none.tif", (333, 210, 3, "uint8"), {"compression": "none", "tile_size": 64}),
+        ("large_tiles.tif", (290, 400, 3, "uint8"), {"compression": "deflate", "tile_size": 512}),
     ):
         made[name] = write_pyramid(as_image(texture(*shape)), root / name, **options), shape[:2]
     return root, made

@@ -281,12 +281,21 @@ def _is_native(page: tifffile.TiffPage) -> bool:
         and bits in _NATIVE_BITS.get(int(page.sampleformat), ())
         and (bits >= 8 or bands == 1)
         and not (planar and bands > 1)
-        and not (page.is_tiled and (page.tilewidth % 16 or page.tilelength % 16))
+        and not (page.is_tiled and not _has_native_tiles(page))
         and rows * width * bands * bits // 8 <= _NATIVE_STRIP_BYTES
         and all(0 < length <= _NATIVE_STRIP_BYTES for length in page.databytecounts)
         and not _is_old_lzw(page)
         and all(tag.valuebytecount <= _NATIVE_STRIP_BYTES for tag in page.tags)
     )
+
+
+def _has_native_tiles(page: tifffile.TiffPage) -> bool:
+    """Whether libvips opens tiles of this size (``rtiff_header_read`` in its tiff2vips.c): not ones far larger than the
+    image, as the small levels of pyramids with large tiles have.
+    """
+    largest = 256 * -(-2 * max(page.imagewidth, page.imagelength) // 256)
+    sides = (page.tilewidth, page.tilelength)
+    return all(side % 16 == 0 and side <= min(largest, 8192) for side in sides)
 
 
 def _is_old_lzw(page: tifffile.TiffPage) -> bool:
