@@ -8,7 +8,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tfvs.config import Config, field_types, option, option_like, require
 from tfvs.data.layout import PYRAMIDS
@@ -16,6 +16,9 @@ from tfvs.errors import ConfigError
 from tfvs.images.proxy import ProxyRecipe
 from tfvs.preparation.options import PrepareOptions
 from tfvs.preparation.readers import READERS
+
+if TYPE_CHECKING:
+    from tfvs.models.saccader_config import SaccaderConfig
 
 CONFIG_FILE_VARIABLE = "TFVS_CONFIG"
 FIELD_VARIABLE_PREFIX = "TFVS_"
@@ -129,6 +132,15 @@ class PipelineConfig(Config):
     def serving_root(self) -> Path:
         """Pushed versions, as TF Serving wants them: ``<root>/<version>/saved_model.pb``."""
         return Path(self.location("serving", self.name))
+
+
+def model_fields(model: SaccaderConfig) -> dict[str, Any]:
+    """What a pipeline says of its model: the fields that differ from the defaults.
+
+    Args:
+      model: The model's configuration; its number of classes and its folders of pyramids are the pipeline's own.
+    """
+    return {name: value for name, value in model.changed().items() if name not in ("num_classes", "pyramid_roots")}
 
 
 def load_config(default: PipelineConfig, environ: Mapping[str, str] = os.environ) -> PipelineConfig:

@@ -6,7 +6,7 @@ tfx run create --engine local --pipeline_name megapixel_mnist
 The canvases are a sixth of those of ``python -m benchmarks.megapixel``, as crowded, so that a run takes minutes.
 """
 
-from pipelines.config import PipelineConfig, load_config
+from pipelines.config import PipelineConfig, load_config, model_fields
 from pipelines.local_runner import run
 from tfvs.datasets.megapixel_mnist import MegapixelConfig
 from tfvs.images.proxy import ProxyRecipe
@@ -30,7 +30,7 @@ DEFAULT = PipelineConfig(
     class_names=CANVASES.class_names,
     proxy=ProxyRecipe(height=PROXY_PX, width=PROXY_PX),
     tile_size=64,
-    model={name: value for name, value in MODEL.to_dict().items() if name not in ("num_classes", "pyramid_roots")},
+    model=model_fields(MODEL),
     train={"epochs": 12, "batch_size": 32, "learning_rate": 1e-3, "clip_norm": 5.0},
 )
 

@@ -13,14 +13,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from pipelines.config import PipelineConfig, load_config
+from pipelines.config import PipelineConfig, load_config, model_fields
 from pipelines.local_runner import run
 from pipelines.own_data import read_facts
 from tfvs.errors import ConfigError, DataError
-from tfvs.models.saccader_config import SaccaderConfig
 from tfvs.preparation.readers import make_reader
 from tfvs.training.plan import make_plan
-from tfvs.training.trainer import TrainConfig
 
 DATA, READER, OBJECT_PX = "TFVS_DATA", "TFVS_READER", "TFVS_OBJECT_PX"
 
@@ -44,11 +42,6 @@ def configure(environ: Mapping[str, str] = os.environ) -> PipelineConfig:
         raise ConfigError("A size is a number of pixels", expected=f"{OBJECT_PX}=100", received=error) from error
     facts = read_facts(make_reader(reader_name, data), object_px)
     plan = make_plan(facts)
-    classes = len(facts.class_names)
-    usual = SaccaderConfig(num_classes=classes).to_dict()
-    fixed = ("num_classes", "pyramid_roots")
-    model = {k: v for k, v in plan.model.to_dict().items() if k not in fixed and v != usual[k]}
-    usual = TrainConfig().to_dict()
     default = PipelineConfig(
         name="my_images",
         data=data,
@@ -58,9 +51,9 @@ def configure(environ: Mapping[str, str] = os.environ) -> PipelineConfig:
         image_bands=facts.bands,
         tile_size=256,
         compression="jpeg",
-        model=model,
-        train={k: v for k, v in plan.train.to_dict().items() if v != usual[k]},
-        minimum_accuracy=max(0.5, round(1.2 / classes, 3)),
+        model=model_fields(plan.model),
+        train=plan.train.changed(),
+        minimum_accuracy=max(0.5, round(1.2 / len(facts.class_names), 3)),
     )
     return load_config(default, environ)
 

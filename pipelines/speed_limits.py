@@ -7,7 +7,7 @@ The Trainer pastes signs, cut out of the photographs for training by their boxes
 docs/street_photographs.md.
 """
 
-from pipelines.config import PipelineConfig, load_config
+from pipelines.config import PipelineConfig, load_config, model_fields
 from pipelines.local_runner import run
 from tfvs.datasets.gtsdb import SPEED_LIMITS
 from tfvs.images.proxy import ProxyRecipe
@@ -24,7 +24,7 @@ DEFAULT = PipelineConfig(
     image_bands=3,
     tile_size=64,
     compression="jpeg",
-    model={name: value for name, value in MODEL.to_dict().items() if name not in ("num_classes", "pyramid_roots")},
+    model=model_fields(MODEL),
     train={
         "epochs": 6,
         "steps_per_epoch": 100,

@@ -7,7 +7,7 @@ Without the game it counts in simulated battles, on screens half as wide as thos
 and with fewer units, so that a run takes minutes. ``TFVS_DATA`` names recorded battles or the authors' files.
 """
 
-from pipelines.config import PipelineConfig, load_config
+from pipelines.config import PipelineConfig, load_config, model_fields
 from pipelines.local_runner import run
 from tfvs.datasets.starcraft2.battles import BattleConfig
 from tfvs.datasets.starcraft2.layout import CLASS_NAMES
@@ -27,7 +27,7 @@ DEFAULT = PipelineConfig(
     image_bands=3,
     tile_size=64,
     compression="jpeg",
-    model={name: value for name, value in MODEL.to_dict().items() if name not in ("num_classes", "pyramid_roots")},
+    model=model_fields(MODEL),
     train={"epochs": 8, "batch_size": 32, "learning_rate": 1e-3, "clip_norm": 5.0},
     minimum_accuracy=0.1,
     counts=True,

@@ -203,3 +203,10 @@ def test_a_dict_has_a_flag_where_it_says_how_it_is_read():
     help_text = " ".join(CliRunner().invoke(command, ["--help"]).output.split())
     assert "Shares. [default: a=2]" in help_text
     assert "--weights" not in help_text
+
+
+def test_what_was_changed_are_the_fields_that_are_not_the_defaults():
+    assert Camera().changed() == {}
+    camera = Camera(lens=Lens(focus_mm=35.0), tags=("a",), shots=1)
+    assert camera.changed() == {"lens": {"focus_mm": 35.0, "mount": "bayonet"}, "tags": ("a",)}
+    assert Camera.from_dict(camera.changed()) == camera

@@ -114,6 +114,16 @@ class Config:
             heading = [] if "    Attributes:" in cls.__doc__ else ["", "    Attributes:"]
             cls.__doc__ = "\n".join([cls.__doc__.rstrip(), *heading, *lines, "    "])
 
+    def changed(self) -> dict[str, Any]:
+        """Fields that have another value than their default, or none, as plain values."""
+        values = self.to_dict()
+        for field in dataclasses.fields(self):
+            factory = field.default_factory
+            default = field.default if factory is dataclasses.MISSING else factory()
+            if default is not dataclasses.MISSING and getattr(self, field.name) == default:
+                del values[field.name]
+        return values
+
     def __post_init__(self) -> None:
         """Checks every option that was declared with :func:`option`.
 

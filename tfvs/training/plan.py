@@ -199,10 +199,8 @@ def _choose_places(facts: Facts, proxy: ProxyRecipe, small: bool, choices: list[
         ),
         Choice("looks", f"{side:.0f} px, read at {crop} × {crop}", f"{CROP_MARGIN} times the thing's size"),
     ]
-    kept = ("proxy_gain", "num_classes", "num_steps", "crop_size", "min_scale", "max_scale", "cells", "pyramid_roots")
-    fields = {name: value for name, value in PRESETS["small_things"].to_dict().items() if name not in kept}
     return {
-        **fields,
+        **PRESETS["small_things"].to_dict(),
         "num_classes": len(facts.class_names),
         "num_steps": looks,
         "crop_size": crop,
