@@ -24,7 +24,7 @@ from tfvs.data.records import ImageRecord
 from tfvs.datasets.canvases import dataset_command
 from tfvs.datasets.digits import digits_fingerprint
 from tfvs.datasets.megapixel_mnist import MegapixelConfig, draw
-from tfvs.datasets.pyramid_records import write_records
+from tfvs.datasets.pyramid_records import image_id, pyramid_uri, write_records
 from tfvs.images import reading
 from tfvs.images.proxy import ProxyRecipe, encode_png, level_for_proxy, make_proxy
 from tfvs.images.tiff.pyramid import PyramidOptions
@@ -97,11 +97,11 @@ def _make_record(config: MegapixelPyramidConfig, root: Path, split: str, index: 
     drawing = draw(config, split, index)
     image = SparseImage.from_patches(config.height, config.width, config.tile_size, drawing.patches, drawing.corners)
     levels = image.levels()
-    uri = f"{split}/{index:06d}.tif"
+    uri = pyramid_uri(split, index)
     tile_index = write_sparse_pyramid(image, root / uri, compression=config.compression, levels=levels)
     source = hashlib.sha256(drawing.corners.tobytes() + drawing.patches.tobytes())
     return ImageRecord(
-        image_id=f"{split}-{index:06d}",
+        image_id=image_id(split, index),
         label=drawing.label,
         sha256=source.hexdigest(),
         proxy=_make_proxy(levels, config.recipe),

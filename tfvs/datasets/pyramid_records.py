@@ -26,6 +26,18 @@ from tfvs.errors import DataError
 from tfvs.images.proxy import ProxyRecipe
 
 SHARD_IMAGES = 100
+
+
+def image_id(split: str, index: int) -> str:
+    """Id of image ``index`` of a split."""
+    return f"{split}-{index:06d}"
+
+
+def pyramid_uri(split: str, index: int) -> str:
+    """Where its pyramid lies below the root."""
+    return f"{split}/{index:06d}.tif"
+
+
 # (root of the pyramids, split, index) → the record of the image whose pyramid it has written.
 MakeRecord = Callable[[Path, str, int], ImageRecord]
 

@@ -9,7 +9,6 @@ of the splits lie above. At 3 000 × 2 000 pixels a sign of 100 pixels covers a 
 
 from __future__ import annotations
 
-import io
 import os
 import sys
 from collections.abc import Mapping
@@ -22,6 +21,7 @@ from tqdm import tqdm
 
 from tfvs.config import Config, option, require
 from tfvs.datasets.canvases import dataset_command, random_of
+from tfvs.datasets.writing import encode_jpeg, replace_file
 from tfvs.errors import ResourceError
 
 CLASS_NAMES = ("30", "50", "80")
@@ -106,7 +106,8 @@ def write(
                     top = folder if flat else folder / split
                     path = top / CLASS_NAMES[index % len(CLASS_NAMES)] / f"{index:06d}.jpg"
                     if overwrite or not path.exists():
-                        _save(draw(config, split, index)[0], path, config.quality)
+                        path.parent.mkdir(parents=True, exist_ok=True)
+                        replace_file(path, encode_jpeg(draw(config, split, index)[0], config.quality))
                     bar.update()
     except OSError as error:
         raise ResourceError(
@@ -115,16 +116,6 @@ def write(
             mend="Check the disk's free space and the folder's permissions, then run the same command again",
         ) from error
     return folder
-
-
-def _save(picture: Image.Image, path: Path, quality: int) -> None:
-    """The photograph appears whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    buffer = io.BytesIO()
-    picture.save(buffer, format="JPEG", quality=quality)
-    part = path.with_name(f".{path.name}.part")
-    part.write_bytes(buffer.getvalue())
-    os.replace(part, path)
 
 
 def _colour(random: np.random.Generator, low: tuple[int, int, int], high: tuple[int, int, int]) -> tuple[int, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyvips
+from PIL import Image
 from tqdm import tqdm
 
 from tfvs.errors import DataError, ResourceError
@@ -213,6 +215,13 @@ def encode_png(image: np.ndarray) -> bytes:
 
 def _to_json(value: Mapping[str, Any]) -> bytes:
     return (json.dumps(value, indent=2, sort_keys=True) + "\n").encode()
+
+
+def encode_jpeg(image: Image.Image, quality: int) -> bytes:
+    """An image as JPEG."""
+    buffer = io.BytesIO()
+    image.save(buffer, format="JPEG", quality=quality)
+    return buffer.getvalue()
 
 
 def replace_file(path: Path, content: bytes) -> None:

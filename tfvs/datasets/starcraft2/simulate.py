@@ -5,12 +5,10 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pyvips
 from PIL import Image
 
@@ -18,10 +16,10 @@ from tfvs.config import option, require
 from tfvs.data.layout import RECORDS
 from tfvs.data.records import ImageRecord
 from tfvs.datasets.canvases import dataset_command
-from tfvs.datasets.pyramid_records import write_records
+from tfvs.datasets.pyramid_records import image_id, pyramid_uri, write_records
 from tfvs.datasets.starcraft2.battles import BattleConfig, make_battle
 from tfvs.datasets.starcraft2.layout import CLASS_NAMES, LIST, MINIMAP, SCREEN, to_csv
-from tfvs.datasets.writing import Entry, write_listed
+from tfvs.datasets.writing import Entry, encode_jpeg, write_listed
 from tfvs.images.proxy import ProxyRecipe, encode_png
 from tfvs.images.tiff.pyramid import write_pyramid
 
@@ -72,7 +70,13 @@ def write_images(output: str, config: BattleConfig, counts: Mapping[str, int], *
         battle = make_battle(config, split, index)
         screen, minimap = f"{split}/{SCREEN}/{index:06d}.jpg", f"{split}/{MINIMAP}/{index:06d}.png"
         row = {SCREEN: screen, MINIMAP: minimap, "split": split, **battle.values}
-        return Entry(row, {screen: lambda: _jpeg(battle.screen), minimap: lambda: encode_png(battle.minimap)})
+        return Entry(
+            row,
+            {
+                screen: lambda: encode_jpeg(Image.fromarray(battle.screen), QUALITY),
+                minimap: lambda: encode_png(battle.minimap),
+            },
+        )
 
     return write_listed(
         output,
@@ -124,23 +128,17 @@ def recipe(config: BattleConfig) -> ProxyRecipe:
 
 def _make_record(config: BattleConfig, root: Path, split: str, index: int) -> ImageRecord:
     battle = make_battle(config, split, index)
-    uri = f"{split}/{index:06d}.tif"
+    uri = pyramid_uri(split, index)
     image = pyvips.Image.new_from_array(battle.screen, interpretation="srgb")
     tile_index = write_pyramid(image, root / uri, tile_size=TILE_PX, quality=QUALITY, bands=3, dtype="uint8")
     return ImageRecord(
-        image_id=f"{split}-{index:06d}",
+        image_id=image_id(split, index),
         label=battle.label,
         sha256=hashlib.sha256(battle.screen.tobytes()).hexdigest(),
         proxy=encode_png(battle.minimap),
         pyramid_uri=uri,
         index=tile_index,
     )
-
-
-def _jpeg(pixels: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, format="JPEG", quality=QUALITY)
-    return buffer.getvalue()
 
 
 @dataset_command(SimulationConfig, train=20_000, evaluation=1_000, test=2_000)
