@@ -23,6 +23,7 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.machine import describe_machine, peak_memory_mb
+from benchmarks.running import limit_threads, parse_overrides
 from tfvs.datasets.two_digit_mnist import Canvases, TwoDigitConfig, generate
 from tfvs.images.proxy import ProxyRecipe, disturb
 from tfvs.metrics import Coverage
@@ -183,14 +184,13 @@ def main(
     results: str,
 ) -> None:
     """Trains one model on one task and reports its test accuracy."""
-    tf.config.threading.set_intra_op_parallelism_threads(threads)
-    tf.config.threading.set_inter_op_parallelism_threads(threads)
+    limit_threads(threads)
     keras.utils.set_random_seed(seed)
     recipe = ProxyRecipe(height=PROXY_PX, width=PROXY_PX, keep=proxy_keep, noise=proxy_noise)
     train_set = make_examples(task, digits, seed, "train", train_images, recipe)
     test_set = make_examples(task, digits, seed, "test", test_images, recipe)
     num_classes = TwoDigitConfig(task=task).num_classes
-    overrides = {key: json.loads(value) for key, _, value in (text.partition("=") for text in override)}
+    overrides = parse_overrides(override)
     model = build(model_name, task, num_classes, overrides)
     saccades, looks = model_name == "saccader", model_name != "resnet18"
     config = TrainConfig(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, warmup_steps=600, seed=seed)

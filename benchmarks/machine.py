@@ -1,4 +1,4 @@
-"""The machine and the versions that are written beside every figure."""
+"""The machine and the versions that are written beside every figure, and a port of it that is free."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import importlib.metadata
 import os
 import platform
 import resource
+import socket
 from typing import Any
 
 
@@ -19,6 +20,13 @@ def describe_machine() -> dict[str, Any]:
         "python": platform.python_version(),
         **{name: importlib.metadata.version(name) for name in ("tensorflow", "keras")},
     }
+
+
+def free_port() -> int:
+    """A TCP port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def peak_memory_mb() -> float:

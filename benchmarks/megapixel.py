@@ -21,12 +21,12 @@ from typing import Any
 
 import click
 import keras
-import tensorflow as tf
 
 from benchmarks.accuracy import Stopwatch, read_history
 from benchmarks.machine import describe_machine, peak_memory_mb
 from benchmarks.megapixel_measure import DIGIT_PX, MegapixelData, measure
 from benchmarks.megapixel_results import plot
+from benchmarks.running import limit_threads, parse_overrides
 from tfvs.data.dataset import evaluation_dataset, training_dataset
 from tfvs.datasets.megapixel_mnist import CLASS_NAMES, SCRIBBLES
 from tfvs.datasets.megapixel_pyramids import MegapixelPyramidConfig, write
@@ -145,15 +145,14 @@ def main(
     results: str,
 ) -> None:
     """Trains one model, or takes a trained one, and reports its test accuracy."""
-    tf.config.threading.set_intra_op_parallelism_threads(threads)
-    tf.config.threading.set_inter_op_parallelism_threads(threads)
+    limit_threads(threads)
     keras.utils.set_random_seed(seed)
     proxy_px = proxy_px or round(180 * side / 1500)
     canvases = MegapixelPyramidConfig(height=side, width=side, scribbles=scribbles, digits=digits, proxy_px=proxy_px)
     counts = {"train": 0 if trained else train_images, "test": test_images}
     data = MegapixelData(Path(data_root) / f"{side}-{proxy_px}-{scribbles}", canvases, counts)
     write(data.folder, canvases, counts)
-    overrides = {key: json.loads(value) for key, _, value in (text.partition("=") for text in override)}
+    overrides = parse_overrides(override)
     report: dict[str, Any] = {"side": side, "scribbles": scribbles, "label": label, "seed": seed, "threads": threads}
     if trained:
         model = adapt(trained, data, overrides)

@@ -23,19 +23,13 @@ import click
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.machine import describe_machine
+from benchmarks.machine import describe_machine, free_port
 from tfvs.server.model_server import ModelServer
 from tfvs.server.options import ServerOptions
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "deployment.md"
 START_S = 10
-
-
-def free_port() -> int:
-    """A TCP port of this machine that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+PROGRAM = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
 
 
 def documented() -> str:
@@ -43,6 +37,28 @@ def documented() -> str:
     found = re.search(r"```nginx\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.S)
     assert found is not None, f"{PAGE} shows no configuration of nginx"
     return found.group(1)
+
+
+def command(folder: Path, text: str) -> list[str]:
+    """Writes a configuration, and says how nginx is started with it in the foreground.
+
+    Args:
+      folder: Where nginx keeps its files.
+      text: What stands within ``http { }``.
+
+    Raises:
+      UsageError: nginx is not installed.
+    """
+    if PROGRAM is None:
+        raise click.UsageError("nginx is not installed")
+    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    temporary = "\n".join(f"{kind}_temp_path {folder}/{kind};" for kind in kinds)
+    configuration = folder / "nginx.conf"
+    configuration.write_text(
+        f"daemon off; pid {folder}/pid; error_log stderr;\nevents {{}}\n"
+        f"http {{\naccess_log off;\n{temporary}\n{text}\n}}\n"
+    )
+    return [PROGRAM, "-p", str(folder), "-c", str(configuration)]
 
 
 @contextlib.contextmanager
@@ -63,20 +79,7 @@ def nginx(folder: Path, rest: int, grpc: int, *, buffers_bodies: bool = True) ->
     text = text.replace("127.0.0.1:8501", f"127.0.0.1:{rest}").replace("127.0.0.1:8500", f"127.0.0.1:{grpc}")
     if not buffers_bodies:
         text = re.sub(r"client_body_buffer_size[^;]*;", "", text)
-    temporary = "\n".join(
-        f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
-    configuration = folder / "nginx.conf"
-    configuration.write_text(
-        f"daemon off; pid {folder}/pid; error_log stderr;\nevents {{}}\n"
-        f"http {{\naccess_log off;\n{temporary}\n{text}\n}}\n"
-    )
-    program = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
-    if program is None:
-        raise click.UsageError("nginx is not installed")
-    process = subprocess.Popen(
-        [program, "-p", str(folder), "-c", str(configuration)], stderr=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen(command(folder, text), stderr=subprocess.PIPE, text=True)
     try:
         for port in ports:
             end = time.monotonic() + START_S

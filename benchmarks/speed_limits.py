@@ -21,9 +21,9 @@ from typing import Any
 
 import click
 import keras
-import tensorflow as tf
 
 from benchmarks.machine import describe_machine, peak_memory_mb
+from benchmarks.running import limit_threads
 from benchmarks.speed_limits_data import Folder, Prepared, list_folder, prepare, proxy_recipe
 from benchmarks.speed_limits_evaluation import evaluate_other_looks, evaluate_saccader, evaluate_whole, time_network
 from benchmarks.speed_limits_model import (
@@ -102,8 +102,7 @@ def main(
     results: Path,
 ) -> None:
     """Trains, validates and tests; or tests a saved model."""
-    tf.config.threading.set_intra_op_parallelism_threads(threads)
-    tf.config.threading.set_inter_op_parallelism_threads(threads)
+    limit_threads(threads)
     report: dict[str, Any] = {"method": method, "seed": seed, "machine": describe_machine(), "threads": threads}
     try:
         if model_path is not None:

@@ -76,17 +76,8 @@ def fit_saccader(
     """
     config = SACCADER.replace(pyramid_roots=photographs.pyramid_roots, **SACCADERS[method])
     stopwatch = _stopwatch(folder)
-    model = fit_stages(
-        config,
-        read_then_look(CELLS, train_config),
-        files=photographs.files,
-        proxy=photographs.proxy,
-        bank=make_bank(photographs.data, photographs.ids),
-        folder=str(folder),
-        validation_data=validation.batches(),
-        callbacks=[stopwatch],
-        write=_print,
-    )
+    given = _given(photographs, folder, validation, stopwatch)
+    model = fit_stages(config, read_then_look(CELLS, train_config), **given)
     return model, stopwatch.minutes
 
 
@@ -102,18 +93,21 @@ def fit_whole(
     stopwatch = _stopwatch(folder)
     everything = FieldConfig(cells=CELLS, start_cells=max(CELLS), grow_steps=0)
     train_config = train_config.replace(learning_rate=1e-3, group_rates={})
-    fit_stage(
-        model,
-        Stage("whole", train_config, everything),
-        files=photographs.files,
-        proxy=photographs.proxy,
-        bank=make_bank(photographs.data, photographs.ids),
-        folder=str(folder),
-        validation_data=validation.batches(),
-        callbacks=[stopwatch],
-        write=_print,
-    )
+    fit_stage(model, Stage("whole", train_config, everything), **_given(photographs, folder, validation, stopwatch))
     return model, stopwatch.minutes
+
+
+def _given(photographs: Prepared, folder: Path, validation: Prepared, stopwatch: Stopwatch) -> dict[str, Any]:
+    """What every training is given: scenes, signs to paste, where it is kept, and who watches."""
+    return {
+        "files": photographs.files,
+        "proxy": photographs.proxy,
+        "bank": make_bank(photographs.data, photographs.ids),
+        "folder": str(folder),
+        "validation_data": validation.batches(),
+        "callbacks": [stopwatch],
+        "write": _print,
+    }
 
 
 def _stopwatch(folder: Path) -> Stopwatch:

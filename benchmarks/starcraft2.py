@@ -27,6 +27,7 @@ import tensorflow as tf
 from benchmarks.accuracy import Stopwatch, read_history
 from benchmarks.machine import describe_machine, peak_memory_mb
 from benchmarks.megapixel import TrainingClock
+from benchmarks.running import limit_threads, parse_overrides
 from benchmarks.starcraft2_measure import TEST_BATCH, dense_screens, draw_pictures, measure, measure_looks
 from tfvs.data.dataset import balanced_class_weights, evaluation_dataset, read_labels, training_dataset
 from tfvs.data.layout import PYRAMIDS
@@ -143,13 +144,12 @@ def main(
     picture: str | None,
 ) -> None:
     """Trains one model and reports what it counts."""
-    tf.config.threading.set_intra_op_parallelism_threads(threads)
-    tf.config.threading.set_inter_op_parallelism_threads(threads)
+    limit_threads(threads)
     keras.utils.set_random_seed(seed)
     battles, counts = BattleConfig(side=screen), {"train": train_images, "test": test_images}
     data = Battles(Path(data_root) / f"{screen}-{battles.seed}", battles, counts)
     write_battle_records(str(data.folder), battles, counts, workers=workers)
-    overrides = {key: json.loads(value) for key, _, value in (text.partition("=") for text in override)}
+    overrides = parse_overrides(override)
     model = build(model_name, data, overrides)
     reads = reading(model_name, data, side)
     shown = f"{model_name}-{side or screen}" if model_name == "resnet18" else model_name

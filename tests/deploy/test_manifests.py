@@ -15,7 +15,8 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from tests.server.calls import factor, free_port
+from benchmarks.machine import free_port
+from tests.server.calls import factor
 from tests.server.test_model_server import start_process
 from tfvs.server.options import ServerOptions
 from tfvs.server.text_configs import read_metrics_path

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import shutil
 import signal
 import subprocess
 import threading
@@ -17,11 +16,12 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.machine import free_port
+from benchmarks.nginx import PROGRAM, command
 from tests.deploy.test_manifests import get, option
-from tests.server.calls import free_port, wait_until
+from tests.server.calls import wait_until
 from tests.server.test_model_server import start_process
 
-NGINX = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
 BODY = json.dumps({"instances": [[1.0, 1.0, 1.0]]})
 CLIENTS, REPLICAS = 4, 3
 
@@ -40,21 +40,16 @@ class Proxy:
             return
         assert ready
         servers = " ".join(f"server 127.0.0.1:{port};" for port in ready)
-        kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-        temporary = " ".join(f"{kind}_temp_path {self._folder}/{kind};" for kind in kinds)
-        configuration = self._folder / "nginx.conf"
-        configuration.write_text(
-            f"daemon off; pid {self._folder}/pid; error_log stderr; events {{}}\n"
-            f"http {{ access_log off; {temporary} upstream tfvs {{ {servers} keepalive 8; }}\n"
-            f"server {{ listen 127.0.0.1:{self.port}; location / {{ proxy_pass http://tfvs; proxy_http_version 1.1; "
-            'proxy_set_header Connection ""; } } }\n'
+        text = (
+            f"upstream tfvs {{ {servers} keepalive 8; }} server {{ listen 127.0.0.1:{self.port}; location / {{ "
+            'proxy_pass http://tfvs; proxy_http_version 1.1; proxy_set_header Connection ""; } }'
         )
-        command = [NGINX, "-p", str(self._folder), "-c", str(configuration)]
+        starts = command(self._folder, text)
         if self._process is None:
-            self._process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+            self._process = subprocess.Popen(starts, stderr=subprocess.DEVNULL)
             wait_until(lambda: (self._folder / "pid").exists() and (self._folder / "pid").read_text().strip())
         else:
-            subprocess.run([*command, "-s", "reload"], check=True, stderr=subprocess.DEVNULL)
+            subprocess.run([*starts, "-s", "reload"], check=True, stderr=subprocess.DEVNULL)
         self._ready = ready
 
     def stop(self) -> None:
@@ -64,7 +59,7 @@ class Proxy:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(NGINX is None, reason="nginx is not installed (apt-get install nginx-light)")
+@pytest.mark.skipif(PROGRAM is None, reason="nginx is not installed (apt-get install nginx-light)")
 def test_no_request_fails_while_replicas_are_replaced(toy_model, tmp_path):
     def start() -> tuple[subprocess.Popen, int]:
         port = free_port()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import time
 
 import grpc
@@ -14,13 +13,6 @@ from tests.server.toy import request
 from tfvs.server.model_server import ModelServer
 
 X = np.ones([1, 3], np.float32)
-
-
-def free_port() -> int:
-    """A TCP port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def factor(client, timeout: float = 30) -> float:

@@ -11,7 +11,8 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from tests.server.calls import X, factor, free_port
+from benchmarks.machine import free_port
+from tests.server.calls import X, factor
 from tests.server.rest.rules_model import ask
 from tests.server.toy import request, write_toy
 from tfvs.server.model_server import ModelServer

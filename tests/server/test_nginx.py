@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import http.client
 import json
-import shutil
 
 import pytest
 
-from benchmarks.nginx import nginx
-from tests.server.calls import factor, free_port
+from benchmarks.machine import free_port
+from benchmarks.nginx import PROGRAM, nginx
+from tests.server.calls import factor
 from tfvs.server.model_server import ModelServer
 from tfvs.server.options import ServerOptions
 
-NGINX = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
 
-
-@pytest.mark.skipif(NGINX is None, reason="nginx is not installed (apt-get install nginx-light)")
+@pytest.mark.skipif(PROGRAM is None, reason="nginx is not installed (apt-get install nginx-light)")
 def test_rest_and_grpc_through_nginx(toy_model, tmp_path, stub):
     options = ServerOptions(model_base_path=str(toy_model), model_name="toy", port=0, rest_api_port=free_port())
     with ModelServer(options) as server, nginx(tmp_path, options.rest_api_port, server.port) as (rest, grpc):

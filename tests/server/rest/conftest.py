@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("tensorflow_serving", reason="tfvs[serving] is not installed")
 
-from tests.server.calls import free_port
+from benchmarks.machine import free_port
 from tests.server.rest.rules_model import write_rules
 from tfvs.server.model_server import ModelServer
 from tfvs.server.options import ServerOptions

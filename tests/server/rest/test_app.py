@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from tests.server.calls import free_port
+from benchmarks.machine import free_port
 
 
 def curl(*arguments: str) -> tuple[int, dict]:

@@ -11,8 +11,8 @@ import time
 
 import pytest
 
+from benchmarks.machine import free_port
 from tests.server.calls import factor, wait_until
-from tests.server.rest.test_app import free_port
 from tests.server.toy import write_toy
 
 BODY = json.dumps({"instances": [[1, 2, 3]]})

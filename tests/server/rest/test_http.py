@@ -9,7 +9,8 @@ import zlib
 
 import pytest
 
-from tests.server.calls import X, free_port, wait_until
+from benchmarks.machine import free_port
+from tests.server.calls import X, wait_until
 from tests.server.rest.rules_model import ask
 from tests.server.toy import request
 from tfvs.errors import ResourceError
