@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import math
 from typing import Any, ClassVar, NamedTuple
 
@@ -124,6 +125,7 @@ class HardAttentionClassifier(ImageClassifier):
         self.expected_reward.build((None, self.units))
         self.head.build((None, self.units))
 
+    @abc.abstractmethod
     def follow(
         self, image: tf.Tensor, inputs: dict[str, tf.Tensor], samples: int, training: bool
     ) -> tuple[tf.Tensor, list[tf.Tensor], list[tf.Tensor], list[tf.Tensor]]:
@@ -139,7 +141,6 @@ class HardAttentionClassifier(ImageClassifier):
           The state that is classified, ``[B · M, units]``; the T places, ``[B, M, 2]`` each; the log densities of those
           that were drawn, and the baselines of these draws, ``[B, M]`` each.
         """
-        raise NotImplementedError
 
     def call(self, inputs: dict[str, tf.Tensor], training: bool = False) -> HardAttentionOutput:
         """Classifies ``inputs["image"] [B, H, W, C]``, in [0, 1] or uint8 or uint16."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,7 +17,7 @@ FROZEN = "frozen"  # key of a model's configuration: paths of the layers that ar
 Shapes = dict[str, tuple[int | None, ...]]
 
 
-class ImageClassifier(keras.Model):
+class ImageClassifier(keras.Model, metaclass=abc.ABCMeta):
     """A Keras model whose outputs are a NamedTuple with ``logits [B, K]``; compile it without a loss.
 
     One trainer and one evaluator serve every subclass: the loss is its own, metrics see the logits, and
@@ -48,13 +49,13 @@ class ImageClassifier(keras.Model):
             freeze_parts(self, self._frozen)
             self._frozen = None
 
+    @abc.abstractmethod
     def build_parts(self, shapes: Shapes) -> None:
         """Creates the variables of all layers.
 
         Args:
           shapes: Shape of each input.
         """
-        raise NotImplementedError
 
     def check_shapes(self, shapes: Shapes) -> None:
         """Checks the shapes of the inputs, before the model is built and in each call; subclasses have checks to make.

@@ -12,27 +12,26 @@ from tfvs.layers.shapes import known
 from tfvs.losses import likelihoods
 from tfvs.models import places
 from tfvs.models import saccader_parts as parts
-from tfvs.models.image_classifier import ImageClassifier
+from tfvs.models.keras_interface import KerasInterface
 from tfvs.models.saccader_config import SaccaderConfig
 from tfvs.models.saccader_output import SaccadeTrajectory
 from tfvs.ops import boxes as box_ops
 
 
-class Locator(ImageClassifier):
+class Locator(KerasInterface):
     """The half of :class:`tfvs.VariationalSaccader` that chooses where to look, from the proxy alone.
 
     Args:
       config: Configuration of the saccader.
       proxy_features: A network that gives feature maps of the proxy; None takes that of the configuration.
       pretrained: False leaves the weights of the network that the configuration names random.
-      **kwargs: Those of :class:`keras.Model`.
+      **kwargs: Those of :class:`tfvs.models.keras_interface.KerasInterface`.
     """
 
     def __init__(
         self, config: SaccaderConfig, proxy_features: keras.layers.Layer | None, pretrained: bool, **kwargs: Any
     ) -> None:
-        super().__init__(**kwargs)
-        self.config = config
+        super().__init__(config, **kwargs)
         policy = self.dtype_policy
         self.encoder = parts.make_encoder(config, policy)
         self.vrnn = parts.make_vrnn(config, policy)
