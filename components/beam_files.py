@@ -46,7 +46,11 @@ class BeamFiles:
         yield from (entry.path for entry in filesystem._list(prefix))
 
     def rename(self, source: str, destination: str) -> None:
-        """Moves a file."""
+        """Moves a file, into a new folder where the file system has folders."""
+        folder = FileSystems.split(destination)[0]
+        filesystem: Any = FileSystems.get_filesystem(destination)
+        if filesystem.has_dirs() and not FileSystems.exists(folder):
+            FileSystems.mkdirs(folder)
         FileSystems.rename([source], [destination])
 
     def delete(self, uris: list[str]) -> None:

@@ -1,6 +1,6 @@
 """The Beam transforms: list → refuse duplicates → convert → compare contents → shards, and a summary to be checked.
 
-They run on any runner: groups are made with GroupByKey alone and each file is renamed into place by its writer, since
+They run on any runner: groups are made with GroupByKey alone and each attempt at a shard writes its own file, since
 Beam's file sinks have lost data in silence on some runners. This module must not import TFX, which every worker would
 then import too.
 """
@@ -8,8 +8,6 @@ then import too.
 from __future__ import annotations
 
 import json
-import os
-import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -18,10 +16,12 @@ import apache_beam as beam
 from apache_beam.metrics import Metrics
 from apache_beam.pvalue import AsIter, AsSingleton, TaggedOutput
 
+from components.progress import Done, write_listed
 from tfvs.preparation import files
 from tfvs.preparation.contents import Converted, Identical, compare
 from tfvs.preparation.decode import decode, limit_libvips
 from tfvs.preparation.decoder import Decoder
+from tfvs.preparation.job_folder import JobFolder
 from tfvs.preparation.listing import Listing
 from tfvs.preparation.options import PrepareOptions
 from tfvs.preparation.readers import Reader
@@ -41,18 +41,14 @@ class Layout:
     """Where a job writes, and how it splits.
 
     Attributes:
-      records_root: Folder of the shards.
+      folder: The job's own folder: shards, the summary that the launcher reads after the run, progress.
       pyramid_root: Root of the pyramids, by content; shared by jobs.
-      summary: File that the launcher reads after the run.
-      progress: Folder on this machine in which workers count, or None.
       num_shards: Per split.
       splits: Weights of the splits of images whose split is not given.
     """
 
-    records_root: str
+    folder: JobFolder
     pyramid_root: str
-    summary: str
-    progress: str | None
     num_shards: int
     splits: dict[str, int]
 
@@ -77,7 +73,7 @@ class PrepareRecords(beam.PTransform):
         listed = (
             pipeline
             | "Start" >> beam.Impulse()
-            | "List" >> beam.FlatMap(_list, self._reader).with_outputs(LISTING, main="items")
+            | "List" >> beam.FlatMap(_list, self._reader, layout.folder).with_outputs(LISTING, main="items")
         )
         # Grouping by id also spreads the list over all workers.
         unique = (
@@ -86,7 +82,7 @@ class PrepareRecords(beam.PTransform):
             | "Unique" >> beam.FlatMap(_first_of_each_id).with_outputs(REJECTED, main="sources")
         )
         converted = unique.sources | "Convert" >> beam.ParDo(
-            Convert(self._options, layout.pyramid_root, layout.progress)
+            Convert(self._options, layout.pyramid_root, layout.folder)
         ).with_outputs(REJECTED, NOTES, main="entries")
         compared = (
             converted.entries
@@ -99,7 +95,7 @@ class PrepareRecords(beam.PTransform):
         shards = (
             compared.entries
             | "GroupByShard" >> beam.GroupByKey()
-            | "WriteShard" >> beam.Map(_write_shard, layout.records_root, layout.num_shards)
+            | "WriteShard" >> beam.Map(_write_shard, layout.folder, layout.num_shards)
         )
         rejected = (unique[REJECTED], converted[REJECTED], compared[REJECTED]) | "AllRejected" >> beam.Flatten()
         return (
@@ -108,7 +104,7 @@ class PrepareRecords(beam.PTransform):
             | "Summary"
             >> beam.Map(
                 _write_summary,
-                layout.summary,
+                layout.folder.summary,
                 AsSingleton(listed[LISTING]),
                 AsIter(shards),
                 AsIter(rejected),
@@ -124,17 +120,18 @@ class Convert(beam.DoFn):
     Args:
       options: Options of pyramids and proxies.
       pyramid_root: Root of the pyramids.
-      progress: Folder in which to count, or None.
+      folder: The job's own folder, where progress is told.
     """
 
-    def __init__(self, options: PrepareOptions, pyramid_root: str, progress: str | None) -> None:
-        self._options, self._root, self._progress = options, pyramid_root, progress
+    def __init__(self, options: PrepareOptions, pyramid_root: str, folder: JobFolder) -> None:
+        self._options, self._root, self._folder = options, pyramid_root, folder
         self._written = Metrics.counter(NAMESPACE, "written")
         self._rejected = Metrics.counter(NAMESPACE, "rejected")
         self._decoder: Decoder | None = None
 
     def setup(self) -> None:
         """Starts the decoder, once per worker."""
+        self._done = Done(self._folder.progress)
         if self._options.decoder == "subprocess":
             self._decoder = Decoder()
         else:
@@ -157,24 +154,17 @@ class Convert(beam.DoFn):
             for note in result.notes:
                 yield TaggedOutput(NOTES, (note, source.uri))
             yield result.content, result
-        if self._progress is not None:
-            count_one(self._progress)
+        self._done.add(source.image_id)
 
 
-def count_one(folder: str) -> None:
-    """Counts images: one byte per image in a file of this thread, which a launcher on the same machine reads."""
-    path = os.path.join(folder, f"{os.getpid()}-{threading.get_ident()}")
-    with open(path, "ab") as file:
-        file.write(b".")
-
-
-def _list(_: bytes, reader: Reader) -> Iterator[Any]:
+def _list(_: bytes, reader: Reader, folder: JobFolder) -> Iterator[Any]:
     """Gives everything that the reader lists by its id, and in the end the number of items, to find lost ones."""
     counter, listing = Metrics.counter(NAMESPACE, "listed"), Listing()
     for item in reader.read():
         if listing.add(item) and isinstance(item, Source | Rejected):
             counter.inc()
             yield list_key(item), item
+    write_listed(folder.progress, listing.listed)
     yield TaggedOutput(LISTING, listing.to_dict())
 
 
@@ -191,9 +181,9 @@ def _first_of_each_id(group: tuple[str, Iterable[Source | Rejected]]) -> Iterato
         yield TaggedOutput(REJECTED, item) if isinstance(item, Rejected) else item
 
 
-def _write_shard(group: tuple[tuple[str, int], Iterable[Entry]], root: str, num_shards: int) -> Shard:
+def _write_shard(group: tuple[tuple[str, int], Iterable[Entry]], folder: JobFolder, num_shards: int) -> Shard:
     (split, number), entries = group
-    return write_shard(root, split, number, num_shards, entries)
+    return write_shard(folder.new_attempt(), split, number, num_shards, entries)
 
 
 def _write_summary(

@@ -6,6 +6,8 @@ import contextlib
 import sys
 from collections.abc import Iterator
 
+STOPPED = 130  # exit code, as a shell has it after Ctrl-C
+
 
 class TfvsError(Exception):
     """Base of every error that tfvs raises on purpose.
@@ -92,9 +94,12 @@ class TrainingError(TfvsError):
 
 @contextlib.contextmanager
 def one_sentence() -> Iterator[None]:
-    """For commands: a TfvsError ends the process with its sentence on standard error and its exit code."""
+    """For commands: a TfvsError ends the process with its sentence on standard error and its exit code; Ctrl-C, too."""
     try:
         yield
     except TfvsError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("Stopped; the same command goes on from here.", file=sys.stderr)
+        sys.exit(STOPPED)

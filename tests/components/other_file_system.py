@@ -47,6 +47,8 @@ class OtherFileSystem(LocalFileSystem):
         return super().open(_bare(path), *args, **options)
 
     def rename(self, sources, destinations):
+        for path in destinations:  # buckets have no folders
+            os.makedirs(os.path.dirname(_bare(path)), exist_ok=True)
         super().rename([_bare(path) for path in sources], [_bare(path) for path in destinations])
 
     def exists(self, path):

@@ -129,17 +129,18 @@ def test_lost_records_and_cut_shards_are_found(tmp_path):
     write_folder(tmp_path / "in", 12)
     job = make_job(tmp_path / "in", tmp_path / "out", num_shards=1)
     manifest = run(job)
-    whole = {"listed": 12, "rejected": [], "shards": [dict(shard) for shard in manifest["shards"]]}
-    _reconcile(whole, job.records_root)
+    shards = [{**shard, "root": job.records_root} for shard in manifest["shards"]]
+    whole = {"listed": 12, "rejected": [], "shards": shards}
+    _reconcile(whole)
     with pytest.raises(DataError, match="got lost"):
-        _reconcile({**whole, "listed": 13}, job.records_root)
+        _reconcile({**whole, "listed": 13})
     shard = Path(job.records_root) / manifest["shards"][0]["path"]
     shard.write_bytes(shard.read_bytes()[:-1])
     with pytest.raises(DataError, match="cut short"):
-        _reconcile(whole, job.records_root)
+        _reconcile(whole)
     shard.unlink()
     with pytest.raises(DataError, match="missing"):
-        _reconcile(whole, job.records_root)
+        _reconcile(whole)
     with pytest.raises(DataError, match="without a summary"):
         _read_summary(str(tmp_path / "none"))
 
@@ -154,7 +155,7 @@ class LosingPipeline(beam.Pipeline):
     def run(self, *args, **options):
         result = super().run(*args, **options)
         result.wait_until_finish()
-        next(self._records.glob("Split-*/*.gz")).unlink()
+        next(self._records.rglob("Split-*/*.gz")).unlink()
         return result
 
 

@@ -14,6 +14,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from components.transforms import Layout, PrepareRecords
 from tests.components.test_job import IN_CHILDREN, OPTIONS, contents, make_job, run
 from tests.preparation.images import write_folder
+from tfvs.preparation.job_folder import JobFolder
 from tfvs.preparation.readers import make_reader
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -112,7 +113,7 @@ def _documented_options() -> list[str]:
 def _build(text: str) -> beam.Pipeline:
     """The job's pipeline on the runner of these options, not run."""
     pipeline = beam.Pipeline(options=PipelineOptions(text.split()))  # Beam's own validator says what is missing
-    layout = Layout("gs://my-bucket/r", "gs://my-bucket/p", "gs://my-bucket/s.json", None, 4, {"train": 1})
+    layout = Layout(JobFolder("gs://my-bucket/r/.job-1"), "gs://my-bucket/p", 4, {"train": 1})
     _ = pipeline | PrepareRecords(make_reader("folder", "gs://my-bucket/in"), OPTIONS, layout)
     return pipeline
 

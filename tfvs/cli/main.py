@@ -15,10 +15,8 @@ from tfvs.cli.prepare import prepare
 from tfvs.cli.serve import serve
 from tfvs.cli.train import train
 from tfvs.cli.view import view
-from tfvs.errors import TfvsError
+from tfvs.errors import STOPPED, TfvsError
 from tfvs.version import __version__
-
-STOPPED = 130  # exit code, as a shell has it after Ctrl-C
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

@@ -87,7 +87,7 @@ def run_from_flags(
                 splits=splits,
                 num_shards=num_shards,
                 max_rejected=max_rejected,
-                progress=show if files.is_local(input_path) else None,
+                progress=show,
             )
             manifest = run(job)
     if as_json:

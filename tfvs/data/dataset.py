@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from tfvs.data import example as contract
 from tfvs.data.layout import MANIFEST, split_folder
+from tfvs.data.shards import check_complete, check_shards
 from tfvs.errors import ConfigError, DataError
 from tfvs.images.proxy import ProxyRecipe
 from tfvs.paths import match_in_folder
@@ -68,9 +69,11 @@ def split_files(records: str | os.PathLike[str], split: str) -> list[str]:
       split: Name of the split.
 
     Raises:
-      DataError: There are none.
+      DataError: There are none, or the manifest names more.
     """
-    return find_files(os.path.join(records, split_folder(split), "*"))
+    files = find_files(os.path.join(records, split_folder(split), "*"))
+    check_complete(os.fspath(records), split_folder(split), files)
+    return files
 
 
 def read_manifest(files: Sequence[str]) -> Manifest:
@@ -100,7 +103,12 @@ def read_manifest(files: Sequence[str]) -> Manifest:
 
 
 def read_records(files: Sequence[str]) -> tf.data.Dataset:
-    """Serialized Examples, in file order; gzip by the file's name, as TFX and Beam name them."""
+    """Serialized Examples, in file order; gzip by the file's name, as TFX and Beam name them.
+
+    Raises:
+      DataError: A file is not the one that the manifest names, see :mod:`tfvs.data.shards`.
+    """
+    check_shards(files)
     compression = "GZIP" if files[0].endswith(".gz") else ""
     return tf.data.TFRecordDataset(list(files), compression_type=compression)
 

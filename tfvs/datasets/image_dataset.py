@@ -23,6 +23,7 @@ from tfvs.data.layout import MANIFEST, PYRAMIDS, RECORDS
 from tfvs.errors import DataError, TooManyRejectedError
 from tfvs.images.proxy import ProxyRecipe
 from tfvs.preparation.job import Job, fingerprint
+from tfvs.preparation.job_folder import one_at_a_time
 from tfvs.preparation.local import run_local
 from tfvs.preparation.options import PrepareOptions
 from tfvs.preparation.readers import ImageFolderReader, Reader
@@ -205,6 +206,13 @@ def _prepare(reader: Reader, options: PrepareOptions, config: ImageDatasetConfig
     """Record files in the cache; they are made where the list or a file changed since."""
     known = f"{fingerprint(reader)} {reader.class_names()} {options.to_json()} {options.pyramid_key('')}"
     records = config.cache / RECORDS / hashlib.sha256(known.encode()).hexdigest()[:24]
+    with one_at_a_time(records.with_suffix(".lock")):
+        _write_records(records, reader, options, config)
+    return split_files(records, _ALL)
+
+
+def _write_records(records: Path, reader: Reader, options: PrepareOptions, config: ImageDatasetConfig) -> None:
+    """Prepares the images where no other process has."""
     if not (records / MANIFEST).is_file():
         with tqdm(unit="image", desc="pyramids", file=sys.stderr, mininterval=0.5) as bar:
 
@@ -229,7 +237,6 @@ def _prepare(reader: Reader, options: PrepareOptions, config: ImageDatasetConfig
                 raise
         if manifest["rejected"]:
             print(f"{manifest['rejected']} images were refused: {records}/rejected.jsonl says why", file=sys.stderr)
-    return split_files(records, _ALL)
 
 
 def _read_ids(files: Sequence[str]) -> np.ndarray:

@@ -149,6 +149,21 @@ def atomic_write(uri: str) -> Iterator[IO[bytes]]:
     remote().rename(part, uri)
 
 
+def move(source: str, destination: str) -> None:
+    """Moves a file within one file system; what has the destination's name is replaced.
+
+    Raises:
+      ConfigError: A path on a remote file system holds a pattern's characters.
+    """
+    if is_local(source):
+        Path(destination).parent.mkdir(parents=True, exist_ok=True)
+        os.replace(source, destination)
+        return
+    for uri in (source, destination):
+        require_literal(uri, "The path of a remote file")
+    remote().rename(source, destination)
+
+
 def upload(path: str, uri: str) -> None:
     """Copies a local file to where it belongs."""
     with open(path, "rb") as file, atomic_write(uri) as target:

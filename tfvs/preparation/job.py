@@ -10,14 +10,14 @@ import uuid
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from tfvs.code_digest import code_digest
 from tfvs.config import Config, option
-from tfvs.data.layout import MANIFEST, split_folder
-from tfvs.errors import ConfigError, DataError, ResourceError, TooManyRejectedError
+from tfvs.data.layout import MANIFEST
+from tfvs.errors import ConfigError, DataError, TooManyRejectedError
 from tfvs.preparation import files
+from tfvs.preparation.job_folder import DEAD_LETTERS, JobFolder, check_owned
 from tfvs.preparation.listing import NAMED
 from tfvs.preparation.options import DEFAULT_SPLITS, MAX_REJECTED, NUM_SHARDS, PrepareOptions
 from tfvs.preparation.readers import Reader
@@ -25,7 +25,6 @@ from tfvs.preparation.sources import PassedOver, Source
 from tfvs.preparation.splits import parse_splits
 from tfvs.version import __version__
 
-DEAD_LETTERS = "rejected.jsonl"
 ROOT_ID = "root-id"
 STEPS = "tfvs.preparation.steps"  # the code that makes Examples
 _SPLIT_NAME = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
@@ -41,7 +40,7 @@ class Job(Config):
       records_root: Folder of the shards, ``Split-<name>/data_tfrecord-*.gz``, as TFX lays them out.
       pyramid_root: Root of the pyramids, by content; keep it between jobs.
       dead_letters: Where refused images are listed; None: beside the records.
-      progress: Called now and then with (done, total) while the images lie on this machine.
+      progress: Called now and then with the numbers of images that are done and that are listed.
     """
 
     reader: Reader
@@ -73,11 +72,12 @@ class Job(Config):
             )
 
 
-def finish(job: Job, summary: dict[str, Any]) -> dict[str, Any]:
-    """Checks that nothing got lost, writes manifest and dead letters, and checks how much was refused.
+def finish(job: Job, folder: JobFolder, summary: dict[str, Any]) -> dict[str, Any]:
+    """Checks that nothing got lost, puts the shards in place, and writes dead letters and then the manifest.
 
     Args:
       job: What was done.
+      folder: Where it was done.
       summary: See :func:`tfvs.preparation.steps.make_summary`.
 
     Returns:
@@ -85,10 +85,14 @@ def finish(job: Job, summary: dict[str, Any]) -> dict[str, Any]:
 
     Raises:
       DataError: Nothing is listed, or images got lost between listing and writing.
+      ResourceError: A later job has taken the output, or it cannot be written.
       TooManyRejectedError: Raised after everything is written.
     """
     manifest = make_manifest(summary, job)
-    _reconcile(summary, job.records_root)
+    _reconcile(summary)
+    check_owned(folder)
+    for shard in summary["shards"]:
+        files.move(_shard_in(shard["root"], shard), _shard_in(job.records_root, shard))
     lines = "".join(json.dumps(item) + "\n" for item in summary["rejected"])
     for path in {files.join(job.records_root, DEAD_LETTERS), job.dead_letters} - {None}:
         _write(str(path), lines)
@@ -179,21 +183,7 @@ def root_identity(root: str) -> str:
         return file.read().decode()
 
 
-def prepare_folders(job: Job) -> None:
-    """Removes what an earlier job of other input left: no reader may find old shards beside new ones."""
-    try:
-        for root in (job.records_root, job.pyramid_root):
-            if files.is_local(root):
-                Path(root).mkdir(parents=True, exist_ok=True)
-        files.delete([files.join(job.records_root, name) for name in (MANIFEST, DEAD_LETTERS)])
-        files.delete(files.match(job.records_root, split_folder("*") + "/*"))
-    except OSError as error:
-        raise ResourceError(
-            "The output cannot be written", received=error, mend="Check the path and its permissions"
-        ) from error
-
-
-def _reconcile(summary: dict[str, Any], root: str) -> None:
+def _reconcile(summary: dict[str, Any]) -> None:
     """Every listed image was either written or rejected, and every shard is there."""
     written = sum(shard["count"] for shard in summary["shards"])
     rejected = len(summary["rejected"])
@@ -207,7 +197,7 @@ def _reconcile(summary: dict[str, Any], root: str) -> None:
             mend="Do not use these records; start again, on another runner if it repeats",
         )
     for shard in summary["shards"]:
-        state = files.state(files.join(root, *shard["path"].split("/")))
+        state = files.state(_shard_in(shard["root"], shard))
         if state is None or state[0] != shard["file_bytes"]:
             raise DataError(
                 "A shard is missing or cut short",
@@ -215,6 +205,10 @@ def _reconcile(summary: dict[str, Any], root: str) -> None:
                 received="no file" if state is None else f"{state[0]} bytes",
                 mend="Do not use these records; start again",
             )
+
+
+def _shard_in(root: str, shard: dict[str, Any]) -> str:
+    return files.join(root, *shard["path"].split("/"))
 
 
 def _judge(manifest: dict[str, Any], job: Job, rejected: list[dict[str, Any]]) -> None:

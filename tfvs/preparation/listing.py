@@ -13,23 +13,27 @@ NAMED = 3
 
 
 class Listing:
-    """Counts what a reader lists, item by item."""
+    """Counts what a reader lists, item by item.
+
+    Attributes:
+      listed: How many, without those that are passed over.
+    """
 
     def __init__(self) -> None:
-        self._listed = 0
+        self.listed = 0
         self._passed: dict[str, tuple[int, list[str]]] = {}
 
     def add(self, item: Source | Rejected | PassedOver) -> bool:
         """Counts one; returns whether it is listed, rather than passed over."""
         if not isinstance(item, PassedOver):
-            self._listed += 1
+            self.listed += 1
             return True
         _count(self._passed, item.reason, item.uri)
         return False
 
     def to_dict(self) -> dict[str, Any]:
         """``listed``, a number, and ``passed_over``: why, how many and the first of them."""
-        return {"listed": self._listed, "passed_over": _told(self._passed)}
+        return {"listed": self.listed, "passed_over": _told(self._passed)}
 
 
 def list_only(reader: Reader) -> dict[str, Any]:

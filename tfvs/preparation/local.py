@@ -13,7 +13,8 @@ from typing import Any
 from tfvs.preparation.contents import Converted, Identical, compare
 from tfvs.preparation.decode import Decoded, Refused, Task, decode, limit_libvips
 from tfvs.preparation.decoder import Decoder
-from tfvs.preparation.job import Job, finish, prepare_folders
+from tfvs.preparation.job import Job, finish
+from tfvs.preparation.job_folder import JobFolder, own_folder
 from tfvs.preparation.listing import Listing
 from tfvs.preparation.records import Entry, write_shard
 from tfvs.preparation.sources import Rejected, Source
@@ -41,7 +42,12 @@ def run_local(job: Job, *, workers: int | None = None) -> dict[str, Any]:
       ResourceError: The outputs cannot be written: no permission, the disk is full.
       TooManyRejectedError: Raised after everything is written.
     """
-    prepare_folders(job)
+    with own_folder(job.records_root, job.pyramid_root) as folder:
+        return finish(job, folder, _run(job, folder, workers))
+
+
+def _run(job: Job, folder: JobFolder, workers: int | None) -> dict[str, Any]:
+    """Writes pyramids, and shards into the job's folder; returns the summary."""
     listing = Listing()
     by_id: dict[str, list[Source | Rejected]] = {}
     for listed in job.reader.read():
@@ -76,11 +82,11 @@ def run_local(job: Job, *, workers: int | None = None) -> dict[str, Any]:
             else:
                 identical.append(result)
     written = [
-        write_shard(job.records_root, split, number, job.num_shards, entries)
+        write_shard(folder.new_attempt(), split, number, job.num_shards, entries)
         for (split, number), entries in sorted(shards.items())
     ]
     summary = make_summary(listing.to_dict(), written, rejected, identical, notes)
-    return finish(job, json.loads(json.dumps(summary)))  # Through JSON, as Beam's workers hand it over.
+    return json.loads(json.dumps(summary))  # Through JSON, as Beam's workers hand it over.
 
 
 def _convert(job: Job, sources: list[Source], workers: int) -> Iterator[Converted | Rejected]:

@@ -42,8 +42,9 @@ class Shard:
     """A shard that was written.
 
     Attributes:
+      root: Folder that it was written into.
       split: Its split.
-      path: Relative to the records' root.
+      path: Relative to that folder, and later to the records' root.
       count: Records.
       labels: Records per class index.
       file_bytes: Size of the file.
@@ -54,6 +55,7 @@ class Shard:
       kinds: Records per bands and dtype.
     """
 
+    root: str
     split: str
     path: str
     count: int
@@ -103,6 +105,7 @@ def write_shard(root: str, split: str, number: int, shards: int, entries: Iterab
         sink.finish()
     largest = max(ordered, key=lambda entry: entry.width * entry.height)
     return Shard(
+        root=root,
         split=split,
         path=path,
         count=len(ordered),
