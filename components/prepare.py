@@ -15,6 +15,7 @@ import click
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from components.job import run_job
+from components.object_storage import use_beam_args
 from tfvs.cli.prepare import job_flags, run_from_flags
 from tfvs.errors import one_sentence
 from tfvs.preparation.readers import READERS
@@ -30,6 +31,7 @@ def main(input_path: str, reader: str, output: str, beam_args: tuple[str, ...], 
     """Converts images to pyramids, proxies and sharded records."""
     logging.getLogger("apache_beam").setLevel(logging.ERROR)
     with one_sentence():
+        use_beam_args(beam_args)
         run_from_flags(
             reader,
             input_path,

@@ -24,10 +24,13 @@ from tfvs.preparation.decoder import Decoder
 from tfvs.preparation.job_folder import JobFolder
 from tfvs.preparation.listing import Listing
 from tfvs.preparation.options import PrepareOptions
+from tfvs.preparation.pyramid_store import forget_listings
 from tfvs.preparation.readers import Reader
 from tfvs.preparation.records import Entry, Shard, write_shard
 from tfvs.preparation.sources import Rejected, Source
 from tfvs.preparation.steps import convert_to_entry, first_of_each_id, list_key, make_summary, shard_key
+from tfvs.storage.objects import storage, use_storage
+from tfvs.storage.options import StorageOptions
 
 REJECTED = "rejected"
 LISTING = "listing"
@@ -68,12 +71,12 @@ class PrepareRecords(beam.PTransform):
 
     def expand(self, pipeline: beam.Pipeline) -> beam.PCollection:
         """Builds the graph; the result holds the summary's path."""
-        layout = self._layout
+        layout, reach = self._layout, storage().options
         # As few steps as possible, since each costs tens of milliseconds at every start.
         listed = (
             pipeline
             | "Start" >> beam.Impulse()
-            | "List" >> beam.FlatMap(_list, self._reader, layout.folder).with_outputs(LISTING, main="items")
+            | "List" >> beam.FlatMap(_list, self._reader, layout.folder, reach).with_outputs(LISTING, main="items")
         )
         # Grouping by id also spreads the list over all workers.
         unique = (
@@ -82,7 +85,7 @@ class PrepareRecords(beam.PTransform):
             | "Unique" >> beam.FlatMap(_first_of_each_id).with_outputs(REJECTED, main="sources")
         )
         converted = unique.sources | "Convert" >> beam.ParDo(
-            Convert(self._options, layout.pyramid_root, layout.folder)
+            Convert(self._options, layout.pyramid_root, layout.folder, reach)
         ).with_outputs(REJECTED, NOTES, main="entries")
         compared = (
             converted.entries
@@ -95,7 +98,7 @@ class PrepareRecords(beam.PTransform):
         shards = (
             compared.entries
             | "GroupByShard" >> beam.GroupByKey()
-            | "WriteShard" >> beam.Map(_write_shard, layout.folder, layout.num_shards)
+            | "WriteShard" >> beam.Map(_write_shard, layout.folder, layout.num_shards, reach)
         )
         rejected = (unique[REJECTED], converted[REJECTED], compared[REJECTED]) | "AllRejected" >> beam.Flatten()
         return (
@@ -105,6 +108,7 @@ class PrepareRecords(beam.PTransform):
             >> beam.Map(
                 _write_summary,
                 layout.folder.summary,
+                reach,
                 AsSingleton(listed[LISTING]),
                 AsIter(shards),
                 AsIter(rejected),
@@ -121,9 +125,11 @@ class Convert(beam.DoFn):
       options: Options of pyramids and proxies.
       pyramid_root: Root of the pyramids.
       folder: The job's own folder, where progress is told.
+      reach: How object storage is reached.
     """
 
-    def __init__(self, options: PrepareOptions, pyramid_root: str, folder: JobFolder) -> None:
+    def __init__(self, options: PrepareOptions, pyramid_root: str, folder: JobFolder, reach: StorageOptions) -> None:
+        self._reach = reach
         self._options, self._root, self._folder = options, pyramid_root, folder
         self._written = Metrics.counter(NAMESPACE, "written")
         self._rejected = Metrics.counter(NAMESPACE, "rejected")
@@ -131,6 +137,8 @@ class Convert(beam.DoFn):
 
     def setup(self) -> None:
         """Starts the decoder, once per worker."""
+        use_storage(self._reach)
+        forget_listings()
         self._done = Done(self._folder.progress)
         if self._options.decoder == "subprocess":
             self._decoder = Decoder()
@@ -157,8 +165,9 @@ class Convert(beam.DoFn):
         self._done.add(source.image_id)
 
 
-def _list(_: bytes, reader: Reader, folder: JobFolder) -> Iterator[Any]:
+def _list(_: bytes, reader: Reader, folder: JobFolder, reach: StorageOptions) -> Iterator[Any]:
     """Gives everything that the reader lists by its id, and in the end the number of items, to find lost ones."""
+    use_storage(reach)
     counter, listing = Metrics.counter(NAMESPACE, "listed"), Listing()
     for item in reader.read():
         if listing.add(item) and isinstance(item, Source | Rejected):
@@ -181,7 +190,10 @@ def _first_of_each_id(group: tuple[str, Iterable[Source | Rejected]]) -> Iterato
         yield TaggedOutput(REJECTED, item) if isinstance(item, Rejected) else item
 
 
-def _write_shard(group: tuple[tuple[str, int], Iterable[Entry]], folder: JobFolder, num_shards: int) -> Shard:
+def _write_shard(
+    group: tuple[tuple[str, int], Iterable[Entry]], folder: JobFolder, num_shards: int, reach: StorageOptions
+) -> Shard:
+    use_storage(reach)
     (split, number), entries = group
     return write_shard(folder.new_attempt(), split, number, num_shards, entries)
 
@@ -189,12 +201,14 @@ def _write_shard(group: tuple[tuple[str, int], Iterable[Entry]], folder: JobFold
 def _write_summary(
     _: bytes,
     path: str,
+    reach: StorageOptions,
     listing: dict[str, Any],
     shards: Iterable[Shard],
     rejected: Iterable[Rejected],
     identical: Iterable[Identical],
     notes: Iterable[tuple[str, str]],
 ) -> str:
+    use_storage(reach)
     summary = make_summary(listing, shards, rejected, identical, notes)
     with files.atomic_write(path) as file:
         file.write(json.dumps(summary).encode())

@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 import fnmatch
+import re
 from collections.abc import Callable
 
 from tfvs.errors import ConfigError
 
 # What glob, TensorFlow's and Beam's file systems and TFX's span specifications take for more than a character.
 PATTERN_CHARACTERS = "*?[]{}"
+_URI = re.compile(r"([a-zA-Z][-a-zA-Z0-9+.]*)://.*", re.DOTALL)
+
+
+def scheme(uri: str) -> str | None:
+    """The scheme of a URI; None for a path on this machine.
+
+    >>> scheme("gs://bucket/name"), scheme("/data/name")
+    ('gs', None)
+    """
+    found = _URI.fullmatch(uri)
+    return found.group(1) if found else None
+
+
+def is_local(uri: str) -> bool:
+    """Whether a path lies on this machine's file systems."""
+    return scheme(uri) is None
 
 
 def has_pattern(path: str) -> bool:

@@ -15,6 +15,7 @@ from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import proto_utils
 
 from components.job import run_job
+from components.object_storage import use_beam_args
 from tfvs.data.layout import MANIFEST
 from tfvs.preparation import files
 from tfvs.preparation.job import DEAD_LETTERS, Job
@@ -73,6 +74,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         examples = artifact_utils.get_single_instance(output_dict[EXAMPLES])
         pyramids = artifact_utils.get_single_instance(output_dict[PYRAMIDS])
         root = exec_properties[PYRAMID_ROOT]
+        use_beam_args([str(argument) for argument in self._beam_pipeline_args or ()])
         job = Job(
             reader=reader_of(exec_properties),
             options=PrepareOptions.from_json(exec_properties[OPTIONS]),

@@ -13,7 +13,7 @@ LAYERS = (
     {"errors", "version", "_environment", "paths", "code_digest"},
     {"config", "flags"},
     {"ops", "data.example", "data.records"},
-    {"images", "data", "datasets", "preparation", "viz"},
+    {"images", "data", "datasets", "preparation", "storage", "viz"},
     {"layers", "backbones"},
     {"losses", "metrics"},
     {"models"},
@@ -22,7 +22,7 @@ LAYERS = (
     {"cli"},
     {"__init__", "__main__"},
 )
-NEVER_MODELS = {"images", "data", "datasets", "preparation", "viz", "server", "client"}
+NEVER_MODELS = {"images", "data", "datasets", "preparation", "storage", "viz", "server", "client"}
 APART = ({"server", "client"}, {"training", "export"}, {"training", "server"}, {"training", "client"})
 
 

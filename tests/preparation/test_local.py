@@ -10,7 +10,7 @@ import pytest
 
 from tests.preparation.images import write_folder, write_png
 from tfvs.data.dataset import find_files, read_manifest
-from tfvs.errors import ResourceError, TooManyRejectedError
+from tfvs.errors import ConfigError, ResourceError, TooManyRejectedError
 from tfvs.images.proxy import ProxyRecipe
 from tfvs.preparation.job import DEAD_LETTERS, Job
 from tfvs.preparation.local import run_local
@@ -94,7 +94,7 @@ def test_a_number_among_names_makes_labels_indices_and_refuses_the_names(tmp_pat
     assert "'wolf' is no class" in bad.reason
 
 
-def test_a_bucket_without_beam_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tfvs.preparation.files._remote", None)  # as where components was never imported
-    with pytest.raises(ResourceError, match=r"components\.prepare"):
-        run_local(make_job("gs://bucket/in", tmp_path / "out"))
+def test_a_scheme_that_nothing_reads_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tfvs.preparation.files._others", None)  # as where components was never imported
+    with pytest.raises(ConfigError, match=r"hdfs:// cannot be read.*components\.prepare"):
+        run_local(make_job("hdfs://bucket/in", tmp_path / "out"))

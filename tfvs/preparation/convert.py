@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from tfvs.data.records import ImageRecord
 from tfvs.errors import ResourceError
 from tfvs.preparation import files
 from tfvs.preparation.decode import Decoded, Refused, Task, decode
 from tfvs.preparation.options import PrepareOptions
+from tfvs.preparation.pyramid_store import stored
 from tfvs.preparation.slide_parts import with_parts
 from tfvs.preparation.sources import Rejected, Source
 
@@ -46,7 +45,7 @@ def convert(
                 proxy_path, _ = stack.enter_context(files.local_copy(source.proxy_uri))
             stage, key = "pyramid", options.pyramid_key(sha256)
             relative = f"{key[:2]}/{key}.tif"
-            with _stored(files.join(pyramid_root, relative)) as pyramid:
+            with stored(pyramid_root, relative) as pyramid:
                 decoded = run(Task(path, proxy_path, pyramid, options, sha256))
     except OSError as error:
         if stage == "pyramid":
@@ -72,19 +71,3 @@ def convert(
         decoded.micrometres_per_px,
         decoded.notes,
     )
-
-
-@contextlib.contextmanager
-def _stored(uri: str) -> Iterator[str]:
-    """Where a pyramid lies on this machine; one of another file system is fetched, and sent back where it is new."""
-    if files.is_local(uri):
-        yield uri
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        local = os.path.join(folder, "pyramid.tif")
-        if files.exists(uri):
-            files.download(uri, local)
-        fetched = files.state(local)
-        yield local
-        if files.state(local) not in (None, fetched):
-            files.upload(local, uri)

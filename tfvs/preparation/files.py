@@ -7,7 +7,6 @@ import fnmatch
 import hashlib
 import io
 import os
-import re
 import shutil
 import tempfile
 import uuid
@@ -15,12 +14,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Protocol
 
-from tfvs.errors import ResourceError
-from tfvs.paths import require_literal
+from tfvs.errors import ConfigError
+from tfvs.paths import is_local, scheme
 from tfvs.preparation import hdf5
+from tfvs.storage.objects import EXTRAS, storage
 
 _CHUNK = 1 << 20
-_URI = re.compile(r"([a-zA-Z][-a-zA-Z0-9+.]*)://.*", re.DOTALL)
 
 
 class RemoteFiles(Protocol):
@@ -30,84 +29,74 @@ class RemoteFiles(Protocol):
         """Whether URIs of this scheme can be read."""
 
     def open_read(self, uri: str) -> IO[bytes]:
-        """Opens a file to read."""
+        """Opens a file to be read once, from its beginning."""
 
-    def create(self, uri: str) -> IO[bytes]:
-        """Opens a new file to write."""
+    def put(self, file: IO[bytes], uri: str) -> None:
+        """Writes a file of this machine's; it appears whole under its name, or not at all."""
 
     def exists(self, uri: str) -> bool:
         """Whether there is such a file or folder."""
 
-    def state(self, uri: str) -> tuple[int, float]:
-        """Size in bytes and time of change."""
+    def state(self, uri: str) -> tuple[int, float] | None:
+        """Size in bytes and time of change; None where there is no such file."""
 
     def below(self, prefix: str) -> Iterator[str]:
         """URIs of all files whose URI begins so."""
 
-    def rename(self, source: str, destination: str) -> None:
-        """Moves a file."""
+    def move(self, source: str, destination: str) -> None:
+        """Moves a file; what has the destination's name is replaced."""
 
     def delete(self, uris: list[str]) -> None:
-        """Removes files."""
-
-    def join(self, uri: str, *parts: str) -> str:
-        """A path below another."""
+        """Removes files; those that are not there are passed over."""
 
 
-_remote: RemoteFiles | None = None
+_others: RemoteFiles | None = None
 
 
-def use_remote(remote: RemoteFiles) -> None:
-    """Sets what reads and writes files that URIs name; importing :mod:`components` does, with Beam's file systems."""
-    global _remote
-    _remote = remote
+def use_others(others: RemoteFiles) -> None:
+    """Sets what reads and writes files of other schemes; importing :mod:`components` does, with Beam's file systems."""
+    global _others
+    _others = others
 
 
-def remote() -> RemoteFiles:
-    """What reads and writes files that URIs name.
+def remote(uri: str) -> RemoteFiles:
+    """What reads and writes the file that a URI names.
 
     Raises:
-      ResourceError: There is nothing that does.
+      ConfigError: Its scheme is known to nothing.
     """
-    if _remote is None:
-        raise ResourceError(
-            "Files that URIs name are read with Apache Beam",
-            mend="pip install 'tfvs[tfx]' and use python -m components.prepare, or give a path on this machine",
+    if scheme(uri) in EXTRAS:
+        return storage()
+    if _others is None or not _others.knows(uri):
+        raise ConfigError(
+            f"Files by {scheme(uri)}:// cannot be read",
+            expected=f"a path on this machine, or {', '.join(f'{kind}://' for kind in EXTRAS)}",
+            received=uri,
+            mend="Mend the scheme; python -m components.prepare also reads what Apache Beam has a file system for",
         )
-    return _remote
-
-
-def scheme(uri: str) -> str | None:
-    """``"gs"`` in ``gs://bucket/name``; None for paths on this machine."""
-    found = _URI.fullmatch(uri)
-    return found.group(1) if found else None
-
-
-def is_local(uri: str) -> bool:
-    """Whether a path lies on this machine's file systems."""
-    return scheme(uri) is None
+    return _others
 
 
 def can_read(uri: str) -> bool:
     """Whether a path is one of this machine, or of a scheme that something reads."""
-    return is_local(uri) or (_remote is not None and _remote.knows(uri))
+    return is_local(uri) or scheme(uri) in EXTRAS or (_others is not None and _others.knows(uri))
 
 
 def join(uri: str, *parts: str) -> str:
     """A path below another, as its file system has it."""
-    return os.path.join(uri, *parts) if is_local(uri) else remote().join(uri, *parts)
+    return os.path.join(uri, *parts) if is_local(uri) else "/".join([uri.rstrip("/"), *parts])
 
 
 def open_read(uri: str) -> IO[bytes]:
     """The file's bytes as they are, never decompressed; those of an image in an HDF5 file as a PNG."""
     if hdf5.is_member(uri):
         return io.BytesIO(hdf5.read_png(uri))
-    return open(uri, "rb") if is_local(uri) else remote().open_read(uri)
+    return open(uri, "rb") if is_local(uri) else remote(uri).open_read(uri)
 
 
 def exists(uri: str) -> bool:
     """Whether there is such a file or folder."""
-    return os.path.exists(uri) if is_local(uri) else remote().exists(uri)
+    return os.path.exists(uri) if is_local(uri) else remote(uri).exists(uri)
 
 
 @contextlib.contextmanager
@@ -131,43 +120,38 @@ def local_copy(uri: str) -> Iterator[tuple[str, str]]:
 @contextlib.contextmanager
 def atomic_write(uri: str) -> Iterator[IO[bytes]]:
     """A file that appears under its name when the block ends well, and not at all otherwise."""
-    part = join(os.path.dirname(uri), f".{uuid.uuid4().hex}.part")
-    if is_local(uri):
-        Path(uri).parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with open(part, "wb") as file:
-                yield file
-            os.replace(part, uri)
-        finally:
-            Path(part).unlink(missing_ok=True)
+    if not is_local(uri):
+        with tempfile.TemporaryFile() as file:
+            yield file
+            remote(uri).put(file, uri)
         return
-    require_literal(uri, "The path of a remote file")
-    with remote().create(part) as file:
-        yield file
-    if remote().exists(uri):
-        remote().delete([uri])
-    remote().rename(part, uri)
+    part = Path(uri).parent / f".{uuid.uuid4().hex}.part"
+    part.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with open(part, "wb") as file:
+            yield file
+        os.replace(part, uri)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def move(source: str, destination: str) -> None:
-    """Moves a file within one file system; what has the destination's name is replaced.
-
-    Raises:
-      ConfigError: A path on a remote file system holds a pattern's characters.
-    """
+    """Moves a file within one file system; what has the destination's name is replaced."""
     if is_local(source):
         Path(destination).parent.mkdir(parents=True, exist_ok=True)
         os.replace(source, destination)
         return
-    for uri in (source, destination):
-        require_literal(uri, "The path of a remote file")
-    remote().rename(source, destination)
+    remote(source).move(source, destination)
 
 
 def upload(path: str, uri: str) -> None:
     """Copies a local file to where it belongs."""
-    with open(path, "rb") as file, atomic_write(uri) as target:
-        shutil.copyfileobj(file, target, _CHUNK)
+    with open(path, "rb") as file:
+        if not is_local(uri):
+            remote(uri).put(file, uri)
+            return
+        with atomic_write(uri) as target:
+            shutil.copyfileobj(file, target, _CHUNK)
 
 
 def download(uri: str, path: str) -> None:
@@ -189,7 +173,7 @@ def below(root: str, depth: int | None = None) -> Iterator[tuple[tuple[str, ...]
         yield from _local_below(root, (), depth, frozenset())
         return
     prefix = root.rstrip("/") + "/"
-    for uri in remote().below(prefix):
+    for uri in remote(root).below(prefix):
         parts = tuple(uri[len(prefix) :].strip("/").split("/"))
         if uri.startswith(prefix) and all(parts) and (depth is None or len(parts) <= depth):
             yield parts, uri
@@ -223,23 +207,21 @@ def state(uri: str) -> tuple[int, float] | None:
     """Size in bytes and time of change; None where there is no such file. HDF5 files change as a whole."""
     if hdf5.is_member(uri):
         return state(hdf5.split_member(uri)[0])
-    if not exists(uri):
+    if not is_local(uri):
+        return remote(uri).state(uri)
+    if not os.path.exists(uri):
         return None
-    if is_local(uri):
-        found = os.stat(uri)
-        return found.st_size, found.st_mtime_ns
-    return remote().state(uri)
+    found = os.stat(uri)
+    return found.st_size, found.st_mtime_ns
 
 
 def delete(uris: list[str]) -> None:
-    """Removes files; those that are not there are passed over.
-
-    Raises:
-      ConfigError: A path on a remote file system, whose deletion goes by pattern, holds a pattern's characters.
-    """
+    """Removes files; those that are not there are passed over."""
+    others: dict[str, list[str]] = {}
     for uri in uris:
         if is_local(uri):
             Path(uri).unlink(missing_ok=True)
-    others = [require_literal(uri, "The path of a remote file") for uri in uris if not is_local(uri) and exists(uri)]
-    if others:
-        remote().delete(others)
+        else:
+            others.setdefault(scheme(uri) or "", []).append(uri)
+    for group in others.values():
+        remote(group[0]).delete(group)

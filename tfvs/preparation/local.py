@@ -16,6 +16,7 @@ from tfvs.preparation.decoder import Decoder
 from tfvs.preparation.job import Job, finish
 from tfvs.preparation.job_folder import JobFolder, own_folder
 from tfvs.preparation.listing import Listing
+from tfvs.preparation.pyramid_store import forget_listings
 from tfvs.preparation.records import Entry, write_shard
 from tfvs.preparation.sources import Rejected, Source
 from tfvs.preparation.steps import convert_to_entry, first_of_each_id, list_key, make_summary, shard_key
@@ -48,6 +49,7 @@ def run_local(job: Job, *, workers: int | None = None) -> dict[str, Any]:
 
 def _run(job: Job, folder: JobFolder, workers: int | None) -> dict[str, Any]:
     """Writes pyramids, and shards into the job's folder; returns the summary."""
+    forget_listings()
     listing = Listing()
     by_id: dict[str, list[Source | Rejected]] = {}
     for listed in job.reader.read():

@@ -1,0 +1,77 @@
+"""Servers of object storage on this machine, for tests and benchmarks: moto's, or another that speaks S3."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+BUCKET = "bucket"
+KEYS = {"AWS_ACCESS_KEY_ID": "testing-key-id", "AWS_SECRET_ACCESS_KEY": "testing-secret", "AWS_REGION": "us-east-1"}
+START_S = 30.0
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def started(command: Callable[[int], list[str]]) -> Iterator[str]:
+    """A server in a process of its own, for as long as the context lasts.
+
+    Args:
+      command: From the port that it shall listen on to its command.
+
+    Yields:
+      ``HOST:PORT``.
+
+    Raises:
+      RuntimeError: It ends, or does not listen in time.
+    """
+    port = free_port()
+    process = subprocess.Popen(command(port), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        end = time.monotonic() + START_S
+        while socket.socket().connect_ex(("127.0.0.1", port)):
+            if process.poll() is not None or time.monotonic() > end:
+                raise RuntimeError(f"The server does not start: {' '.join(command(port))}")
+            time.sleep(0.05)
+        yield f"127.0.0.1:{port}"
+    finally:
+        process.kill()
+        process.wait()
+
+
+@contextlib.contextmanager
+def s3_server(program: str | None = None) -> Iterator[str]:
+    """A server that speaks S3, with one bucket, :data:`BUCKET`, and nothing in it.
+
+    Args:
+      program: Path of gofakes3, which is quicker; None: moto's server.
+
+    Yields:
+      ``HOST:PORT``.
+    """
+    import boto3
+
+    def command(port: int) -> list[str]:
+        if program is not None:
+            return [program, "-backend", "memory", "-host", f"127.0.0.1:{port}"]
+        return [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+
+    with started(command) as address:
+        client = boto3.client(
+            "s3",
+            endpoint_url=f"http://{address}",
+            aws_access_key_id=KEYS["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=KEYS["AWS_SECRET_ACCESS_KEY"],
+            region_name=KEYS["AWS_REGION"],
+        )
+        client.create_bucket(Bucket=BUCKET)
+        yield address

@@ -1,0 +1,136 @@
+"""Preparation into object storage: the same bytes as on a disk, few requests, and errors in one sentence."""
+
+from __future__ import annotations
+
+import collections
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.object_server import KEYS
+from benchmarks.relay import RunningRelay, running_relay
+from tests.preparation.images import write_folder
+from tests.preparation.test_local import OPTIONS, contents
+from tfvs.errors import ConfigError, ResourceError
+from tfvs.preparation import files
+from tfvs.preparation.job import Job
+from tfvs.preparation.local import run_local
+from tfvs.preparation.readers import make_reader
+from tfvs.storage.objects import use_storage
+from tfvs.storage.options import StorageOptions
+
+IMAGES = 12
+
+
+def make_job(data: Path | str, output: Path | str, **fields: Any) -> Job:
+    fields = {"options": OPTIONS, "num_shards": 2, **fields}
+    return Job(make_reader("folder", str(data)), records_root=f"{output}/r", pyramid_root=f"{output}/p", **fields)
+
+
+def objects_below(root: str) -> dict[str, bytes]:
+    found = {}
+    for parts, uri in files.below(root):
+        with files.open_read(uri) as file:
+            found["/".join(parts)] = file.read()
+    return found
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_folder(tmp_path_factory.mktemp("photos"), IMAGES)
+
+
+def test_bytes_are_those_of_a_disk_and_requests_are_few(photos: Path, tmp_path: Path, reached: RunningRelay) -> None:
+    for path in photos.rglob("*.png"):
+        files.upload(str(path), f"s3://bucket/in [1]/{path.relative_to(photos)}")
+    on_disk = run_local(make_job(photos, tmp_path / "out"))
+    reached.forget()
+    manifest = run_local(make_job("s3://bucket/in [1]", "s3://bucket/out [1]"))
+    assert manifest == on_disk
+    requests = reached.requests()
+    assert objects_below("s3://bucket/out [1]") == contents(tmp_path / "out")
+    assert len(requests) / IMAGES <= 6
+    written = collections.Counter(request["path"] for request in requests if request["method"] == "PUT")
+    assert set(written.values()) == {1}, "an object is written once, under its own name"
+    assert sum("/p/" in path for path in written) == IMAGES
+
+    reached.forget()
+    assert run_local(make_job("s3://bucket/in [1]", "s3://bucket/out [1]")) == on_disk
+    again = [request for request in reached.requests() if "/p/" in request["path"]]
+    assert {request["method"] for request in again} == {"GET"}, "what is there is neither asked for nor written"
+
+
+@pytest.mark.tfx
+def test_beams_options_reach_launcher_and_workers(
+    photos: Path, tmp_path: Path, reached: RunningRelay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("apache_beam")
+    from click.testing import CliRunner
+
+    from components.prepare import main
+
+    for name in ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    flags = [f"--s3_endpoint_url={reached.url}", f"--s3_access_key_id={KEYS['AWS_ACCESS_KEY_ID']}"]
+    flags += [f"--s3_secret_access_key={KEYS['AWS_SECRET_ACCESS_KEY']}"]
+    sizes = ["--proxy-height=8", "--proxy-width=8", "--tile-size=32", "--compression=none", "--num-shards=2"]
+    command = [f"--input={photos}", "--output=s3://bucket/beam", "--decoder=direct", *sizes, "--", *flags]
+    done = CliRunner().invoke(main, command)
+    assert done.exit_code == 0, done.output
+    run_local(make_job(photos, tmp_path / "out"))
+    shards = {name: data for name, data in contents(tmp_path / "out").items() if name.endswith((".gz", ".tif"))}
+    found = objects_below("s3://bucket/beam")
+    assert {
+        name.replace("records/", "r/").replace("pyramids/", "p/"): data for name, data in found.items()
+    }.items() >= (shards.items())
+
+
+@pytest.mark.parametrize(
+    ("output", "error", "sentence"),
+    [
+        ("s3://nowhere/out", ResourceError, "There is no such bucket. Received: s3://nowhere."),
+        ("s4://bucket/out", ConfigError, "Files by s4:// cannot be read"),
+        ("s3://", ConfigError, "names no bucket"),
+        ("s3://AKIA:TOPSECRET@bucket/out", ConfigError, "must not hold credentials"),
+    ],
+)
+def test_what_cannot_be_reached_ends_in_one_sentence(
+    photos: Path, reached: RunningRelay, output: str, error: type[Exception], sentence: str
+) -> None:
+    with pytest.raises(error) as raised:
+        run_local(make_job(photos, output))
+    assert sentence in str(raised.value)
+    assert "TOPSECRET" not in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "sentence"),
+    [
+        (403, "AccessDenied", "refuses the request"),
+        (400, "ExpiredToken", "credentials have expired"),
+        (301, "PermanentRedirect", "another region"),
+    ],
+)
+def test_a_refusal_is_not_tried_again(
+    server: str, photos: Path, tmp_path: Path, status: int, code: str, sentence: str, reached: RunningRelay
+) -> None:
+    with running_relay(server, tmp_path / "log", status=status, code=code) as refusing:
+        use_storage(StorageOptions(s3_endpoint_url=refusing.url))
+        with pytest.raises(ResourceError, match=sentence) as raised:
+            run_local(make_job(photos, "s3://bucket/refused"))
+        assert len(refusing.requests()) == 1
+    assert KEYS["AWS_SECRET_ACCESS_KEY"] not in str(raised.value)
+    assert KEYS["AWS_ACCESS_KEY_ID"] not in str(raised.value)
+
+
+def test_requests_that_fail_are_tried_again(server: str, photos: Path, tmp_path: Path, reached: RunningRelay) -> None:
+    with running_relay(server, tmp_path / "log", fail=0.2, cut=0.05, seed=3) as faulty:
+        use_storage(StorageOptions(s3_endpoint_url=faulty.url, timeout_s=2.0))
+        manifest = run_local(make_job(photos, "s3://bucket/faulty"))
+        assert any(request["fault"] for request in faulty.requests())
+    assert (manifest["written"], manifest["rejected"]) == (IMAGES, 0)
+    use_storage(StorageOptions())
+    run_local(make_job(photos, tmp_path / "out"))
+    assert objects_below("s3://bucket/faulty") == contents(tmp_path / "out")
