@@ -4,6 +4,7 @@ import json
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 import tfvs
 from tests.models.conftest import SMALL
@@ -30,13 +31,20 @@ def main() -> None:
     with strategy.scope():
         model = build()
     alone = build()
-    report: dict[str, object] = {}
+    report: dict[str, dict] = {}
     for name, used in (("two", model), ("one", alone)):
         options = {"batch_size": 4, "verbose": 0}
         report[name] = {
             "predicted": used.predict(inputs, **options).logits.tolist(),
             "evaluated": used.evaluate(inputs, labels, **options, return_dict=True),
             "history": used.fit(inputs, labels, shuffle=False, epochs=2, **options).history,
+        }
+    first = {name: value[:1] for name, value in inputs.items()}
+    for name, used in (("two", model), ("one", alone)):
+        one = tf.data.Dataset.from_tensor_slices((first, labels[:1])).batch(4)
+        report[name] |= {
+            "fit_on_one_image": used.fit(one, verbose=0).history,
+            "evaluated_on_one_image": used.evaluate(one, verbose=0, return_dict=True),
         }
     print(json.dumps(report))
 

@@ -29,7 +29,7 @@ def test_the_same_loss_on_two_devices(posterior):
 
 @pytest.mark.slow
 def test_a_last_batch_with_fewer_images_than_devices():
-    """Nine images in batches of four on two devices: one of them has no image of the last batch."""
+    """Nine images in batches of four on two devices: one of them has no image of the last batch, nor of the only one."""
     command = [sys.executable, "-m", "tests.models.partial_batch"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stderr[-2000:]
@@ -39,3 +39,6 @@ def test_a_last_batch_with_fewer_images_than_devices():
     assert two["evaluated"] == pytest.approx(one["evaluated"], rel=1e-3)
     for name, values in one["history"].items():
         np.testing.assert_allclose(two["history"][name], values, rtol=1e-3, atol=1e-5, err_msg=name)
+    assert two["evaluated_on_one_image"] == pytest.approx(one["evaluated_on_one_image"], rel=1e-2)
+    for name, values in one["fit_on_one_image"].items():
+        np.testing.assert_allclose(two["fit_on_one_image"][name], values, rtol=1e-2, atol=1e-4, err_msg=name)

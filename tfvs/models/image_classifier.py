@@ -106,6 +106,19 @@ class ImageClassifier(keras.Model, metaclass=abc.ABCMeta):
         given.check_data(x)
         return super().predict(x, *args, **kwargs)
 
+    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+        """Keras averages the first batch over the devices to learn its shapes, and fails where one has no image of it.
+
+        All shapes but the number of images are alike on every device, so that those of the first device will do.
+        """
+        if iterator is not None and self.distribute_strategy.num_replicas_in_sync > 1:
+            local = self.distribute_strategy.experimental_local_results
+            for _, _, batches in iterator:
+                data_batch = tf.nest.map_structure(lambda value: local(value)[0], next(batches))
+                break
+            iterator = None
+        super()._maybe_symbolic_build(iterator=iterator, data_batch=data_batch)
+
     def save(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
         """As :meth:`keras.Model.save`, in Keras' own format.
 
