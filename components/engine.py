@@ -6,11 +6,11 @@ import contextlib
 import json
 import re
 import signal
+import sys
 import threading
 import time
 import urllib.request
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import apache_beam as beam
@@ -21,11 +21,13 @@ from apache_beam.options.pipeline_options import (
     SparkRunnerOptions,
     StandardOptions,
 )
+from apache_beam.runners.portability.portable_runner import PortableRunner
 from apache_beam.runners.runner import PipelineState
 
 from tfvs.errors import ResourceError, TfvsError
 
 _CANCEL_S = 30.0
+_STOPPING = (signal.SIGINT, signal.SIGTERM)
 _REQUEST_S = 10.0
 _LINES_OF_TRACES = re.compile(r'at |\.\.\. \d+ more|[\])}]+$|File "|Traceback |Suppressed: |\^+$|~*\^+~*$')
 _PYTHON_ERROR = re.compile(r"(?!java|org\.|Caused by)[\w.]*(Error|Exception|Interrupt|Exit|Warning)\b")
@@ -42,22 +44,31 @@ def run_to_end(pipeline: beam.Pipeline) -> None:
     options.job_name = options.job_name or f"tfvs-prepare-{uuid.uuid4().hex[:12]}"
     engine = _Engine(pipeline.options)  # runners change the options
     result = None
-    with _interrupt_on_sigterm():
+    with _Signals() as signals:
         try:
+            # A job that is stopped while it is being submitted may run on the engine without anybody here who knows it.
+            signals.wait = isinstance(pipeline.runner, PortableRunner) or engine.is_dataflow
             result = pipeline.run()
-            with _own_interrupts():
-                result.wait_until_finish()
+            signals.listen()
+            result.wait_until_finish()
         except KeyboardInterrupt:
             engine.cancel(result)
             raise
         except TfvsError:
             raise
         except Exception as error:  # runners pass on what happened in a worker as text in an error of their own
+            if signals.received:
+                engine.cancel(result)
+                raise KeyboardInterrupt from error
             raise engine.failed(error, result) from error
 
 
 class _Engine:
-    """What the options say of the engine: its name, where it is reached, where its log is."""
+    """What the options say of the engine: its name, where it is reached, where its log is.
+
+    Attributes:
+      is_dataflow: Whether it is Dataflow.
+    """
 
     def __init__(self, options: Any) -> None:
         self._runner = options.view_as(StandardOptions).runner or "DirectRunner"
@@ -77,6 +88,7 @@ class _Engine:
             project = options.view_as(GoogleCloudOptions).project
             log = f"the job's page in the Google Cloud console, project {project}"
         self._address, self._log = address, log
+        self.is_dataflow = short == "dataflow"
 
     def failed(self, error: Exception, result: Any) -> ResourceError:
         """The error to raise for one of a runner."""
@@ -158,31 +170,45 @@ def _is_unreachable(error: Exception) -> bool:
     return type(error).__name__ == "FutureTimeoutError" or "UNAVAILABLE" in str(error)
 
 
-@contextlib.contextmanager
-def _interrupt_on_sigterm() -> Iterator[None]:
-    """Makes SIGTERM what Ctrl-C is, where this is the main thread, which alone may say so."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+class _Signals:
+    """Makes SIGTERM and Ctrl-C a KeyboardInterrupt, where this is the main thread, which alone may say so.
 
+    Attributes:
+      wait: Whether the first is only kept in mind, until :meth:`listen`.
+      received: Whether there was one.
+    """
 
-@contextlib.contextmanager
-def _own_interrupts() -> Iterator[None]:
-    """Keeps Beam's runners from ending their job server at Ctrl-C before the job is cancelled through it."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, _interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+    def __init__(self) -> None:
+        self.wait = self.received = False
+        self._before: dict[signal.Signals, Any] = {}
+        self._is_main = threading.current_thread() is threading.main_thread()
 
+    def __enter__(self) -> _Signals:
+        if self._is_main:
+            self._before = {number: signal.signal(number, self._handle) for number in _STOPPING}
+        return self
 
-def _interrupt(number: int, frame: Any) -> None:
-    raise KeyboardInterrupt
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def listen(self) -> None:
+        """From here on a signal interrupts at once, as does one that was kept in mind.
+
+        Beam's runners put their own handlers in place, which end their job server before it can cancel the job.
+        """
+        self.wait = False
+        for number in self._before:
+            signal.signal(number, self._handle)
+        if self.received:
+            raise KeyboardInterrupt
+
+    def _handle(self, number: int, frame: Any) -> None:
+        if self.wait and not self.received:
+            print(
+                "Stopping when the job is submitted, so that it can be cancelled; once more stops now", file=sys.stderr
+            )
+            self.received = True
+            return
+        self.received = True
+        raise KeyboardInterrupt

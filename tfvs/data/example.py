@@ -1,58 +1,65 @@
-"""The data contract: one ``tf.train.Example`` per image. The only place that knows the feature names."""
+"""The data contract: one ``tf.train.Example`` per image, written and read; its features' names are in ``features``."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 import tensorflow as tf
 
+from tfvs.data.features import (
+    BANDS,
+    HEIGHT,
+    IMAGE_ID,
+    LABEL,
+    MICROMETRES_PER_PX,
+    PROXY,
+    PYRAMID_COMPRESSION,
+    PYRAMID_DTYPE,
+    PYRAMID_FEATURES,
+    PYRAMID_FILE_BYTES,
+    PYRAMID_FILE_CRC32,
+    PYRAMID_FRAMED,
+    PYRAMID_JPEG_TABLES,
+    PYRAMID_LEVELS,
+    PYRAMID_TILE_BYTES,
+    PYRAMID_TILE_OFFSETS,
+    PYRAMID_URI,
+    SHA256,
+    STRING_FEATURES,
+    WIDTH,
+    serialize,
+)
 from tfvs.data.records import INDEX_FIELDS, ImageRecord, TileIndex
 from tfvs.errors import InputError
 
-IMAGE_ID = "image/id"
-LABEL = "image/label"
-SHA256 = "image/sha256"
-MICROMETRES_PER_PX = "image/micrometres_per_px"
-PROXY = "proxy/encoded"
-PYRAMID_URI = "pyramid/uri"
-# Features of the tile index by the names of its attributes: the readers of tiles ask for each by itself.
-_INDEX_FEATURES = {field.name: field.feature for field in INDEX_FIELDS}
-WIDTH = _INDEX_FEATURES["width"]
-HEIGHT = _INDEX_FEATURES["height"]
-BANDS = _INDEX_FEATURES["bands"]
-PYRAMID_FILE_BYTES = _INDEX_FEATURES["file_bytes"]
-PYRAMID_LEVELS = _INDEX_FEATURES["levels"]
-PYRAMID_TILE_OFFSETS = _INDEX_FEATURES["tile_offsets"]
-PYRAMID_TILE_BYTES = _INDEX_FEATURES["tile_bytes"]
-PYRAMID_FRAMED = _INDEX_FEATURES["framed"]
-PYRAMID_COMPRESSION = _INDEX_FEATURES["compression"]
-PYRAMID_JPEG_TABLES = _INDEX_FEATURES["jpeg_tables"]
-PYRAMID_DTYPE = _INDEX_FEATURES["dtype"]
-PYRAMID_FILE_CRC32 = _INDEX_FEATURES["file_crc32"]
-
-# What a model needs beside the proxy to read an image by tiles, and those of it that are strings.
-PYRAMID_FEATURES = (PYRAMID_URI, *_INDEX_FEATURES.values())
-STRING_FEATURES = (PYRAMID_URI, *(field.feature for field in INDEX_FIELDS if field.is_string))
-
-
-def _bytes(value: bytes) -> tf.train.Feature:
-    return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
-
-
-def _ints(values: Sequence[int]) -> tf.train.Feature:
-    return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
-
-
-def index_to_features(index: TileIndex) -> dict[str, tf.train.Feature]:
-    """The tile index as features."""
-    features = {}
-    for field in INDEX_FIELDS:
-        values: Any = field.to_values(index)
-        features[field.feature] = (
-            tf.train.Feature(bytes_list=tf.train.BytesList(value=values)) if field.is_string else _ints(values)
-        )
-    return features
+__all__ = [
+    "BANDS",
+    "HEIGHT",
+    "IMAGE_ID",
+    "INDEX_FIELDS",
+    "LABEL",
+    "MICROMETRES_PER_PX",
+    "PROXY",
+    "PYRAMID_COMPRESSION",
+    "PYRAMID_DTYPE",
+    "PYRAMID_FEATURES",
+    "PYRAMID_FILE_BYTES",
+    "PYRAMID_FILE_CRC32",
+    "PYRAMID_FRAMED",
+    "PYRAMID_JPEG_TABLES",
+    "PYRAMID_LEVELS",
+    "PYRAMID_TILE_BYTES",
+    "PYRAMID_TILE_OFFSETS",
+    "PYRAMID_URI",
+    "SHA256",
+    "STRING_FEATURES",
+    "WIDTH",
+    "ImageRecord",
+    "TileIndex",
+    "from_example",
+    "parse_examples",
+    "to_example",
+]
 
 
 def to_example(record: ImageRecord) -> tf.train.Example:
@@ -63,19 +70,7 @@ def to_example(record: ImageRecord) -> tf.train.Example:
     >>> from_example(example).index.levels
     [(64, 48, 64, 64, 0)]
     """
-    features = {
-        IMAGE_ID: _bytes(record.image_id.encode()),
-        LABEL: _ints([record.label]),
-        SHA256: _bytes(record.sha256.encode()),
-        PROXY: _bytes(record.proxy),
-        PYRAMID_URI: _bytes(record.pyramid_uri.encode()),
-        **index_to_features(record.index),
-    }
-    if record.micrometres_per_px is not None:
-        features[MICROMETRES_PER_PX] = tf.train.Feature(
-            float_list=tf.train.FloatList(value=[record.micrometres_per_px])
-        )
-    return tf.train.Example(features=tf.train.Features(feature=features))
+    return tf.train.Example.FromString(serialize(record))
 
 
 def from_example(example: tf.train.Example) -> ImageRecord:

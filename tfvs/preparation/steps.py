@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
 
-from tfvs.data.example import to_example
+from tfvs.data.features import serialize
 from tfvs.data.records import ImageRecord
 from tfvs.preparation.contents import Converted, Identical, content_of
 from tfvs.preparation.convert import convert
@@ -63,8 +63,7 @@ def make_entry(record: ImageRecord, *, other_proxy: bool = False) -> Entry:
     """
     index = record.index
     kind = f"{index.bands} x {index.dtype.removesuffix('_be')}"
-    example = to_example(record).SerializeToString(deterministic=True)
-    return Entry(record.image_id, record.label, index.width, index.height, kind, example, other_proxy)
+    return Entry(record.image_id, record.label, index.width, index.height, kind, serialize(record), other_proxy)
 
 
 def shard_key(image: Converted, splits: dict[str, int], num_shards: int) -> tuple[str, int]:

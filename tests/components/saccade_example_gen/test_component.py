@@ -147,16 +147,6 @@ def test_options_are_checked_when_the_pipeline_is_made(tmp_path):
         _component(tmp_path, tmp_path, input_config=example_gen_pb2.Input(splits=two))
 
 
-@pytest.mark.slow
-def test_workers_need_not_import_tfx():
-    import subprocess
-    import sys
-
-    code = "import sys, components.prepare, components.transforms; print([m for m in sys.modules if m == 'tfx'])"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert result.stdout.strip() == "[]"
-
-
 def test_an_input_whose_path_looks_like_a_pattern(tmp_path):
     write_folder(tmp_path / "in [1]", 4)
     write_folder(tmp_path / "in 1", 2)
