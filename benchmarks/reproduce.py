@@ -38,7 +38,7 @@ class Experiment(NamedTuple):
       paper: The paper's figure, as text.
       module: The benchmark.
       arguments: Its arguments, without data and folders.
-      minutes: Of one core, about.
+      minutes: About how many minutes of one core it takes.
       result: File name of its JSON.
       quick: Arguments that make it tiny, and last.
       figure: Reads the figure from the JSON.

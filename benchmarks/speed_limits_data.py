@@ -40,7 +40,7 @@ class Prepared(NamedTuple):
 
     Attributes:
       data: GTSDB.
-      folder: Of its pyramids and records.
+      folder: Folder of its pyramids and records.
       proxy: Recipe of the proxies.
       files: Record files.
     """

@@ -17,7 +17,7 @@ def report_answers(labels: np.ndarray, answers: np.ndarray, *, seed: int = 0) ->
     Args:
       labels: ``[N]`` class of each photograph.
       answers: ``[N]`` class answered.
-      seed: Of the bootstrap for the interval of the balanced accuracy: resampled within each class.
+      seed: Seed of the bootstrap for the interval of the balanced accuracy: resampled within each class.
 
     Returns:
       Shares in [0, 1] with 95 % intervals; a share of no photographs is None.
@@ -49,7 +49,7 @@ def report_looks(boxes: np.ndarray, signs: Sequence[Sequence[Sign]]) -> dict[str
 
     Args:
       boxes: ``[N, T, 4]`` of the looks.
-      signs: Of each photograph; others than limits are not counted.
+      signs: Signs of each photograph; others than limits are not counted.
     """
     limits = label_of_kind(SPEED_LIMITS)
     whole, centre = [], []

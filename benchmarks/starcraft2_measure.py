@@ -37,7 +37,7 @@ class Answers(NamedTuple):
     boxes: np.ndarray
 
     def scores(self) -> dict[str, float]:
-        """Of the likeliest count: accuracy, balanced accuracy, mean absolute error, and share within one.
+        """Measures of the likeliest count: accuracy, balanced accuracy, mean absolute error, and share within one.
 
         The balanced accuracy is that on images drawn with 1 over their class's frequency, as the paper's
         authors draw their test images.

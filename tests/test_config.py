@@ -37,7 +37,7 @@ class Camera(Config):
     lens: Lens = field(default_factory=Lens)
     shots: int = option(1, "Pictures that are taken.", at_least=1, at_most=9)
     flash: bool = option(False, "Whether it flashes.")
-    title: str | None = option(None, "Of the pictures.")
+    title: str | None = option(None, "Title of the pictures.")
     sizes: tuple[tuple[int, int], ...] = option(((2, 3),), "HEIGHTxWIDTH; repeatable.", parse=parse_size, flag="size")
     tags: tuple[str, ...] = option((), "Words; repeatable.")
 

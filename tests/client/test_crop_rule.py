@@ -19,7 +19,7 @@ PICTURE = picture(200, 260, seed=3)
     [
         # 4 to 12 pixels are seen with 16 samples: without a margin an enlarged crop loses its border.
         ({"margin_px": 0, "min_scale": 0.02, "max_scale": 0.06}, {"margin_px": 1}),
-        # Of the image itself, up to 7.5 pixels per sample.
+        # Level 0 alone is read, with up to 7.5 pixels per sample.
         ({"max_level": 0}, {"max_level": None}),
     ],
     ids=["margin", "level"],

@@ -17,7 +17,7 @@ class Case:
     """A file and what reading it must give.
 
     Attributes:
-      name: Of the file.
+      name: Name of the file.
       write: Writes it.
       pixels: ``[H, W, C]``, upright grey or RGB, as every reader must give it or refuse it; None: to be refused.
       options: Of preparation, fields of PrepareOptions.

@@ -22,7 +22,7 @@ class Pipeline:
     """A pipeline whose data, settings and runs lie in one folder.
 
     Args:
-      name: Of the pipeline.
+      name: Name of the pipeline.
       folder: With ``config.json``; runs go to ``folder/runs``.
       data: The raw data.
     """

@@ -102,7 +102,7 @@ def test_keras_map_coordinates():
 
 @pytest.mark.parametrize("make", [SpatialTransformer, LocalizedSpatialTransformer])
 def test_gradients_are_finite_differences_in_s_x_and_y(make):
-    # Of the reference in float64, on a smooth image, where no sample is near the centre of a pixel.
+    # The reference in float64, on a smooth image, where no sample is near the centre of a pixel.
     y, x = np.mgrid[0:24, 0:30]
     image = (np.sin(y / 3.0) * np.cos(x / 4.0))[..., None]
     weights = RNG.normal(size=(5, 5, 1))

@@ -29,7 +29,7 @@ def test_the_same_loss_on_two_devices(posterior):
 
 @pytest.mark.slow
 def test_a_last_batch_with_fewer_images_than_devices():
-    """Nine images in batches of four on two devices: one of them has no image of the last batch, nor of the only one."""
+    """Nine images in batches of four on two devices: one has no image of the last batch, nor of the only one."""
     command = [sys.executable, "-m", "tests.models.partial_batch"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stderr[-2000:]

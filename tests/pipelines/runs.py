@@ -44,7 +44,7 @@ def png(colour, size=8):
 
 
 def write_examples(root, pyramids):
-    """Six images a split; the last one of each is labelled wrongly."""
+    """Six images per split; the last one of each is labelled wrongly."""
     for split in ("train", "test"):
         folder = root / f"Split-{split}"
         folder.mkdir(parents=True)

@@ -13,9 +13,13 @@ from tfvs.cli.next_command import say_next
 
 @click.command()
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option("--object-px", type=click.FloatRange(min=1), help="Of a prepared set: as for tfvs train.")
 @click.option(
-    "-o", "--output", default="", help="Of a prepared set: write a contact sheet (.png), looks drawn to scale."
+    "--object-px",
+    type=click.FloatRange(min=1),
+    help="For a prepared set: side of the things looked for, as for tfvs train.",
+)
+@click.option(
+    "-o", "--output", default="", help="For a prepared set: write a contact sheet (.png), looks drawn to scale."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def inspect(path: Path, object_px: float | None, output: str, as_json: bool) -> None:

@@ -31,7 +31,7 @@ ENCODERS = ("auto", "pretrained", "small")
 @click.option(
     "--set", "changes", multiple=True, metavar="FIELD=VALUE", help="Of model, train or proxy: train.epochs=5."
 )
-@click.option("--seed", default=0, help="Of weights, order and samples.")
+@click.option("--seed", default=0, help="Seed of weights, order and samples.")
 @click.option("--threads", default=0, help="Of TensorFlow; 0: as many as there are cores.")
 @click.option("--dry-run", is_flag=True, help="Say what would be chosen, and why; train nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print plan and result as one JSON object.")

@@ -47,7 +47,7 @@ def make_bank(data: Path, ids: Iterable[str], class_names: Sequence[str] = SPEED
 
     Args:
       data: GTSDB.
-      ids: Of the photographs, such as ``"00012"``: those for training.
+      ids: Ids of the photographs, such as ``"00012"``: those for training.
       class_names: See :func:`tfvs.datasets.gtsdb.label_of_kind`.
 
     Raises:

@@ -166,7 +166,7 @@ class _TableReader:
             yield Source(image_id, path, label)
 
     def class_names(self) -> tuple[str, ...]:
-        """Of the table."""
+        """Names of the classes."""
         return self._names
 
     def inputs(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""How many pixels a request asks to be decoded, read from the images' headers before anything is."""
+"""The number of pixels that a request asks to be decoded, read from the images' headers before anything is."""
 
 from __future__ import annotations
 

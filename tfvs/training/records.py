@@ -93,7 +93,7 @@ def check_labels(labels: np.ndarray, num_classes: int, batch_size: int) -> None:
     Args:
       labels: ``[N]`` int64.
       num_classes: K.
-      batch_size: Of the training.
+      batch_size: Number of images per training batch.
 
     Raises:
       DataError: There are labels outside the classes, or fewer images than one batch.

@@ -61,7 +61,7 @@ def test_a_batch_size_known_of_some_features_alone(root, colour):
 
 
 def test_every_level_of_every_file(colour, reader):
-    # For each level one box with 1 to 2 of its pixels a sample; coarser ones than any crop needs are left out.
+    # For each level one box with 1 to 2 of its pixels per sample; coarser ones than any crop needs are left out.
     rng = np.random.default_rng(11)
     for name, (path, index) in colour.items():
         sizes = np.array([(height, width) for width, height, *_ in index.levels])

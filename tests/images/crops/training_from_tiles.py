@@ -21,7 +21,7 @@ HEIGHT, WIDTH = 96, 128
 
 
 def refine(coarse: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Twice as many pixels a side, of which each 2 x 2 have the coarse one for their mean."""
+    """Twice as many pixels per side, of which each 2 x 2 have the coarse one for their mean."""
     batch, height, width = coarse.shape[:3]
     fine = np.empty((batch, 2 * height, 2 * width, 1), coarse.dtype)
     one, other = rng.integers(-20, 21, (2, *coarse.shape))

@@ -56,7 +56,7 @@ class RecordConfig(Config):
     most_units: int = option(MOST_MARINES, "Most units of a kind on each side.", at_least=1, at_most=200)
     pictures: int = option(20, "Most pictures of a battle.", at_least=1)
     steps_between: int = option(16, "Steps of the game between two pictures; it makes 22.4 a second.", at_least=1)
-    seed: int = option(0, "Of the numbers and places of the units, and of the game.", at_least=0)
+    seed: int = option(0, "Seed of the numbers and places of the units, and of the game.", at_least=0)
 
 
 def record(output: str | os.PathLike[str], config: RecordConfig, episodes: int) -> Path:
@@ -231,7 +231,7 @@ def _attack(observation: Any, place: np.ndarray) -> Any:
 def _pixels(plane: Any) -> np.ndarray:
     """``[H, W, 3]`` uint8 of one of the game's pictures."""
     if plane.bits_per_pixel != 24:
-        raise DataError("The game sends no RGB pictures", expected="24 bits a pixel", received=plane.bits_per_pixel)
+        raise DataError("The game sends no RGB pictures", expected="24 bits per pixel", received=plane.bits_per_pixel)
     return np.frombuffer(plane.data, np.uint8).reshape(plane.size.y, plane.size.x, 3)
 
 
