@@ -1,9 +1,13 @@
-"""The same job on other runners: two worker processes here, and Beam's portable runner with a pool of workers."""
+"""The same job on other runners: two worker processes here, and Beam's portable runner with two pools of workers."""
 
+import contextlib
+import json
 import os
 import subprocess
 import sys
 import tarfile
+import time
+from concurrent import futures
 from pathlib import Path
 
 import apache_beam as beam
@@ -13,7 +17,8 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from components.transforms import Layout, PrepareRecords
 from tests.components.test_job import IN_CHILDREN, OPTIONS, contents, make_job, run
-from tests.preparation.images import write_folder
+from tests.preparation.images import write_folder, write_png
+from tfvs.errors import ResourceError
 from tfvs.preparation.job_folder import JobFolder
 from tfvs.preparation.readers import make_reader
 
@@ -21,25 +26,33 @@ ROOT = Path(__file__).resolve().parents[2]
 
 POOL = """
 import sys
-import tarfile
 from apache_beam.runners.worker.worker_pool_main import BeamFnExternalWorkerPoolServicer
 address, server = BeamFnExternalWorkerPoolServicer.start(use_process=True, port=0)
 print(address, flush=True)
 sys.stdin.read()
 server.stop(0)
 """
-# Beam's local job service has its workers one after the other, whatever is asked for, and no option for more.
+# Beam's local job service has its workers one after the other, whatever is asked for, and no option for more; each of a
+# cluster's machines has the pool of its own at the one address that is given.
 JOB_SERVICE = """
+import itertools
 import sys
-import tarfile
+from apache_beam.portability.api import endpoints_pb2
 from apache_beam.runners.portability import local_job_service
-from apache_beam.runners.portability.fn_api_runner import fn_runner
+from apache_beam.runners.portability.fn_api_runner import fn_runner, worker_handlers
 
 class TwoWorkers(fn_runner.FnApiRunner):
     def __init__(self, **options):
         super().__init__(**options)
         self._num_workers = 2
 
+pools, start_worker = itertools.cycle(sys.argv[1:]), worker_handlers.ExternalWorkerHandler.start_worker
+
+def start_in_next_pool(handler):
+    handler._external_payload.endpoint.url = next(pools)
+    start_worker(handler)
+
+worker_handlers.ExternalWorkerHandler.start_worker = start_in_next_pool
 fn_runner.FnApiRunner = TwoWorkers
 servicer = local_job_service.LocalJobServicer()
 print(servicer.start_grpc_server(0), flush=True)
@@ -47,12 +60,18 @@ sys.stdin.read()
 """
 
 
-def _start(code: str) -> subprocess.Popen:
+def _start(code: str, *arguments: str) -> subprocess.Popen:
     # Beam's pool starts its workers as `python` from PATH.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environ = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(
-        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environ
+        [sys.executable, "-c", code, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        cwd=ROOT,
+        env=environ,
     )
 
 
@@ -78,30 +97,59 @@ def test_two_processes_of_the_direct_runner(tmp_path):
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_portable_runner_with_two_external_workers(tmp_path):
-    write_folder(tmp_path / "in", 24)
-    run(make_job(tmp_path / "in", tmp_path / "one"))
-    pool, service = _start(POOL), _start(JOB_SERVICE)
+def _workers(pool: subprocess.Popen) -> list[psutil.Process]:
+    return [child for child in psutil.Process(pool.pid).children() if "SdkHarness" in " ".join(child.cmdline())]
+
+
+def _worker_that_reads(fifo: Path, pools: list[subprocess.Popen]) -> psutil.Process:
+    """The worker that waits for what a FIFO will give, waited for."""
+    end = time.monotonic() + 50
+    while time.monotonic() < end:
+        with contextlib.suppress(OSError):  # nobody reads it yet
+            os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)  # it stays open, and the reader waits
+            break
+        time.sleep(0.05)
+    while time.monotonic() < end:
+        for worker in [worker for pool in pools for worker in _workers(pool)]:
+            if str(fifo) in {os.path.realpath(link) for link in Path(f"/proc/{worker.pid}/fd").iterdir()}:
+                return worker
+    raise AssertionError("no worker reads it")
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="which worker reads a file is told by /proc")
+@pytest.mark.timeout(240)
+def test_two_pools_and_a_killed_worker(tmp_path):
+    """The worker is killed in the middle of an image: the job fails and says so, and the next one ends with all."""
+    for number in range(12):
+        write_png(tmp_path / "in" / f"{number}.png", seed=number)
+    (tmp_path / "in" / "manifest.jsonl").write_text(
+        "".join(json.dumps({"path": f"{number}.png", "label": number % 2}) + "\n" for number in range(12))
+    )
+    run(make_job(tmp_path / "in", tmp_path / "one", "manifest"))
+    image, kept = tmp_path / "in" / "7.png", tmp_path / "kept.png"
+    image.rename(kept)
+    os.mkfifo(image)  # whoever reads this image waits
+    pools = [_start(POOL), _start(POOL)]
+    addresses = [pool.stdout.readline().strip() for pool in pools]
+    service = _start(JOB_SERVICE, *addresses)
     try:
-        workers = pool.stdout.readline().strip()
-        endpoint = service.stdout.readline().strip()
-        run(
-            make_job(tmp_path / "in", tmp_path / "two", options=IN_CHILDREN),
-            "--runner=PortableRunner",
-            f"--job_endpoint=localhost:{endpoint.rpartition(':')[2]}",
-            "--environment_type=EXTERNAL",
-            f"--environment_config={workers}",
-            "--sdk_worker_parallelism=2",
-        )
-        harnesses = [
-            child for child in psutil.Process(pool.pid).children() if "SdkHarness" in " ".join(child.cmdline())
-        ]
-        assert len(harnesses) == 2
+        endpoint = f"localhost:{service.stdout.readline().strip().rpartition(':')[2]}"
+        options = ("--runner=PortableRunner", f"--job_endpoint={endpoint}", "--environment_type=EXTERNAL")
+        options += (f"--environment_config={addresses[0]}",)
+        with futures.ThreadPoolExecutor(1) as pool:
+            job = pool.submit(run, make_job(tmp_path / "in", tmp_path / "two", "manifest"), *options)
+            victim = _worker_that_reads(image, pools)
+            assert [len(_workers(each)) for each in pools] == [1, 1]
+            victim.kill()
+            with pytest.raises(ResourceError, match=f"The pipeline failed.* of PortableRunner at {endpoint}"):
+                job.result(120)
+        assert not list((tmp_path / "two" / "r").iterdir())
+        image.unlink()
+        kept.rename(image)
+        run(make_job(tmp_path / "in", tmp_path / "two", "manifest"), *options)
     finally:
-        _stop(pool)
-        _stop(service)
+        for process in (*pools, service):
+            _stop(process)
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
 
 
