@@ -117,6 +117,7 @@ def _join(*parts: object) -> str:
 @click.option("--override", multiple=True, help="FIELD=JSON of the saccader's configuration.")
 @click.option("--model", "trained", default="", help="A trained .keras model to answer with, instead of training.")
 @click.option("--label", default="", help="Part of the run's name, beside size, images and seed.")
+@click.option("--workers", default=1, show_default=True, help="Processes that make missing canvases.")
 @click.option("--data", "data_root", default="runs/data/megapixel", show_default=True)
 @click.option("--runs", default="runs/megapixel", show_default=True, help="Folder of checkpoints, logs and models.")
 @click.option("--results", default="docs/results", show_default=True)
@@ -140,6 +141,7 @@ def main(
     override: tuple[str, ...],
     trained: str,
     label: str,
+    workers: int,
     data_root: str,
     runs: str,
     results: str,
@@ -151,7 +153,7 @@ def main(
     canvases = MegapixelPyramidConfig(height=side, width=side, scribbles=scribbles, digits=digits, proxy_px=proxy_px)
     counts = {"train": 0 if trained else train_images, "test": test_images}
     data = MegapixelData(Path(data_root) / f"{side}-{proxy_px}-{scribbles}", canvases, counts)
-    write(data.folder, canvases, counts)
+    write(data.folder, canvases, counts, workers=workers)
     overrides = parse_overrides(override)
     report: dict[str, Any] = {"side": side, "scribbles": scribbles, "label": label, "seed": seed, "threads": threads}
     if trained:

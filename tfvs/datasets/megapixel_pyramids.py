@@ -65,6 +65,7 @@ def write(
     config: MegapixelPyramidConfig,
     counts: Mapping[str, int],
     *,
+    workers: int = 1,
     overwrite: bool = False,
 ) -> Path:
     """Writes pyramids and records; goes on where it was stopped, and does nothing where as many or more are there.
@@ -73,6 +74,7 @@ def write(
       output: Folder, made where missing.
       config: Configuration of the canvases and pyramids.
       counts: Images per split.
+      workers: Processes that write them.
       overwrite: Whether to replace a data set of another description.
 
     Returns:
@@ -88,6 +90,7 @@ def write(
         description=config.description(),
         proxy=config.recipe,
         class_names=config.class_names,
+        workers=workers,
         overwrite=overwrite,
     )
 

@@ -64,6 +64,7 @@ SMALL_THINGS = SaccaderConfig(
     latent_units=16,
     crop_filters=(16, 32, 64, 64),
     crop_normalization="none",
+    crop_dropout=0.3,
     crop_units=64,
     reconstruction_weight=0.0,
 )
