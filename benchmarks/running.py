@@ -13,8 +13,10 @@ def limit_threads(threads: int) -> None:
     """Sets TensorFlow's threads, before anything has used them.
 
     Args:
-      threads: How many; 0 for as many as there are cores.
+      threads: How many; 0 for as many as there are cores, which is TensorFlow's default.
     """
+    if threads == 0:
+        return
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
 
