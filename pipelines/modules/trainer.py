@@ -12,10 +12,12 @@ import tensorflow as tf
 
 from pipelines.config import PYRAMIDS, PipelineConfig
 from pipelines.modules.fitting import fit_saccader, folder_for, with_hyperparameters
-from tfvs.data.dataset import find_files, read_manifest
+from tfvs.data.dataset import evaluation_dataset, find_files, read_manifest
+from tfvs.evaluation.temperature import temperature_of
 from tfvs.export.saving import export_saved_model
 from tfvs.models.saccader import VariationalSaccader
 from tfvs.training.hosts import host_index
+from tfvs.training.trainer import TrainConfig
 
 MODEL_FILE = "model.keras"
 
@@ -57,6 +59,11 @@ def _train_and_export(fn_args: Any, fit: Callable[..., tuple[VariationalSaccader
     records = read_manifest(find_files(fn_args.train_files))
     model.compile()  # without the optimizer, so that the file can be loaded where tfvs.training is not imported
     model.save(os.path.join(fn_args.model_run_dir, MODEL_FILE))
+    batch_size = TrainConfig.from_dict(config.train).batch_size
+    temperature = temperature_of(
+        model, evaluation_dataset(find_files(fn_args.eval_files), records.proxy, batch_size=batch_size)
+    )
+    write_line(str(temperature))
     export_saved_model(
         model,
         fn_args.serving_model_dir,
@@ -66,6 +73,7 @@ def _train_and_export(fn_args: Any, fit: Callable[..., tuple[VariationalSaccader
         max_side_px=records.max_side_px,
         conversion=records.conversion,
         image_roots=[config.location(PYRAMIDS)],
+        temperature=temperature.value,
     )
 
 

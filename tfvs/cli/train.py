@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +95,7 @@ def train(
             max_side_px=manifest.max_side_px,
             conversion=manifest.conversion,
             image_roots=[data.pyramids.resolve()],
+            temperature=_temperature(trained.model, data, plan, say),
         )
         mark_exported(trained, version)
     if as_json:
@@ -104,6 +105,21 @@ def train(
     say(f"plan      {trained.folder / PLAN_FILE}")
     say(f"curves    {trained.folder / CURVES_FILE}")
     say_next("tfvs", "evaluate", output, prepared, "-o", "evaluation.html", why="scores it on images it has not seen")
+
+
+def _temperature(model: Any, data: Any, plan: Any, say: Callable[[str], None]) -> float:
+    """What the logits are divided by, from the images that it was not trained on; 1 where there are none."""
+    from tfvs.data.dataset import evaluation_dataset
+    from tfvs.evaluation.temperature import temperature_of
+    from tfvs.training.facts import EVAL
+
+    if EVAL not in data.splits:
+        say("Probabilities are not calibrated: the data set has no images to evaluate on")
+        return 1.0
+    files = data.files(EVAL, plan.proxy)
+    found = temperature_of(model, evaluation_dataset(files, plan.proxy, batch_size=plan.train.batch_size))
+    say(str(found))
+    return found.value
 
 
 def parse_changes(texts: Sequence[str]) -> dict[str, Any]:

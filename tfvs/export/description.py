@@ -34,6 +34,9 @@ class ModelDescription(Config):
     margin_px: int = option(help="Pixels around a box that its crop may read.", at_least=0)
     min_scale: float = option(help="Smallest side of a crop as a fraction of the image's shorter side.", above=0)
     bands: int = option(help="Bands of the crops, and of the image before its proxy is made.", choices=BANDS)
+    temperature: float = option(
+        1.0, "What logits are divided by before they become probabilities, see tfvs.evaluation.temperature.", above=0
+    )
     dtype: str | None = option(None, "Depth that images were brought to; null: they kept their own.", choices=DTYPES)
     max_level: int | None = option(
         None, "Coarsest pyramid level that crops are read from; null: the level of each crop's scale.", at_least=0

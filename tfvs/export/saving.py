@@ -36,6 +36,7 @@ def export_saved_model(
     conversion: Sequence[str] = (),
     max_image_px: int = MAX_IMAGE_PX,
     num_steps: int | None = None,
+    temperature: float = 1.0,
 ) -> str:
     """Writes the model with its signatures, warm-up requests, description, class names and image roots.
 
@@ -57,6 +58,8 @@ def export_saved_model(
       conversion: Other ways in which they were changed, in words; whole images are then refused.
       max_image_px: Largest width times height that ``predict_images`` decodes.
       num_steps: Looks per image; None for as many as in training. Models with one anchor per look take no other.
+      temperature: What logits are divided by before they become probabilities;
+        :func:`tfvs.evaluation.temperature.temperature_of` finds it.
 
     Returns:
       The path.
@@ -85,6 +88,7 @@ def export_saved_model(
         max_side_px=max_side_px,
         conversion=tuple(conversion),
         max_image_px=max_image_px,
+        temperature=temperature,
     )
     _check_target(target)
     unique = uuid.uuid4().hex

@@ -267,6 +267,8 @@ class SaccaderSignatures(tf.Module):
         probabilities = tf.nn.softmax(tf.cast(logits, tf.float32))
         classes = len(self._spec.class_names)
         probabilities = tf.reduce_mean(tf.reshape(probabilities, [-1, look.samples, classes]), axis=1)  # [B, K]
+        if self._spec.temperature != 1.0:
+            probabilities = tf.nn.softmax(tf.math.log(probabilities) / self._spec.temperature)
         valid = tf.equal(reason, "") & _finite(probabilities) & _finite(look.boxes) & _finite(look.kl)
         if evidence is not None:
             evidence = tf.reshape(evidence, [-1, look.samples * length, classes])
