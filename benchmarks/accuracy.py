@@ -25,6 +25,8 @@ import tensorflow as tf
 from benchmarks.machine import describe_machine, peak_memory_mb
 from benchmarks.running import limit_threads, parse_overrides
 from tfvs.datasets.two_digit_mnist import Canvases, TwoDigitConfig, generate
+from tfvs.evaluation.calibration import calibration_of_answers
+from tfvs.evaluation.temperature import temperature_of
 from tfvs.images.proxy import ProxyRecipe, disturb
 from tfvs.metrics import Coverage
 from tfvs.models import DRAM, RAM, ResNet18
@@ -32,6 +34,7 @@ from tfvs.models.saccader import VariationalSaccader
 from tfvs.training.trainer import TrainConfig, train
 
 PROXY_PX = 32
+EVAL_IMAGES = 1000  # that give the temperature
 BASELINES: dict[str, type[keras.Model]] = {"resnet18": ResNet18, "ram": RAM, "dram": DRAM}
 # Paper: variational saccading / ResNet18 / DRAM, per cent.
 PAPER = {"identify": (95.42, 97.4, 95.0), "sum": (97.2, 99.86, 97.5), "one": (None, None, None)}
@@ -218,6 +221,9 @@ def main(
         sampling = build(model_name, task, num_classes, {**overrides, "num_samples": num_samples})
         sampling.set_weights(model.get_weights())
         sampled = sampling.predict(to_dataset(test_set, batch_size, steps=None, seed=seed), verbose=0)
+    held_out = to_dataset(
+        make_examples(task, digits, seed, "eval", EVAL_IMAGES, recipe), batch_size, steps=None, seed=seed
+    )
     report = {
         "task": task,
         "proxy_keep": proxy_keep,
@@ -230,6 +236,7 @@ def main(
         "accuracy": _accuracy(output, test_set),
         "accuracy_of_samples": _accuracy(sampled, test_set) if saccades else None,
         "num_samples": num_samples if saccades else None,
+        "calibration": _calibration(temperature_of(model, held_out).value, output, test_set),
         "paper_saccader_resnet_dram": PAPER[task],
         "digits_covered": coverage(output.boxes[:test_images], test_set.canvases) if looks else None,
         "parameters": int(model.count_params()),
@@ -253,6 +260,16 @@ def main(
 def _accuracy(output: Any, examples: Examples) -> float:
     labels = examples.canvases.labels
     return float(np.mean(np.argmax(output.logits[: len(labels)], -1) == labels))
+
+
+def _calibration(temperature: float, output: Any, examples: Examples) -> dict[str, float]:
+    """Expected calibration error of the test images with and without a temperature that other images gave."""
+    labels = examples.canvases.labels
+    logits = tf.cast(output.logits[: len(labels)], tf.float64)
+    before, after = (
+        calibration_of_answers(tf.nn.softmax(logits / divisor).numpy(), labels).error for divisor in (1.0, temperature)
+    )
+    return {"temperature": temperature, "error_before": before, "error_after": after}
 
 
 def read_history(path: Path) -> list[dict[str, float]]:
