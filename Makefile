@@ -51,6 +51,10 @@ e2e: $(STAMP) ## whole pipelines through the command line
 clients: $(STAMP) ## the example clients in Go, Java and Node, where their tools are installed
 	@$(BIN)/python -m pytest -q -m slow --timeout=1800 tests/server/test_other_languages.py
 
+.PHONY: kubeflow
+kubeflow: $(STAMP) ## compiles a pipeline for Kubeflow and Vertex AI, in an environment of its own
+	@bash tools/kubeflow.sh $(VENV)
+
 .PHONY: test-core
 test-core: ## the library's own tests without TFX or Beam: make test-core PYTHON=python3.12
 	@bash tools/test_core.sh "$(or $(PYTHON),python3.12)"

@@ -14,9 +14,6 @@ from pipelines.config import PipelineConfig, load_pipeline
 from pipelines.run import PIPELINES
 from tfvs.errors import ConfigError, ResourceError, one_sentence
 
-# Kubeflow's compiler and its packages. TFX 1.16 needs protobuf 3.20, which allows no newer kfp.
-PACKAGES = "kfp==2.5.0 kfp-pipeline-spec==0.2.2 kfp-server-api==2.0.5 requests-toolbelt==0.10.1 'urllib3<2'"
-
 
 def dataflow_args(project: str, region: str, runs_root: str) -> list[str]:
     """Beam's arguments for Dataflow. Workers start from the image of the pipeline."""
@@ -57,7 +54,8 @@ def compile_pipeline(config: PipelineConfig, output: Path, *, image: str, projec
         from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner as kubeflow
     except ImportError as error:
         raise ResourceError(
-            f"Kubeflow's compiler is not installed: {error}", mend=f"uv pip install --no-deps {PACKAGES}"
+            f"Kubeflow's compiler is not installed: {error}",
+            mend="make kubeflow gives .venv-kubeflow, an environment with the packages of requirements/kubeflow.txt",
         ) from error
     from pipelines.pipeline import create_pipeline
 
