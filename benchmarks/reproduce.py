@@ -128,21 +128,19 @@ EXPERIMENTS = (
     *(run for share in KEPT for run in _ablation(NOISY, f"keep {share:g}", f"--proxy-keep={share:g}")),
     *(run for grey in NOISES for run in _ablation(NOISY, f"noise {grey}", f"--proxy-noise={grey}")),
     *(run for s in STDDEVS for run in _ablation(VARIANCE, f"stddev {s}", f"--override=posterior_stddev={s}")),
-    _megapixel(
-        "1500-5000-1", "5 000 images of 1 500²", "ATS about 80, IPS 99.1", 24,
-        "--train-images=5000", "--seed=1", "--passes=24", "--passes-per-test=4",
-    ),
-    _megapixel(
-        "1500-1000-1", "1 000 images of 1 500²", "IPS 66.6, at 3 000²", 12,
-        "--train-images=1000", "--seed=1", "--passes=60", "--passes-per-test=15",
-    ),
-    _megapixel(
-        "1500-300-1", "300 images of 1 500²", "IPS 30.1, 600 images at 3 000²", 5,
-        "--train-images=300", "--seed=1", "--passes=80", "--passes-per-test=20",
-    ),
-    _megapixel(
-        "1500-300-2", "300 images of 1 500², seed 2", "IPS 30.1, 600 images at 3 000²", 5,
-        "--train-images=300", "--seed=2", "--passes=80", "--passes-per-test=20",
+    *(
+        _megapixel(
+            f"{side}-{images}-{seed}", f"{images} images of {side}², seed {seed}", peers, minutes,
+            f"--side={side}", f"--train-images={images}", f"--seed={seed}",
+            f"--passes={passes}", f"--passes-per-test={passes_per_test}", "--minutes=60",
+        )
+        for side, images, peers, minutes, passes, passes_per_test, seeds in (
+            (1500, 5000, "ATS about 80, IPS 99.1", 20, 24, 4, (1, 2)),
+            (1500, 1000, "IPS 66.6, at 3 000²", 10, 60, 15, (1, 2)),
+            (1500, 300, "IPS 30.1, 600 images at 3 000²", 5, 80, 20, (1, 2)),
+            (3000, 5000, "IPS 99.1", 40, 16, 4, (1,)),
+        )
+        for seed in seeds
     ),
 )  # fmt: skip
 
@@ -159,7 +157,7 @@ def one_of_each() -> list[Experiment]:
     kinds: dict[tuple[str, ...], Experiment] = {}
     for experiment in EXPERIMENTS:
         options = (text if text.startswith("--model=") else text.partition("=")[0] for text in experiment.arguments)
-        kinds.setdefault((experiment.section, *sorted(set(options) - {"--label"})), experiment)
+        kinds.setdefault((experiment.section, *sorted(set(options) - {"--label", "--side"})), experiment)
     return list(kinds.values())
 
 
