@@ -5,11 +5,11 @@
     python -m benchmarks.speed_limits --model FOLDER --test FOLDER               # a saved model alone
     python -m benchmarks.speed_limits --data GTSDB --method half --epochs 3      # a network that reads it all
 
-Photographs 0 to 479 are trained on, 480 to 599 are the validation. Signs that are pasted come from the boxes of the
-photographs for training, and while the field of view grows the pasted sign is in it; the model itself sees proxies,
-looks and classes. A run that was stopped goes on from its checkpoint. Writes ``speed-limits-<method>-<seed>.json`` to
-``--results`` and ``model.keras`` to its folder below ``--runs``; the saccader whose balanced accuracy on the
-validation is the best is also in ``best`` there. The last line printed is the JSON.
+Photographs 0 to 479 are trained on, 480 to 599 are the validation; with ``--fold`` another fifth of the 600 is. Signs
+that are pasted come from the boxes of the photographs for training, and while the field of view grows the pasted sign
+is in it; the model itself sees proxies, looks and classes. A run that was stopped goes on from its checkpoint. Writes
+``speed-limits-<method>-<seed>.json`` to ``--results`` and ``model.keras`` to its folder below ``--runs``; the saccader
+whose balanced accuracy on the validation is the best is also in ``best`` there. The last line printed is the JSON.
 """
 
 from __future__ import annotations
@@ -24,7 +24,17 @@ import keras
 
 from benchmarks.machine import describe_machine, peak_memory_mb
 from benchmarks.running import limit_threads
-from benchmarks.speed_limits_data import Folder, Prepared, list_folder, prepare, proxy_recipe
+from benchmarks.speed_limits_data import (
+    FOLDS,
+    OWN_FOLD,
+    TRAIN,
+    VALIDATION,
+    Folder,
+    Prepared,
+    list_folder,
+    prepare,
+    proxy_recipe,
+)
 from benchmarks.speed_limits_evaluation import evaluate_other_looks, evaluate_saccader, evaluate_whole, time_network
 from benchmarks.speed_limits_model import (
     SACCADER,
@@ -41,7 +51,6 @@ from tfvs.models.saccader import VariationalSaccader
 from tfvs.training.trainer import TrainConfig
 
 MODEL, REPORT, BEST = "model.keras", "report.json", "best"
-TRAIN, VALIDATION = ("train",), ("eval", "test")
 
 
 def keep_best(runs: Path, folder: Path, report: dict[str, Any]) -> bool:
@@ -75,13 +84,22 @@ def keep_best(runs: Path, folder: Path, report: dict[str, Any]) -> bool:
 @click.option("--method", type=click.Choice([*SACCADERS, *WHOLE]), default="saccader", show_default=True)
 @click.option("--seed", default=0, show_default=True)
 @click.option(
-    "--epochs", default=TRAINING.epochs, show_default=True, help="A saccader has as many in each of two stages."
+    "--fold",
+    type=click.IntRange(0, FOLDS - 1),
+    default=OWN_FOLD,
+    show_default=True,
+    help="Which fifth is the validation.",
 )
+@click.option(
+    "--epochs", default=TRAINING.epochs, show_default=True, help="A saccader's first stage has --reading-epochs before."
+)
+@click.option("--reading-epochs", type=int, help="Of a saccader's first stage; as many as --epochs where not given.")
 @click.option("--epoch-steps", default=TRAINING.steps_per_epoch, show_default=True)
 @click.option("--batch-size", default=TRAINING.batch_size, show_default=True)
 @click.option(
     "--looks", default=SACCADER.num_steps, show_default=True, help="Looks per photograph when it is evaluated."
 )
+@click.option("--prepare-only", is_flag=True, help="Writes records and pyramids, and trains nothing.")
 @click.option("--sheet", type=click.Path(path_type=Path), help="A saccade sheet of the validation, with --data.")
 @click.option("--threads", default=0, show_default=True, help="Of TensorFlow; 0: as many as there are cores.")
 @click.option("--runs", type=click.Path(path_type=Path), default=Path("runs/speed_limits"), show_default=True)
@@ -92,10 +110,13 @@ def main(
     model_path: Path | None,
     method: str,
     seed: int,
+    fold: int,
     epochs: int,
+    reading_epochs: int | None,
     epoch_steps: int,
     batch_size: int,
     looks: int,
+    prepare_only: bool,
     sheet: Path | None,
     threads: int,
     runs: Path,
@@ -103,7 +124,13 @@ def main(
 ) -> None:
     """Trains, validates and tests; or tests a saved model."""
     limit_threads(threads)
-    report: dict[str, Any] = {"method": method, "seed": seed, "machine": describe_machine(), "threads": threads}
+    report: dict[str, Any] = {
+        "method": method,
+        "seed": seed,
+        "fold": fold,
+        "machine": describe_machine(),
+        "threads": threads,
+    }
     try:
         if model_path is not None:
             if test is None:
@@ -117,9 +144,12 @@ def main(
             train_config = TRAINING.replace(
                 epochs=epochs, steps_per_epoch=epoch_steps, batch_size=batch_size, seed=seed
             )
-            model = _train(report, data, runs, train_config, looks)
+            if prepare_only:
+                prepare(data, runs / "data", TRAIN, _recipe(method), fold)
+                return
+            model = _train(report, data, runs, train_config, reading_epochs, looks)
         if sheet is not None and data is not None and isinstance(model, VariationalSaccader):
-            write_sheet(model, prepare(data, runs / "data", VALIDATION, _recipe(method)), sheet)
+            write_sheet(model, prepare(data, runs / "data", VALIDATION, _recipe(method), fold), sheet)
         if test is not None:
             report["test"] = _evaluate(model, list_folder(test, _recipe(method)))
     except TfvsError as error:
@@ -127,19 +157,35 @@ def main(
     report["peak_memory_mb"] = peak_memory_mb()
     if model_path is None:
         results.mkdir(parents=True, exist_ok=True)
-        (results / f"speed-limits-{method}-{seed}.json").write_text(json.dumps(report, indent=1) + "\n")
+        (results / f"speed-limits-{_run(report)}.json").write_text(json.dumps(report, indent=1) + "\n")
     print(json.dumps(report))
 
 
-def _train(report: dict[str, Any], data: Path, runs: Path, train_config: TrainConfig, looks: int) -> keras.Model:
+def _run(report: dict[str, Any]) -> str:
+    """Name of a run: its method and seed, and its fold where that is not the data set's own."""
+    own = report["fold"] == OWN_FOLD
+    return f"{report['method']}-{report['seed']}" + ("" if own else f"-fold-{report['fold']}")
+
+
+def _train(
+    report: dict[str, Any],
+    data: Path,
+    runs: Path,
+    train_config: TrainConfig,
+    reading_epochs: int | None,
+    looks: int,
+) -> keras.Model:
     """Trains and validates; what is found goes into the report."""
-    method = report["method"]
-    folder = runs / f"{method}-{report['seed']}"
-    photographs, validation = (prepare(data, runs / "data", splits, _recipe(method)) for splits in (TRAIN, VALIDATION))
+    method, fold = report["method"], report["fold"]
+    folder = runs / _run(report)
+    photographs, validation = (
+        prepare(data, runs / "data", split, _recipe(method), fold) for split in (TRAIN, VALIDATION)
+    )
     saccades = method in SACCADERS
     model: keras.Model
     if saccades:
-        model, minutes = fit_saccader(method, photographs, folder, train_config, validation)
+        model, minutes = fit_saccader(method, photographs, folder, train_config, validation, reading_epochs)
+        report["reading_epochs"] = reading_epochs or train_config.epochs
         model = model.adapted(num_steps=looks, pyramid_roots=())
         model.save(folder / MODEL)
     else:
@@ -149,7 +195,8 @@ def _train(report: dict[str, Any], data: Path, runs: Path, train_config: TrainCo
     if method == "saccader":
         report["same_weights"] = evaluate_other_looks(model, validation)
         report["network_on_whole_photographs"] = time_network(model, validation)
-        keep_best(runs, folder, report)
+        if fold == OWN_FOLD:
+            keep_best(runs, folder, report)
     return model
 
 

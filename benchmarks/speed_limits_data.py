@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,10 +22,15 @@ from tfvs.preparation.job import Job
 from tfvs.preparation.local import run_local
 from tfvs.preparation.options import PrepareOptions
 from tfvs.preparation.readers import make_reader
-from tfvs.preparation.sources import Rejected, Source
+from tfvs.preparation.readers.gtsdb import TRAINVAL_END, GTSDBReader
+from tfvs.preparation.sources import PassedOver, Rejected, Source
 
 EVALUATED_AT_ONCE = 12
 DECODED_AT_ONCE = 6
+FOLDS = 5
+# GTSDB's own split: photographs 480 to 599 are the validation.
+OWN_FOLD = FOLDS - 1
+TRAIN, VALIDATION = "train", "eval"
 
 
 def proxy_recipe(reduction: int = 4) -> ProxyRecipe:
@@ -121,31 +128,54 @@ class Folder(NamedTuple):
         return dataset.batch(DECODED_AT_ONCE).prefetch(1)
 
 
-def prepare(data: Path, output: Path, splits: tuple[str, ...], proxy: ProxyRecipe) -> Prepared:
+class FoldReader(GTSDBReader):
+    """Photographs 0 to 599 alone, a fifth of which are the validation; the others are for training.
+
+    Args:
+      data: GTSDB.
+      fold: Which fifth, from 0.
+    """
+
+    def __init__(self, data: Path, fold: int) -> None:
+        super().__init__(str(data))
+        self._fold = fold
+
+    def read(self) -> Iterator[Source | Rejected | PassedOver]:
+        """Lists the photographs."""
+        for item in super().read():
+            if not isinstance(item, Source):
+                yield item
+            elif (number := int(item.image_id)) < TRAINVAL_END:
+                own = number * FOLDS // TRAINVAL_END == self._fold
+                yield dataclasses.replace(item, split=VALIDATION if own else TRAIN)
+
+
+def prepare(data: Path, output: Path, split: str, proxy: ProxyRecipe, fold: int = OWN_FOLD) -> Prepared:
     """Records and pyramids of a folder of photographs with ``gt.txt``; they are made where they are not there.
 
     Args:
       data: The folder.
-      output: Gets ``pyramids``, and a folder of records for each size of proxies.
-      splits: Which of the photographs, as far as they are there.
+      output: Gets ``pyramids``, and a folder of records for each size of proxies and each fold.
+      split: ``"train"`` or ``"eval"``.
       proxy: Recipe of the proxies.
+      fold: Which fifth is the validation.
 
     Raises:
       DataError: There are none.
     """
-    records = output / f"records-{proxy.height}x{proxy.width}"
+    records = output / f"records-{proxy.height}x{proxy.width}-{fold}"
     if not (records / MANIFEST).exists():
         job = Job(
-            reader=make_reader("gtsdb", str(data)),
+            reader=FoldReader(data, fold),
             options=PrepareOptions(proxy=proxy, tile_size=DEFAULT.tile_size, quality=95, decoder="direct"),
             records_root=str(records),
             pyramid_root=str(output / PYRAMIDS),
             num_shards=1,
         )
         run_local(job)
-    found = [path for split in splits for path in sorted((records / split_folder(split)).glob("*")) if path.is_file()]
+    found = [path for path in sorted((records / split_folder(split)).glob("*")) if path.is_file()]
     if not found:
-        raise DataError("There are no records of these splits", expected=splits, received=records)
+        raise DataError("There are no records of this split", expected=split, received=records)
     return Prepared(data, output, proxy, find_files([str(path) for path in found]))
 
 

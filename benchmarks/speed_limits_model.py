@@ -60,7 +60,12 @@ class WholePhotograph(ImageClassifier):
 
 
 def fit_saccader(
-    method: str, photographs: Prepared, folder: Path, train_config: TrainConfig, validation: Prepared
+    method: str,
+    photographs: Prepared,
+    folder: Path,
+    train_config: TrainConfig,
+    validation: Prepared,
+    reading_epochs: int | None = None,
 ) -> tuple[VariationalSaccader, float]:
     """Trains a saccader in two stages, or goes on where training stopped.
 
@@ -70,6 +75,7 @@ def fit_saccader(
       folder: Gets checkpoints and logs.
       train_config: How the second stage trains.
       validation: Evaluated after each epoch of the second stage.
+      reading_epochs: See :func:`tfvs.training.stages.read_then_look`.
 
     Returns:
       The model, and the processor's minutes in all.
@@ -77,7 +83,7 @@ def fit_saccader(
     config = SACCADER.replace(pyramid_roots=photographs.pyramid_roots, **SACCADERS[method])
     stopwatch = _stopwatch(folder)
     given = _given(photographs, folder, validation, stopwatch)
-    model = fit_stages(config, read_then_look(CELLS, train_config), **given)
+    model = fit_stages(config, read_then_look(CELLS, train_config, reading_epochs), **given)
     return model, stopwatch.minutes
 
 

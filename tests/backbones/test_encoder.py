@@ -128,6 +128,8 @@ def test_configurations() -> None:
             encoder_config(wrong)
     with pytest.raises(ConfigError, match="feature maps"):
         EncoderConfig(network="MobileNetV2", weights=None, feature_maps=("none",)).make_network()
+    with pytest.raises(ConfigError, match="frozen to"):
+        EncoderConfig(network="efficientnet_lite0", weights=None, blocks=1, frozen_to="block_1").make_network()
     with pytest.raises(DataError):
         EncoderConfig(network="MobileNetV2", weights="/no/such/file").make_network()
     with pytest.raises(ConfigError, match="lie on a map"):
@@ -141,3 +143,12 @@ def test_a_named_network_s_weights_are_found_by_the_encoder_s_name() -> None:
     encoder.build((None, 32, 32, 3))
     assert encoder.trainable_variables
     assert all("crop_encoder" in variable.path for variable in encoder.variables)
+
+
+def test_the_first_layers_stay_as_they_are() -> None:
+    config = EncoderConfig(network="efficientnet_lite0", weights=None, blocks=3, frozen_to="block_1")
+    encoder = make_encoder(config, name="crop_encoder")
+    encoder.build((None, 32, 32, 3))
+    assert {variable.path.split("/")[-3] for variable in encoder.trainable_variables} == {
+        f"block_2_{part}_conv" for part in ("expand", "depthwise", "project")
+    }

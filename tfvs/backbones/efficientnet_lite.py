@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
+from tfvs.backbones.normed_convolution import NormedConvolution
 from tfvs.backbones.torch_file import read_torch_weights
 from tfvs.config import require
 from tfvs.errors import DataError, ResourceError
@@ -203,34 +204,24 @@ def _network(
 ) -> keras.Model:
     x = inputs = layers.Input(input_shape, name="image")
 
-    def conv(x: keras.KerasTensor, filters: int, kernel: int, stride: int, name: str) -> keras.KerasTensor:
-        return layers.Conv2D(filters, kernel, stride, "same", CHANNELS_LAST, use_bias=False, name=name)(x)
-
-    def norm(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
-        return layers.BatchNormalization(momentum=0.99, epsilon=1e-3, name=name)(x)
+    def conv(x: keras.KerasTensor, filters: int | None, kernel: int, stride: int, name: str) -> keras.KerasTensor:
+        return NormedConvolution(filters, kernel, stride, name=name)(x)
 
     if include_preprocessing:
         x = layers.Rescaling(SCALE, OFFSET, name="preprocessing")(x)
-    x = layers.ReLU(6.0, name="stem")(norm(conv(x, 32, 3, 2, "stem_conv"), "stem_bn"))
+    x = layers.ReLU(6.0, name="stem")(conv(x, 32, 3, 2, "stem_conv"))
     for n, block in enumerate(plan[:blocks]):
         y, width = x, x.shape[-1]
         if block.expansion != 1:
             y = conv(y, width * block.expansion, 1, 1, f"block_{n}_expand_conv")
-            y = layers.ReLU(6.0, name=f"block_{n}_expand")(norm(y, f"block_{n}_bn0"))
-        depthwise = layers.DepthwiseConv2D(
-            block.kernel,
-            block.stride,
-            "same",
-            data_format=CHANNELS_LAST,
-            use_bias=False,
-            name=f"block_{n}_depthwise_conv",
-        )
-        y = layers.ReLU(6.0, name=f"block_{n}_depthwise")(norm(depthwise(y), f"block_{n}_bn1"))
-        y = norm(conv(y, block.filters, 1, 1, f"block_{n}_project_conv"), f"block_{n}_bn2")
+            y = layers.ReLU(6.0, name=f"block_{n}_expand")(y)
+        y = conv(y, None, block.kernel, block.stride, f"block_{n}_depthwise_conv")
+        y = layers.ReLU(6.0, name=f"block_{n}_depthwise")(y)
+        y = conv(y, block.filters, 1, 1, f"block_{n}_project_conv")
         same = block.stride == 1 and width == block.filters
         x = layers.Add(name=f"block_{n}")([x, y]) if same else layers.Identity(name=f"block_{n}")(y)
     if blocks is None:
-        x = layers.ReLU(6.0, name="head")(norm(conv(x, 1280, 1, 1, "head_conv"), "head_bn"))
+        x = layers.ReLU(6.0, name="head")(conv(x, 1280, 1, 1, "head_conv"))
     if include_top:
         x = layers.Dropout(variant.dropout, name="dropout")(
             layers.GlobalAveragePooling2D(CHANNELS_LAST, name="pool")(x)
@@ -252,42 +243,41 @@ def _load(model: keras.Model, size: int, weights: str | os.PathLike[str]) -> Non
         return
     arrays = read_torch_weights(path)
     for layer, wanted in _torch_names(model):
-        missing = [name for name in wanted if name not in arrays]
-        if missing:
-            raise DataError("The file is of another network", expected=f"{missing[0]!r} in it", received=path)
-        values = [_to_keras(layer, arrays[name]) for name in wanted]
-        shapes = [tuple(variable.shape) for variable in layer.weights]
-        if [value.shape for value in values] != shapes:
-            raise DataError(
-                f"The file is of another network: the shapes of {layer.name} differ",
-                expected=shapes,
-                received=[value.shape for value in values],
-            )
+        values = []
+        for name, variable in zip(wanted, layer.weights, strict=True):
+            if name not in arrays:
+                raise DataError("The file is of another network", expected=f"{name!r} in it", received=path)
+            values.append(_to_keras(layer, arrays[name]))
+            if values[-1].shape != tuple(variable.shape):
+                raise DataError(
+                    f"The file is of another network: the shapes of {layer.name} differ",
+                    expected=tuple(variable.shape),
+                    received=values[-1].shape,
+                )
         layer.set_weights(values)
 
 
 def _torch_names(model: keras.Model) -> Iterator[tuple[keras.layers.Layer, list[str]]]:
     """Each layer with weights, and the names of its tensors in the file, in Keras' order."""
-    fixed = {"stem_conv": "_conv_stem", "stem_bn": "_bn0", "head_conv": "_conv_head", "head_bn": "_bn1", "top": "_fc"}
+    ends = {"stem_conv": ("_conv_stem", "_bn0"), "head_conv": ("_conv_head", "_bn1")}
+    norms = {"expand_conv": "_bn0", "depthwise_conv": "_bn1", "project_conv": "_bn2"}
     for layer in model.layers:
-        if not layer.weights:
-            continue
-        if layer.name in fixed:
-            prefix = fixed[layer.name]
-        else:
-            _, number, part = layer.name.split("_", 2)
-            prefix = f"_blocks.{number}._{part}"
-        if isinstance(layer, layers.BatchNormalization):
-            parts: tuple[str, ...] = ("weight", "bias", "running_mean", "running_var")
-        else:
-            parts = ("weight", "bias") if layer.name == "top" else ("weight",)
-        yield layer, [f"{prefix}.{part}" for part in parts]
+        if isinstance(layer, NormedConvolution):
+            convolution, norm = ends.get(layer.name, ("", ""))
+            if not convolution:
+                _, number, part = layer.name.split("_", 2)
+                convolution, norm = (f"_blocks.{number}.{name}" for name in (f"_{part}", norms[part]))
+            parts = ("weight", "bias", "running_mean", "running_var")
+            yield layer, [f"{convolution}.weight", *(f"{norm}.{part}" for part in parts)]
+        elif layer.weights:
+            yield layer, ["_fc.weight", "_fc.bias"]
 
 
 def _to_keras(layer: keras.layers.Layer, array: np.ndarray) -> np.ndarray:
     """PyTorch's order of axes → Keras' order."""
     if array.ndim == 4:
-        return array.transpose((2, 3, 0, 1) if isinstance(layer, layers.DepthwiseConv2D) else (2, 3, 1, 0))
+        depthwise = isinstance(layer, NormedConvolution) and layer.filters is None
+        return array.transpose((2, 3, 0, 1) if depthwise else (2, 3, 1, 0))
     return array.T
 
 

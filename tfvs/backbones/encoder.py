@@ -54,6 +54,11 @@ class EncoderConfig(Config):
         (), 'Names of layers whose outputs are the features, such as ``("block_2", "block_4")``; empty: the last.'
     )
     trainable: bool = option(True, "Whether its weights are trained.")
+    frozen_to: str | None = option(
+        None,
+        "Name of a layer up to which weights stay as they are while later ones are trained: the first layers of a "
+        "pretrained network know edges and colours already, and cost the most. None trains all of them.",
+    )
     freeze_statistics: bool = option(
         True, "Whether batch statistics stay what they are (and dropout is off) while it trains."
     )
@@ -99,14 +104,26 @@ class EncoderConfig(Config):
         Raises:
           ResourceError: The weights are not installed, or cannot be fetched.
           DataError: A file of weights that is refused.
-          ConfigError: A feature map that the network does not have.
+          ConfigError: A feature map, or a layer to freeze to, that the network does not have.
         """
         weights = self.weights if pretrained else None
         if self.network in OWN_NETWORKS:
             network = OWN_NETWORKS[self.network](weights=weights, blocks=self.blocks)
         else:
             network = self._application(weights)
-        return with_feature_maps(network, self.feature_maps) if self.feature_maps else network
+        if self.feature_maps:
+            network = with_feature_maps(network, self.feature_maps)
+        if self.frozen_to is not None:
+            names = [layer.name for layer in network.layers]
+            require(
+                self.frozen_to in names,
+                f"{network.name} has no layer of this name to be frozen to",
+                expected=f"one of {names}",
+                received=repr(self.frozen_to),
+            )
+            for layer in network.layers[: names.index(self.frozen_to) + 1]:
+                layer.trainable = False
+        return network
 
     def _application(self, weights: str | None) -> keras.Model:
         make = getattr(keras.applications, self.network)
