@@ -75,6 +75,7 @@ CASES = [
             "none_class": 1,
             "num_scales": 2,
             "dropout": 0.3,
+            "initial_evidence": 2.0,
         },
         (images(4, 4, 8, 8, 1), images(4, 2, 5)),
     ),

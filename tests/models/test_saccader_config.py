@@ -47,6 +47,7 @@ PLACES = {"posterior": "categorical", "cells": (5, 6), "inhibition_cells": 1}
         ({**PLACES, "num_steps": 31, "inhibition_cells": 0}, "at most 30 looks"),
         ({**PLACES, "num_steps": 5, "inhibition_cells": 1}, "at most 4 looks"),
         ({**PLACES, "place_prior": "surprise", "reconstruction_weight": 0.0}, "reconstruction_weight above 0"),
+        ({**PLACES, "place_prior": "isolated"}, "thing_scale"),
     ],
 )
 def test_what_cannot_work(wrong, named):

@@ -225,6 +225,28 @@ def test_surprise_is_where_the_reconstruction_fails():
     np.testing.assert_allclose(log_prior(proxy), 2.0 * np.log(0.02), rtol=1e-5)
 
 
+@pytest.mark.parametrize("contrast", [1.0, 0.02])
+def test_isolated_is_what_differs_on_all_sides_and_is_as_small_as_the_thing(contrast):
+    proxy = np.zeros([1, 40, 60, 3], np.float32)
+    proxy[0, :20] = 0.8  # an edge, of more contrast than the thing has
+    proxy[0, :, 50:52, 1] = 0.9  # a line
+    proxy[0, 22:38, 2:18, 2] = 1.0  # something large
+    proxy[0, 27:32, 31:36, 0] = 0.5  # the thing: 5 pixels, its middle in cell (14, 16)
+    found = log_place_prior(
+        "isolated",
+        tf.constant(0.5 + contrast * (proxy - 0.5)),
+        (20, 30),
+        power=1.0,
+        floor=0.02,
+        thing_scale=5 / 40,
+        reconstruct=lambda: tf.zeros([0]),
+    ).numpy()[0]
+    assert np.unravel_index(np.argmax(found), found.shape) == (14, 16)
+    others = found.copy()
+    others[12:18, 14:20] = -np.inf
+    assert np.exp(found.max()) > 1.5 * np.exp(others.max())
+
+
 def test_mixed_precision(make_places, places_data):
     full, half = make_places(), make_places(dtype="mixed_float16")
     inputs, labels = places_data

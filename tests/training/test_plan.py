@@ -36,10 +36,15 @@ def test_a_small_thing_is_looked_for_among_cells_at_its_own_scale() -> None:
     plan = make_plan(facts())
     assert (plan.model.posterior, plan.model.look_pooling) == ("categorical", "evidence")
     assert plan.model.min_scale == plan.model.max_scale == pytest.approx(180 / 2000)
-    assert (plan.proxy.height, plan.proxy.width, plan.proxy.channels) == (80, 120, 3)
-    assert (plan.model.num_steps, make_plan(facts(kinds=[(1, "uint8")])).model.num_steps) == (20, 10)
-    assert plan.model.cells == (40, 60)
+    assert (plan.proxy.height, plan.proxy.width, plan.proxy.channels) == (120, 180, 3)
+    assert plan.model.cells == (60, 90)
     assert not plan.warnings
+
+
+def test_photographs_are_looked_at_where_something_stands_out_on_all_sides() -> None:
+    model, grey = make_plan(facts()).model, make_plan(facts(kinds=[(1, "uint8")])).model
+    assert (model.place_prior, model.thing_scale, model.num_steps) == ("isolated", pytest.approx(100 / 2000), 4)
+    assert (grey.place_prior, grey.num_steps) == ("contrast", 10)
 
 
 @pytest.mark.parametrize("object_px", [None, 900.0])

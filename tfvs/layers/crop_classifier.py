@@ -53,6 +53,7 @@ class CropClassifier(keras.layers.Layer):
       none_class: Index of the class that means that nothing was seen; used by ``"seen"`` only.
       num_scales: Crops per look, M; the L = T · M crops of an image lie look by look.
       dropout: Fraction of a crop's features that are dropped while training.
+      initial_evidence: Factor on the initial weights that give a crop's evidence; not used with ``"mean"`` pooling.
 
     Raises:
       ConfigError: Too few classes or an unknown pooling.
@@ -70,6 +71,7 @@ class CropClassifier(keras.layers.Layer):
         none_class: int = 0,
         num_scales: int = 1,
         dropout: float = 0.0,
+        initial_evidence: float = 1.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -84,8 +86,16 @@ class CropClassifier(keras.layers.Layer):
         self.crop_head = DenseBlock(crop_units, normalization, name="crop_head", dtype=policy)
         if look_pooling == "mean":
             self.hidden = keras.layers.Dense(head_units, activation="relu", name="hidden", dtype=policy)
+        self.initial_evidence = initial_evidence
+        scale = 1.0 if look_pooling == "mean" else initial_evidence**2
         # The bias of a crop's evidence would cancel: it is in a blank crop's as well, or in the log odds' own bias.
-        self.logits = keras.layers.Dense(num_classes, use_bias=look_pooling == "mean", name="logits", dtype=policy)
+        self.logits = keras.layers.Dense(
+            num_classes,
+            use_bias=look_pooling == "mean",
+            kernel_initializer=keras.initializers.VarianceScaling(scale, "fan_avg", "uniform"),
+            name="logits",
+            dtype=policy,
+        )
 
     def build(
         self, crops_shape: tuple[int | None, ...], hidden_states_shape: tuple[int | None, ...] | None = None
@@ -215,7 +225,7 @@ class CropClassifier(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """All arguments."""
         dense = ("num_classes", "crop_units", "head_units", "normalization")
-        names = (*dense, "reads_state", "look_pooling", "none_class", "num_scales")
+        names = (*dense, "reads_state", "look_pooling", "none_class", "num_scales", "initial_evidence")
         encoder = keras.saving.serialize_keras_object(self.encoder)
         own = {"encoder": encoder, "dropout": self.dropout.rate}
         return {**super().get_config(), **own, **{name: getattr(self, name) for name in names}}

@@ -64,6 +64,12 @@ class NetworkOptions(Config):
         0.0, "Fraction of a crop's features that are dropped while training.", at_least=0, below=1
     )
     crop_units: int = option(256, "Number of features of a crop.", at_least=1)
+    initial_evidence: float = option(
+        1.0,
+        "Factor on the initial weights that give a crop's evidence: with a small one no look says anything until "
+        'something was learned. Not used with ``"mean"`` pooling.',
+        above=0,
+    )
     head_units: int = option(
         256, 'Width of the classifier\'s hidden layer, which only ``"mean"`` pooling has.', at_least=1
     )

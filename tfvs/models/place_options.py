@@ -19,9 +19,17 @@ class PlaceOptions(Config):
     cells: tuple[int, int] | None = option(None, "Rows and columns of the map of places.", at_least=1)
     place_prior: str = option(
         "contrast",
-        'Prior over cells p(k): ``"contrast"``, ``"uniform"``, ``"surprise"`` (where the reconstruction of the proxy '
+        'Prior over cells p(k): ``"contrast"``, ``"isolated"`` (what is as small as ``thing_scale`` and differs from '
+        'all around it), ``"uniform"``, ``"surprise"`` (where the reconstruction of the proxy '
         'fails; needs ``reconstruction_weight`` above 0) or ``"learned"`` (from the recurrent state and the map).',
         choices=PLACE_PRIORS,
+    )
+    thing_scale: float | None = option(
+        None,
+        "Side of the thing that tells the classes apart, as a fraction of the image's shorter side; what the prior "
+        '``"isolated"`` looks for.',
+        above=0,
+        at_most=1,
     )
     prior_power: float = option(1.0, "Power that contrast or surprise is raised to in the prior.", at_least=0)
     prior_floor: float = option(
@@ -73,6 +81,12 @@ class PlaceOptions(Config):
         object.__setattr__(self, "proxy_features", encoder_config(self.proxy_features))
         super().__post_init__()
         check_lengths(self, "map_filters", "map_kernels")
+        require(
+            self.place_prior != "isolated" or self.thing_scale is not None,
+            "The size of what is isolated is not known",
+            expected='thing_scale with place_prior="isolated"',
+            received=self.thing_scale,
+        )
 
     def check_cells(self, num_steps: int) -> None:
         """Checks that every look finds a free cell.

@@ -89,6 +89,7 @@ def log_prior(
         config.cells or (1, 1),
         power=config.prior_power,
         floor=config.prior_floor,
+        thing_scale=config.thing_scale,
         reconstruct=reconstruct,
     )
     return found if field_of_view is None else within_field(found, field_of_view)

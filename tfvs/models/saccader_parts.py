@@ -151,6 +151,7 @@ def make_classifier(config: SaccaderConfig, policy: Any, crop_encoder: keras.lay
         none_class=config.none_class,
         num_scales=len(config.scales),
         dropout=config.crop_dropout,
+        initial_evidence=config.initial_evidence,
         name="classifier",
         dtype=policy,
     )

@@ -20,13 +20,16 @@ from tfvs.training.trainer import TrainConfig
 
 # A thing that covers less of the image's shorter side is small: looks are then chosen among cells.
 SMALL = 0.15
-# Pixels that a small thing shall have in the proxy, where it is a dot, and limits of the proxy's longer side.
-THING_PROXY_PX, MIN_PROXY_PX, MAX_PROXY_PX = 4.0, 32, 320
+# Pixels that a small thing shall have in the proxy, where it is a coloured dot, and limits of the proxy's longer side.
+THING_PROXY_PX, MIN_PROXY_PX, MAX_PROXY_PX = 6.0, 32, 320
 PLAIN_PROXY_PX = 64
 CROP_MARGIN = 1.8  # side of a look, in sides of the thing: it need not hit the middle
 MIN_CROP_PX, MAX_CROP_PX = 32, 64
+BLOCKS, BLOCKS_FOR_SMALL = 8, 5  # of EfficientNet-Lite0: maps of strides 16 and 8
 LOOKS_AT_CELLS, LOOKS = 10, 4
-LOOKS_AT_PHOTOGRAPHS = 20  # much else in them has contrast: docs/howto/train.md has figures
+# Where the prior finds what stands out, most of few looks are at such things: the fewer others, the sooner it learns.
+LOOKS_AT_ISOLATED = 4
+ISOLATED_POWER, JITTER_CELLS, INITIAL_EVIDENCE = 4.0, 0.4, 0.1
 EPOCHS = 20  # stretches of training, after each of which the model is evaluated and saved
 FEW_IMAGES, UNBALANCED, FLAT_PROXIES = 10, 1.5, 1.0
 # Memory of a crop while it is trained, per pixel: the feature maps of the small network and of the pretrained one.
@@ -99,7 +102,7 @@ def make_plan(facts: Facts, changes: Mapping[str, Any] | None = None, *, pretrai
     choices: list[Choice] = []
     proxy = _choose_proxy(facts, small, choices)
     model = _choose_places(facts, proxy, small, choices)
-    model |= _choose_encoder(facts, uses_pretrained, choices)
+    model |= _choose_encoder(facts, small, uses_pretrained, choices)
     train = _choose_training(facts, model, small, uses_pretrained, choices)
     given: dict[str, dict[str, Any]] = {"model": model, "train": train, "proxy": proxy.to_dict()}
     for name, value in (changes or {}).items():
@@ -157,7 +160,7 @@ def _choose_proxy(facts: Facts, small: bool, choices: list[Choice]) -> ProxyReci
     else:
         side, why = float(PLAIN_PROXY_PX), "enough to see what is where, and quick to read"
     scale = side / longest
-    height, width = (max(8 * round(length * scale / 8), MIN_PROXY_PX // 2) for length in (facts.height, facts.width))
+    height, width = (max(4 * round(length * scale / 4), MIN_PROXY_PX // 2) for length in (facts.height, facts.width))
     proxy = facts.proxy.replace(height=height, width=width, channels=3 if facts.bands >= 3 else 1)
     choices.append(Choice("proxy", _size(proxy), f"{why}; the median image has {facts.width} × {facts.height} px"))
     return proxy
@@ -187,9 +190,9 @@ def _choose_places(facts: Facts, proxy: ProxyRecipe, small: bool, choices: list[
     crop = int(np.clip(8 * round(side / 8), MIN_CROP_PX, MAX_CROP_PX))
     side = min(max(side, float(crop)), shorter)
     cells = (proxy.height // 2, proxy.width // 2)
-    looks = LOOKS_AT_PHOTOGRAPHS if facts.are_photographs else LOOKS_AT_CELLS
     reach = 2 * PRESETS["small_things"].inhibition_cells + 1
-    looks = min(looks, max((cells[0] * cells[1] - 1) // reach**2, 1))
+    wanted = LOOKS_AT_ISOLATED if facts.are_photographs else LOOKS_AT_CELLS
+    looks = min(wanted, max((cells[0] * cells[1] - 1) // reach**2, 1))
     share = f"{100 * facts.object_px / shorter:.1f} % of the shorter side"
     choices += [
         Choice(
@@ -199,8 +202,24 @@ def _choose_places(facts: Facts, proxy: ProxyRecipe, small: bool, choices: list[
         ),
         Choice("looks", f"{side:.0f} px, read at {crop} × {crop}", f"{CROP_MARGIN} times the thing's size"),
     ]
+    prior: dict[str, Any] = {}
+    if facts.are_photographs:
+        prior = {
+            "place_prior": "isolated",
+            "thing_scale": round(facts.object_px / shorter, 5),
+            "prior_power": ISOLATED_POWER,
+            "posterior_stddev": JITTER_CELLS,
+            "initial_evidence": INITIAL_EVIDENCE,
+        }
+        why = "much in photographs has contrast: edges, houses, trees; few things of that size stand out on all sides"
+        choices.append(Choice("where at first", "what differs from all around it, at the thing's size", why))
+    else:
+        choices.append(
+            Choice("where at first", "where contrast is greatest", "what is to be seen has more than the rest")
+        )
     return {
         **PRESETS["small_things"].to_dict(),
+        **prior,
         "num_classes": len(facts.class_names),
         "num_steps": looks,
         "crop_size": crop,
@@ -211,12 +230,16 @@ def _choose_places(facts: Facts, proxy: ProxyRecipe, small: bool, choices: list[
     }
 
 
-def _choose_encoder(facts: Facts, pretrained: bool, choices: list[Choice]) -> dict[str, Any]:
+def _choose_encoder(facts: Facts, small: bool, pretrained: bool, choices: list[Choice]) -> dict[str, Any]:
     if pretrained:
         why = "they are photographs, and networks trained on ImageNet need fewer of them"
-        choices.append(Choice("crops are read by", "EfficientNet-Lite0 up to block 7, pretrained, fine-tuned", why))
+        blocks = BLOCKS_FOR_SMALL if small else BLOCKS
+        if small:
+            why += "; deeper blocks have too coarse a map for what fills half of a look"
+        network = f"EfficientNet-Lite0 up to block {blocks - 1}, pretrained, fine-tuned"
+        choices.append(Choice("crops are read by", network, why))
         return {
-            "crop_encoder": {"network": "efficientnet_lite0", "blocks": 8, "gain": 0.1},
+            "crop_encoder": {"network": "efficientnet_lite0", "blocks": blocks, "gain": 0.1},
             "standardize_crops": True,
             "crop_dropout": 0.2,
         }
@@ -240,7 +263,7 @@ def _choose_training(
         batch, why = batch // 2, f"{facts.memory_bytes / 1e9:.1f} GB of memory are there"
     while batch > 2 and 4 * batch > facts.images:
         batch, why = batch // 2, f"there are {facts.images} training images"
-    wanted = (400 if pretrained else 1000) if small else (500 if pretrained else 1500)
+    wanted = (700 if pretrained else 1000) if small else (500 if pretrained else 1500)
     steps = max(wanted, math.ceil(6 * facts.images / batch))
     per_epoch = math.ceil(steps / EPOCHS)
     passes = per_epoch * EPOCHS * batch / facts.images
@@ -249,7 +272,7 @@ def _choose_training(
     choices.append(Choice("steps", span, f"such a model needs about {wanted}, and each image is seen 6 times or more"))
     train: dict[str, Any] = {"epochs": EPOCHS, "steps_per_epoch": per_epoch, "batch_size": batch}
     train |= {"learning_rate": 1e-3, "clip_norm": 5.0} if small else {"learning_rate": 1e-3 if pretrained else 2e-3}
-    if pretrained:
+    if pretrained and not small:
         train["group_rates"] = {"crop_encoder": 0.3}
     if not small:
         train |= {"zoom_from": model["max_scale"], "zoom_to": round((model["min_scale"] + model["max_scale"]) / 2, 4)}
