@@ -79,7 +79,7 @@ def test_photographs_get_a_pretrained_network_where_it_is_installed() -> None:
 def test_little_memory_makes_small_batches_and_many_images_long_trainings() -> None:
     usual = make_plan(facts()).train
     poor = make_plan(facts(memory_bytes=400_000_000)).train
-    assert poor.batch_size < usual.batch_size == 16
+    assert poor.batch_size < usual.batch_size == 32
     rich = make_plan(facts(counts=[20_000, 20_000])).train
     assert rich.epochs * rich.steps_per_epoch * rich.batch_size >= 6 * 40_000
 

@@ -258,7 +258,7 @@ def _choose_training(
 ) -> dict[str, Any]:
     per_pixel = PRETRAINED_BYTES if pretrained else SMALL_BYTES
     per_image = model["num_steps"] * model["crop_size"] ** 2 * per_pixel
-    batch, why = 16 if pretrained or model["num_steps"] > LOOKS_AT_CELLS else 32, "small batches give more steps"
+    batch, why = 16 if pretrained else 32, "small batches give more steps"
     while facts.memory_bytes is not None and batch > 4 and batch * per_image > facts.memory_bytes / 8:
         batch, why = batch // 2, f"{facts.memory_bytes / 1e9:.1f} GB of memory are there"
     while batch > 2 and 4 * batch > facts.images:
