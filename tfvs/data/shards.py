@@ -19,6 +19,7 @@ _THREADS = 8  # digests need no lock of Python's
 _checked: set[tuple[str, int, int, str]] = set()  # what was found whole: path, size, time of change, digest
 
 
+@tf.autograph.experimental.do_not_convert  # also called while the function of a dataset is traced
 def check_shards(files: Sequence[str]) -> None:
     """Checks record files that lie in the folders of splits; each is read once per process and version of the file.
 
