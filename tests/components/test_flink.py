@@ -104,14 +104,18 @@ class Flink:
         log = (self._folder / f"{name}-{time.monotonic_ns()}.log").open("wb")
         return subprocess.Popen(command, stdout=log, stderr=log, cwd=self._folder)
 
-    def wait_for(self, task_managers: int, seconds: float = 120) -> None:
+    def wait_for(self, task_managers: int, seconds: float = 240) -> None:
         """Waits until so many task managers have registered."""
         end, found = time.monotonic() + seconds, None
         while found != task_managers:
-            assert time.monotonic() < end, (found, [path.read_text()[-2000:] for path in self._folder.glob("*.log")])
+            assert time.monotonic() < end, (found, self._errors())
             with contextlib.suppress(OSError), urllib.request.urlopen(f"http://{self.master}/overview") as answer:
                 found = json.load(answer)["taskmanagers"]
             time.sleep(0.5)
+
+    def _errors(self) -> list[str]:
+        lines = [line for path in self._folder.glob("*.log") for line in path.read_text().splitlines()]
+        return [line for line in lines if not line.startswith("\tat ")][:40]
 
     def replace_one(self) -> None:
         """Kills a task manager and starts another."""
