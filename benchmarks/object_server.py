@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
 import subprocess
 import sys
@@ -74,4 +75,7 @@ def s3_server(program: str | None = None) -> Iterator[str]:
             region_name=KEYS["AWS_REGION"],
         )
         client.create_bucket(Bucket=BUCKET)
+        if program is None:  # Google's API by XML is the same but for its signatures, which moto's server does not know
+            anyone = {"Effect": "Allow", "Principal": "*", "Action": "s3:*", "Resource": f"arn:aws:s3:::{BUCKET}/*"}
+            client.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps({"Statement": [anyone]}))
         yield address

@@ -90,6 +90,8 @@ class Relay:
                     )
                 else:
                     behind = behind or await asyncio.open_connection(self._host, self._port, limit=HEAD_BYTES)
+                    # Google's XML interface is Amazon's but for the name of this header, which the server may not know.
+                    head = head.replace(b"x-goog-copy-source", b"x-amz-copy-source")
                     answer = await _exchange(head + body, *behind)
                 split = answer.index(b"\r\n\r\n") + 4
                 self._note(head, answer, began, len(answer) - split, fault)

@@ -60,6 +60,19 @@ def require_literal(path: str, what: str) -> str:
     return path
 
 
+def require_whole(path: str) -> str:
+    """The path, unless it is half a path and half a URI.
+
+    Raises:
+      ConfigError: It holds ``://``, but not after a scheme.
+    """
+    if scheme(path) is None and "://" in path:
+        raise ConfigError(
+            "The path is half a URI", expected="a path, or a URI that begins with its scheme", received=path
+        )
+    return path
+
+
 def match_in_folder(pattern: str, list_folder: Callable[[str], list[str]]) -> list[str]:
     """Files of one folder whose names match: the folder is taken as it is, the last part of the path is a pattern.
 

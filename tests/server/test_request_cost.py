@@ -14,7 +14,7 @@ import tensorflow as tf
 from tests.export.saccaders import adapt, picture, pyramid_request, write_picture_pyramid
 from tfvs.client.transport import predict_request
 from tfvs.data.example import PROXY
-from tfvs.export.signatures import NO_PYRAMID, NOT_AN_EXAMPLE, TOO_MANY_SCANS
+from tfvs.export.reasons import NO_PYRAMID, NOT_AN_EXAMPLE, TOO_MANY_SCANS
 from tfvs.ops.jpeg_markers import MAX_SCANS, count_scans, holds_tables_alone
 from tfvs.server.image_cost import stated_pixels
 from tfvs.server.model_server import ModelServer

@@ -7,18 +7,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from benchmarks.object_server import KEYS
 from benchmarks.relay import RunningRelay, running_relay
 from tests.preparation.images import write_folder
 from tests.preparation.test_local import OPTIONS, contents
+from tests.storage.reaching import reach
+from tfvs.cli.main import cli
+from tfvs.cli.place import LocalPath
 from tfvs.errors import ConfigError, ResourceError
+from tfvs.images.tiff.tile_index import read_index
 from tfvs.preparation import files
 from tfvs.preparation.job import Job
 from tfvs.preparation.local import run_local
 from tfvs.preparation.readers import make_reader
-from tfvs.storage.objects import use_storage
-from tfvs.storage.options import StorageOptions
+from tfvs.storage.tiles import Tile, Wanted, tile_cache
 
 IMAGES = 12
 
@@ -61,13 +65,37 @@ def test_bytes_are_those_of_a_disk_and_requests_are_few(photos: Path, tmp_path: 
     assert {request["method"] for request in again} == {"GET"}, "what is there is neither asked for nor written"
 
 
+def test_googles_storage_is_written_and_read_likewise(photos: Path, tmp_path: Path, reached: RunningRelay) -> None:
+    reach(gs_endpoint_url=reached.url)
+    run_local(make_job(photos, "gs://bucket/google"))
+    run_local(make_job(photos, tmp_path / "out"))
+    assert objects_below("gs://bucket/google") == contents(tmp_path / "out")
+    pyramid = next((tmp_path / "out" / "p").rglob("*.tif"))
+    index = read_index(pyramid)
+    tiles = [Tile(*tile) for tile in zip(index.tile_offsets, index.tile_bytes, strict=True)]
+    uri = f"gs://bucket/google/p/{pyramid.relative_to(tmp_path / 'out' / 'p')}"
+    (held,) = tile_cache().hold([Wanted(uri, index.file_bytes, tiles)])
+    whole = pyramid.read_bytes()
+    for tile in tiles:
+        assert Path(held).read_bytes()[tile.offset : tile.end] == whole[tile.offset : tile.end]
+
+
+@pytest.mark.parametrize("place", ["/data/s3://bucket/x", "s3:/bucket", "hdfs://host/x"])
+def test_a_place_that_is_half_a_uri_is_refused(place: str, tmp_path: Path) -> None:
+    for command in (["train", place, "--output", "m"], ["evaluate", str(tmp_path), place]):
+        result = CliRunner().invoke(cli, command)
+        assert result.exit_code != 0
+        assert "Traceback" not in result.output
+    for written in ("/data/s3://bucket/x", "s3://bucket/model"):
+        with pytest.raises(ConfigError, match=r"half a URI|on this machine alone"):
+            LocalPath().convert(written, None, None)
+
+
 @pytest.mark.tfx
 def test_beams_options_reach_launcher_and_workers(
     photos: Path, tmp_path: Path, reached: RunningRelay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("apache_beam")
-    from click.testing import CliRunner
-
     from components.prepare import main
 
     for name in ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
@@ -117,7 +145,7 @@ def test_a_refusal_is_not_tried_again(
     server: str, photos: Path, tmp_path: Path, status: int, code: str, sentence: str, reached: RunningRelay
 ) -> None:
     with running_relay(server, tmp_path / "log", status=status, code=code) as refusing:
-        use_storage(StorageOptions(s3_endpoint_url=refusing.url))
+        reach(s3_endpoint_url=refusing.url)
         with pytest.raises(ResourceError, match=sentence) as raised:
             run_local(make_job(photos, "s3://bucket/refused"))
         assert len(refusing.requests()) == 1
@@ -127,10 +155,10 @@ def test_a_refusal_is_not_tried_again(
 
 def test_requests_that_fail_are_tried_again(server: str, photos: Path, tmp_path: Path, reached: RunningRelay) -> None:
     with running_relay(server, tmp_path / "log", fail=0.2, cut=0.05, seed=3) as faulty:
-        use_storage(StorageOptions(s3_endpoint_url=faulty.url, timeout_s=2.0))
+        reach(s3_endpoint_url=faulty.url, timeout_s=2.0)
         manifest = run_local(make_job(photos, "s3://bucket/faulty"))
         assert any(request["fault"] for request in faulty.requests())
     assert (manifest["written"], manifest["rejected"]) == (IMAGES, 0)
-    use_storage(StorageOptions())
+    reach()
     run_local(make_job(photos, tmp_path / "out"))
     assert objects_below("s3://bucket/faulty") == contents(tmp_path / "out")

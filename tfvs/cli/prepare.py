@@ -13,6 +13,7 @@ from tqdm import tqdm
 from tfvs.cli.next_command import say_next
 from tfvs.data.layout import PYRAMIDS, RECORDS
 from tfvs.flags import flags_of, from_flags
+from tfvs.paths import require_whole
 from tfvs.preparation import files
 from tfvs.preparation.job import Job
 from tfvs.preparation.listing import list_only
@@ -68,6 +69,8 @@ def run_from_flags(
       dry_run: Whether to list only.
       **fields: Fields of :class:`PrepareOptions`.
     """
+    for path in (input_path, output, pyramid_root):
+        require_whole(path or "")
     options = from_flags(PrepareOptions, fields)
     source: Reader = make_reader(reader, input_path, class_names.split(",") if class_names else None)
     if dry_run:
@@ -140,8 +143,8 @@ def prepare(input_path: str, output: str, reader: str, workers: int | None, **fl
     """Convert the images of INPUT to pyramids, proxies and records in OUTPUT.
 
     INPUT is a folder per class, or a manifest (CSV or JSON lines) that names images and labels. A command that was
-    stopped goes on when it is given again. On clusters and for buckets: python -m components.prepare, which gives the
-    same bytes with Apache Beam.
+    stopped goes on when it is given again. Each may be a path, or s3:// or gs:// (tfvs[s3], tfvs[gcs]). On clusters:
+    python -m components.prepare, which gives the same bytes with Apache Beam.
     """
     from tfvs.preparation.local import run_local
 

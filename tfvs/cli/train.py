@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import click
 
 from tfvs.cli.next_command import say_next
+from tfvs.cli.place import LocalPath, Place
 
 ENCODERS = ("auto", "pretrained", "small")
 
 
 @click.command(context_settings={"show_default": True})
-@click.argument("prepared", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--output", required=True, help="The model's folder: versions as servers want them, and the training.")
+@click.argument("prepared", type=Place())
+@click.option(
+    "--output",
+    required=True,
+    type=LocalPath(),
+    help="The model's folder: versions as servers want them, and the training.",
+)
 @click.option(
     "--object-px",
     type=click.FloatRange(min=1),
@@ -36,7 +41,7 @@ ENCODERS = ("auto", "pretrained", "small")
 @click.option("--dry-run", is_flag=True, help="Say what would be chosen, and why; train nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print plan and result as one JSON object.")
 def train(
-    prepared: Path,
+    prepared: str,
     output: str,
     object_px: float | None,
     encoder: str,
@@ -66,7 +71,7 @@ def train(
     def say(line: str) -> None:
         click.echo(line, err=as_json)
 
-    data = PreparedSet(prepared)
+    data = PreparedSet.at(prepared)
     facts = gather_facts(data, object_px)
     given = {"train.seed": seed, **parse_changes(changes)} if seed else parse_changes(changes)
     plan = make_plan(facts, given, pretrained={"auto": None, "pretrained": True, "small": False}[encoder])
@@ -94,7 +99,7 @@ def train(
             dtype=manifest.dtype,
             max_side_px=manifest.max_side_px,
             conversion=manifest.conversion,
-            image_roots=[data.pyramids.resolve()],
+            image_roots=[data.pyramids],
             temperature=_temperature(trained.model, data, plan, say),
         )
         mark_exported(trained, version)

@@ -20,25 +20,27 @@ def view(model: str, image: str, output: str, geojson: str) -> None:
     need_serving()
     from tfvs.client.client import ClientOptions, connect
     from tfvs.errors import ImageError
+    from tfvs.preparation import files
     from tfvs.viz import boxes_to_geojson, saccade_from_image, write_geojson, write_viewer
 
-    with connect(ClientOptions(model_dir=model)) as client:
-        prediction = client.predict(image)
-        names = client.description.class_names
-    if prediction.probabilities is None or prediction.boxes is None:
-        raise ImageError("The model gives no answer for the image", received=f"{image}: {prediction.reason}")
-    saccade = saccade_from_image(
-        image,
-        prediction.boxes,
-        prediction.probabilities,
-        names,
-        kl=prediction.kl,
-        entropy=prediction.entropy,
-        title=Path(image).name,
-        evidence=prediction.evidence,
-        posterior_map=prediction.posterior_map,
-    )
-    page = write_viewer(output or f"{Path(image).stem}.html", image, saccade)
+    with files.image_here(image) as path:
+        with connect(ClientOptions(model_dir=model)) as client:
+            prediction = client.predict(path)
+            names = client.description.class_names
+        if prediction.probabilities is None or prediction.boxes is None:
+            raise ImageError("The model gives no answer for the image", received=f"{image}: {prediction.reason}")
+        saccade = saccade_from_image(
+            path,
+            prediction.boxes,
+            prediction.probabilities,
+            names,
+            kl=prediction.kl,
+            entropy=prediction.entropy,
+            title=Path(image).name,
+            evidence=prediction.evidence,
+            posterior_map=prediction.posterior_map,
+        )
+        page = write_viewer(output or f"{Path(image).stem}.html", path, saccade)
     click.echo(f"{image}: {prediction}")
     click.echo(f"page     {page}")
     if geojson and saccade.image_size is not None:

@@ -7,6 +7,7 @@ image is sent whole.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +29,7 @@ from tfvs.images.crops.local import PlainLevels, cut_crops
 from tfvs.images.crops.vips_reader import VipsReader
 from tfvs.images.proxy import ProxyRecipe, make_proxy, proxy_from_other_image, proxy_from_pyramid
 from tfvs.images.tiff.tile_index import read_index
+from tfvs.preparation import files
 
 SENDABLE_BYTES = 1_000_000
 SENDABLE_PX = 2048 * 2048
@@ -94,7 +96,8 @@ class SaccadeClient:
         """Predicts one image.
 
         Args:
-          image: Path, or ``[H, W]`` or ``[H, W, C]`` uint8 or uint16.
+          image: Path, or ``[H, W]`` or ``[H, W, C]`` uint8 or uint16. One in object storage, by its URI, is copied here
+            whole.
           proxy: Where the model's proxies are not made from the image itself: the path of the other image, or the
             finished proxy, ``[h, w, c]`` uint8. None: the proxy is made by the model's recipe.
 
@@ -105,7 +108,13 @@ class SaccadeClient:
         """
         if isinstance(image, np.ndarray):
             return self._predict_opened(_from_array(image), None, proxy)
-        path = Path(image)
+        with contextlib.ExitStack() as stack:
+            path = Path(stack.enter_context(files.image_here(os.fspath(image))))
+            if isinstance(proxy, str | os.PathLike):
+                proxy = stack.enter_context(files.image_here(os.fspath(proxy)))
+            return self._predict_file(path, proxy)
+
+    def _predict_file(self, path: Path, proxy: str | os.PathLike[str] | np.ndarray | None) -> Prediction:
         index = _index(path)
         if self._input_mode == "pyramids" or (self._input_mode == "auto" and index is not None and self._reaches(path)):
             if index is None:

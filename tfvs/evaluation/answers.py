@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +15,12 @@ import tensorflow as tf
 from tfvs.data.dataset import read_records
 from tfvs.data.example import ImageRecord, from_example
 from tfvs.errors import DataError, ImageError
+from tfvs.export.description import read_description
+from tfvs.export.from_storage import StorageAnswers, are_read_here
+from tfvs.export.image_roots import read_image_roots
 from tfvs.images.reading import open_image
+from tfvs.paths import is_local
+from tfvs.preparation import files
 from tfvs.viz.from_image import saccade_from_image
 from tfvs.viz.saccade import Saccade
 
@@ -66,13 +73,25 @@ def read_answers(model_dir: str | os.PathLike[str], files: Sequence[str], *, lim
     signature = model.signatures.get("serving_default")
     if signature is None:
         raise DataError("The model has no serving_default", received=sorted(model.signatures), mend="Export it again")
+    roots = read_image_roots(model_dir)
+    described = read_description(model_dir) if roots else None
+    ask: Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
+    if described is not None and are_read_here(described, roots):
+        ask = StorageAnswers(lambda name, inputs: _called(model.signatures[name], inputs), described, roots).answer
+    else:
+        ask = functools.partial(_called, signature)
     answers: list[Answer] = []
     for batch in read_records(files).take(limit).batch(BATCH).as_numpy_iterator():
-        outputs = {name: value.numpy() for name, value in signature(examples=tf.constant(batch)).items()}
+        outputs = ask({"examples": batch})
         if "probabilities" not in outputs:
             raise DataError("serving_default gives no probabilities", received=sorted(outputs), mend="Export it again")
         answers += _answers(batch, outputs)
     return answers
+
+
+def _called(signature: Callable[..., dict[str, tf.Tensor]], inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    outputs = signature(**{name: tf.constant(value) for name, value in inputs.items()})
+    return {name: value.numpy() for name, value in outputs.items()}
 
 
 def _answers(batch: np.ndarray, outputs: dict[str, np.ndarray]) -> Iterator[Answer]:
@@ -125,7 +144,7 @@ def to_saccades(
 
     Args:
       answers: With boxes.
-      pyramid_root: Folder that ``pyramid/uri`` is relative to.
+      pyramid_root: Folder or URI that ``pyramid/uri`` is relative to; images of a URI are copied here one by one.
       class_names: In the order of the labels.
     """
     saccades = []
@@ -141,17 +160,24 @@ def _saccade(answer: Answer, pyramid_root: str | os.PathLike[str], class_names: 
     record = answer.record
     if answer.boxes is None:
         raise ImageError("The model did not say where it looked", received=record.image_id)
-    return saccade_from_image(
-        open_image(record.pyramid_uri, root=pyramid_root, random_access=True),
-        answer.boxes,
-        answer.probabilities,
-        class_names,
-        proxy=tf.io.decode_png(record.proxy).numpy(),
-        true=record.label,
-        kl=answer.kl,
-        entropy=answer.entropy,
-        title=record.image_id,
-        evidence=answer.evidence,
-        posterior_map=answer.posterior_map,
-        max_steps=MAX_STEPS,
-    )
+    root = os.fspath(pyramid_root)
+    with contextlib.ExitStack() as stack:
+        if is_local(root):
+            image = open_image(record.pyramid_uri, root=root, random_access=True)
+        else:
+            copy = stack.enter_context(files.image_here(files.join(root, record.pyramid_uri)))
+            image = open_image(copy, random_access=True)
+        return saccade_from_image(
+            image,
+            answer.boxes,
+            answer.probabilities,
+            class_names,
+            proxy=tf.io.decode_png(record.proxy).numpy(),
+            true=record.label,
+            kl=answer.kl,
+            entropy=answer.entropy,
+            title=record.image_id,
+            evidence=answer.evidence,
+            posterior_map=answer.posterior_map,
+            max_steps=MAX_STEPS,
+        )

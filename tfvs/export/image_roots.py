@@ -7,6 +7,7 @@ in Python for the embedded server and in TensorFlow for every other server, and 
 
 from __future__ import annotations
 
+import os
 import re
 
 import tensorflow as tf
@@ -45,6 +46,19 @@ def parse_image_roots(contents: bytes, source: str) -> list[str]:
     if not roots:
         raise DataError(f"The image roots in {source} are empty", expected="one folder per line")
     return roots
+
+
+def read_image_roots(model_dir: str | os.PathLike[str]) -> list[str]:
+    """The folders that the model of a folder may read images from; none for a model without such a file.
+
+    Args:
+      model_dir: SavedModel.
+    """
+    path = os.path.join(model_dir, tf.saved_model.ASSETS_DIRECTORY, ROOTS_FILE)
+    if not tf.io.gfile.exists(path):
+        return []
+    with tf.io.gfile.GFile(path, "rb") as file:
+        return parse_image_roots(file.read(), path)
 
 
 def _tidy(line: str) -> str:

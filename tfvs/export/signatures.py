@@ -12,6 +12,19 @@ from tfvs.export.description import DESCRIPTION_OUTPUT, IMAGES_WITH_PROXIES, Mod
 from tfvs.export.encoded_images import decode_normalized, read_facts, upright_size
 from tfvs.export.guarded import JPEG, OTHER, decode_png_of_size, guarded_map, image_header
 from tfvs.export.image_roots import ROOTS_FILE, image_roots_in_graph
+from tfvs.export.reasons import (
+    NO_IMAGE,
+    NO_PYRAMID,
+    NO_SIZE,
+    NOT_AN_EXAMPLE,
+    NOT_FINITE_ANSWER,
+    NOT_FINITE_CROPS,
+    NOT_FINITE_PROXY,
+    PROFILED,
+    TOO_LARGE,
+    TOO_LONG,
+    TOO_MANY_SCANS,
+)
 from tfvs.images.proxy import make_proxy_in_graph
 from tfvs.models.saccader import VariationalSaccader
 from tfvs.ops import boxes as box_ops
@@ -20,17 +33,6 @@ from tfvs.ops.jpeg_markers import MAX_SCANS, count_scans
 Outputs = dict[str, tf.Tensor]
 
 READ_PIXELS_AT_ONCE = 2**19  # larger images are decoded a second time rather than kept while the batch is located
-NOT_AN_EXAMPLE = "the record is no tf.Example with a PNG proxy of the model's size"
-NO_PYRAMID = "the pyramid cannot be read: outside the image roots, missing, damaged, or not as its index says"
-NO_IMAGE = "the image is no JPEG or PNG that can be decoded"
-TOO_MANY_SCANS = f"the JPEG image has more than {MAX_SCANS} scans"
-TOO_LARGE = "the image has more pixels than the export allows"
-PROFILED = "the image has a colour profile or colours other than sRGB, which the graph cannot convert: convert it first"
-TOO_LONG = "the model's images were reduced to {} pixels, which the graph cannot do: reduce the image first"
-NO_SIZE = "the image size is not positive"
-NOT_FINITE_PROXY = "the proxy has values that are not finite"
-NOT_FINITE_CROPS = "the crops have values that are not finite"
-NOT_FINITE_ANSWER = "the model's answer is not finite"
 
 
 class SaccaderSignatures(tf.Module):

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Protocol
 
-from tfvs.errors import ConfigError
+from tfvs.errors import ConfigError, ImageError
 from tfvs.paths import is_local, scheme
 from tfvs.preparation import hdf5
 from tfvs.storage.objects import EXTRAS, storage
@@ -115,6 +115,24 @@ def local_copy(uri: str) -> Iterator[tuple[str, str]]:
             copy.write(chunk)
         copy.flush()
         yield copy.name, digest.hexdigest()
+
+
+@contextlib.contextmanager
+def image_here(uri: str) -> Iterator[str]:
+    """Path of an image on this machine: a local one's own, else that of a copy that is removed in the end.
+
+    Raises:
+      ImageError: There is no such image in the storage.
+    """
+    if is_local(uri):
+        yield uri
+        return
+    with contextlib.ExitStack() as stack:
+        try:
+            path, _ = stack.enter_context(local_copy(uri))
+        except FileNotFoundError as error:
+            raise ImageError("There is no such image", received=uri, mend="Check the URI") from error
+        yield path
 
 
 @contextlib.contextmanager

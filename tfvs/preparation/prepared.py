@@ -1,9 +1,10 @@
-"""A prepared data set on this machine: its splits, classes, records and pyramids."""
+"""A prepared data set: its splits, classes, records and pyramids."""
 
 from __future__ import annotations
 
 import functools
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from tfvs.data.dataset import Manifest, read_labels, read_manifest, split_files
 from tfvs.data.layout import MANIFEST, PYRAMIDS, RECORDS, SPLIT_PREFIX
 from tfvs.errors import DataError
 from tfvs.images.proxy import ProxyRecipe
+from tfvs.paths import is_local
+from tfvs.preparation import files
+from tfvs.preparation.fetched import fetch_prepared
 from tfvs.preparation.proxies import remake_proxies
 
 
@@ -21,15 +25,31 @@ class PreparedSet:
     """The folder that ``tfvs prepare`` writes: ``records`` and ``pyramids``.
 
     Attributes:
-      folder: The folder.
+      folder: The folder with the records.
+      pyramids: The root of the pyramids, an absolute path or a URI; "": below the folder.
 
     Raises:
       DataError: There are no records in it.
     """
 
     folder: Path
+    pyramids: str = ""
+
+    @classmethod
+    def at(cls, place: str | os.PathLike[str]) -> PreparedSet:
+        """The data set at a path or URI; records that lie in object storage are copied here first.
+
+        Raises:
+          DataError: There are no records in it.
+        """
+        place = os.fspath(place)
+        if is_local(place):
+            return cls(Path(place))
+        return cls(fetch_prepared(place), files.join(place, PYRAMIDS))
 
     def __post_init__(self) -> None:
+        if not self.pyramids:
+            object.__setattr__(self, "pyramids", str((self.folder / PYRAMIDS).resolve()))
         if not self.splits:
             raise DataError(
                 "The folder holds no prepared data set",
@@ -37,11 +57,6 @@ class PreparedSet:
                 received=self.folder,
                 mend="Prepare the images first: tfvs prepare PHOTOS FOLDER",
             )
-
-    @property
-    def pyramids(self) -> Path:
-        """The root of the pyramids."""
-        return self.folder / PYRAMIDS
 
     @property
     def splits(self) -> list[str]:

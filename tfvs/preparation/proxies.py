@@ -21,18 +21,19 @@ from tfvs.data.example import from_example
 from tfvs.data.layout import MANIFEST, SPLIT_PREFIX, split_folder
 from tfvs.errors import DataError, ResourceError
 from tfvs.images.proxy import ProxyRecipe, encode_png, proxy_from_pyramid
+from tfvs.preparation import files
 from tfvs.preparation.records import Entry, write_shard
 from tfvs.preparation.steps import make_entry
 
 _SHARD = re.compile(r"data_tfrecord-(\d+)-of-(\d+)\.gz")
 
 
-def remake_proxies(records: Path, pyramids: Path, proxy: ProxyRecipe, output: Path) -> Path:
+def remake_proxies(records: Path, pyramids: str, proxy: ProxyRecipe, output: Path) -> Path:
     """Writes records anew with other proxies; does nothing where they are there.
 
     Args:
       records: Folder of the manifest and of the splits' folders.
-      pyramids: Root of the pyramids.
+      pyramids: Root of the pyramids; those of object storage are copied here, each whole and for as long as it takes.
       proxy: The recipe.
       output: Folder for the new records; it appears when all are written.
 
@@ -95,7 +96,8 @@ def remake_proxies(records: Path, pyramids: Path, proxy: ProxyRecipe, output: Pa
     return output
 
 
-def _entry(serialized: bytes, pyramids: Path, proxy: ProxyRecipe) -> Entry:
+def _entry(serialized: bytes, pyramids: str, proxy: ProxyRecipe) -> Entry:
     record = from_example(tf.train.Example.FromString(serialized))
-    pixels = proxy_from_pyramid(pyramids / record.pyramid_uri, record.index, proxy, seed=record.sha256)
+    with files.local_copy(files.join(pyramids, record.pyramid_uri)) as (path, _):
+        pixels = proxy_from_pyramid(Path(path), record.index, proxy, seed=record.sha256)
     return make_entry(replace(record, proxy=encode_png(pixels)))

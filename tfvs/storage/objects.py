@@ -55,7 +55,15 @@ def split(uri: str) -> tuple[str, str, str]:
     return kind, bucket, key
 
 
-class _CutError(ResourceError):
+class RefusedError(ResourceError):
+    """The storage refuses every request alike: no credentials, no permission, no such bucket, another region."""
+
+
+class NoAnswerError(ResourceError):
+    """One request got no answer that is of use, however often it was tried."""
+
+
+class _CutError(NoAnswerError):
     """The connection ended in the middle of an answer."""
 
 
@@ -227,28 +235,28 @@ def _sentence(uri: str, error: Exception) -> Exception:
     name = type(error).__name__
     received = f"{uri}: {' '.join(filter(None, (status, code))) or text.splitlines()[0][:300]}"
     if code in _NO_BUCKET:
-        return ResourceError("There is no such bucket", received=f"{kind}://{bucket}", mend="Make it, or mend the name")
+        return RefusedError("There is no such bucket", received=f"{kind}://{bucket}", mend="Make it, or mend the name")
     if code in _EXPIRED:
-        return ResourceError("The credentials have expired", received=received, mend="Get new ones and start again")
+        return RefusedError("The credentials have expired", received=received, mend="Get new ones and start again")
     if code in _WRONG_REGION or "redirect without LOCATION" in text:
         region = "Set AWS_REGION to the bucket's own"
-        return ResourceError("The bucket lies in another region", received=received, mend=region)
+        return RefusedError("The bucket lies in another region", received=received, mend=region)
     if isinstance(error, FileNotFoundError):
         return FileNotFoundError(f"There is no object {uri}")
     if name in ("PermissionDeniedError", "UnauthenticatedError") or status in ("401", "403"):
-        return ResourceError(
+        return RefusedError(
             "The storage refuses the request", received=received, mend="Check the credentials and what they may do"
         )
     if name == "InvalidPathError":
         return ConfigError("The URI cannot be used as a key", received=uri)
     if "169.254." in text or "credential" in text.lower() or "token request" in text:
-        return ResourceError(
+        return RefusedError(
             f"There are no credentials for {kind}://",
             received=uri,
             mend="Set the provider's environment variables, such as "
             + ("AWS_ACCESS_KEY_ID" if kind == "s3" else "GOOGLE_APPLICATION_CREDENTIALS"),
         )
-    kind_of_error = _CutError if "body error" in text else ResourceError
+    kind_of_error = _CutError if "body error" in text else NoAnswerError
     return kind_of_error(
         "The storage gives no answer", received=received, mend="Check address and network, then start again"
     )

@@ -66,7 +66,7 @@ def fit_plan(
     if done.is_file() and Path(output, done.read_text()).is_dir():
         return Trained(None, folder, str(Path(output, done.read_text())))
     bands = 1 if plan.proxy.channels == 1 else 3
-    config = plan.model.replace(pyramid_roots=(str(prepared.pyramids.resolve()),))
+    config = plan.model.replace(pyramid_roots=(prepared.pyramids,))
 
     def make_model(dtype: str | None) -> VariationalSaccader:
         model = VariationalSaccader(config, dtype=dtype)

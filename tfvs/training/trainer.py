@@ -13,6 +13,8 @@ import tensorflow as tf
 
 from tfvs.config import Config, option, require
 from tfvs.errors import DataError
+from tfvs.images.crops.remote import told_plainly
+from tfvs.storage.tiles import lost_images
 from tfvs.training.callbacks import StopOnNonFinite, ZoomSchedule
 from tfvs.training.checkpointing import ResumableCheckpoint
 from tfvs.training.hosts import by_records, host_index
@@ -219,6 +221,7 @@ def train(
       What ``fit`` logged in the epochs trained now, one dict per epoch.
 
     Raises:
+      ResourceError: Object storage refuses what is asked for, or its tiles cannot be kept here.
       TrainingError: A term of the loss is no longer finite.
     """
     total_steps = config.epochs * steps_per_epoch
@@ -253,14 +256,18 @@ def train(
             ProgressLine(config.epochs, write),
         ]
     all_callbacks.append(checkpoint)
-    history = model.fit(
-        by_records(make_dataset(initial_epoch)),
-        initial_epoch=initial_epoch,
-        epochs=config.epochs,
-        steps_per_epoch=steps_per_epoch,
-        validation_data=None if validation_data is None else by_records(validation_data),
-        callbacks=all_callbacks,
-        verbose=0,
-    )
+    with told_plainly():
+        history = model.fit(
+            by_records(make_dataset(initial_epoch)),
+            initial_epoch=initial_epoch,
+            epochs=config.epochs,
+            steps_per_epoch=steps_per_epoch,
+            validation_data=None if validation_data is None else by_records(validation_data),
+            callbacks=all_callbacks,
+            verbose=0,
+        )
+    if lost := lost_images():
+        uri, why = next(iter(lost.items()))
+        write(f"warning: {len(lost)} images could not be read from object storage and were left out; {uri}: {why}")
     logs = history.history
     return [{name: float(values[i]) for name, values in logs.items()} for i in range(len(history.epoch))]

@@ -16,6 +16,7 @@ from tfvs.data import example
 from tfvs.errors import InputError
 from tfvs.images.crops.cut import cut_crops
 from tfvs.images.crops.plan import make_plan
+from tfvs.images.crops.remote import are_remote, held_here
 from tfvs.images.crops.source import read_tiles
 from tfvs.ops.crop_rule import fill_outside
 
@@ -55,7 +56,8 @@ def read_crops(
       boxes: ``[B, T, 4]`` float32.
       crop_size: Side S of the crops, pixels.
       roots: Folders that pyramids may lie under. A relative ``pyramid/uri`` is joined to the first; an absolute one
-        must lie under one of them. ``..`` and other schemes are refused; symbolic links are followed.
+        must lie under one of them. ``..`` and other schemes are refused; symbolic links are followed. Those of
+        ``s3://`` and ``gs://`` are read by :mod:`tfvs.images.crops.remote`.
       bands: Channels C; images with others are invalid.
       margin_px: See :func:`tfvs.ops.crop_rule.taps`.
       max_level: See :func:`tfvs.ops.crop_rule.choose_level`; an index that leaves levels out is then invalid.
@@ -73,7 +75,8 @@ def read_crops(
     with tf.device("/CPU:0"):
         paths = resolve_uris(features[example.PYRAMID_URI], tf.convert_to_tensor(roots, tf.string))
         plan = make_plan(features, boxes, crop_size, paths, bands, margin_px, max_level)
-        pixels, slots = read_tiles(plan.requests, bands)
+        requests = held_here(plan.requests) if are_remote(roots) else plan.requests
+        pixels, slots = read_tiles(requests, bands)
         batch = tf.shape(boxes)[0]
         owner = plan.requests.image
         failed = tf.math.unsorted_segment_sum(tf.cast(slots < 0, tf.int32), owner, batch)
