@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import weakref
@@ -15,8 +16,12 @@ from tensorflow.core.framework import tensor_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
-from tfvs.errors import DataError
+from tfvs.errors import DataError, ResourceError
+from tfvs.export.description import read_description
+from tfvs.export.from_storage import EXAMPLES, PATH, StorageAnswers, are_read_here
 from tfvs.export.image_roots import ROOTS_FILE, parse_image_roots
+from tfvs.images.crops.remote import are_remote
+from tfvs.server.log_limits import OncePerCause
 from tfvs.server.session import DESCRIPTORS, Step, load_session, make_step, replace_asset
 from tfvs.server.status import RequestError, invalid
 from tfvs.server.tensors import shape_of, to_array
@@ -30,6 +35,7 @@ MAX_WARMUP_RECORDS = 1000
 MAX_TENSOR_BYTES = 2**31 - 1
 
 Arrays = dict[str, np.ndarray]
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -94,6 +100,8 @@ class Servable:
         self.image_roots: list[str] = []
         self._definition = definition
         self._steps: dict[str, Step] = {}
+        self._from_storage: StorageAnswers | None = None
+        self._faults = OncePerCause()
 
     def confine(self) -> None:
         """Lets the graph open nothing but what this process has opened for it, and folders with a scheme.
@@ -116,6 +124,18 @@ class Servable:
         memory = replace_asset(self._session, self._definition, self.path, ROOTS_FILE, opened.encode())
         weakref.finalize(self, os.close, memory)
         self.image_roots = roots
+        if are_remote(roots):
+            self._read_from_storage(roots)
+
+    def _read_from_storage(self, roots: list[str]) -> None:
+        description = read_description(self.path)
+        if are_read_here(description, roots):
+            # Local images are read by the descriptors that the guard gives, others by their URIs.
+            remote = [root for root in roots if not root.startswith("/")]
+            self._from_storage = StorageAnswers(self.run, description, [*remote, DESCRIPTORS])
+        else:
+            told = "%s draws several trajectories: it reads no images by s3://, and those by gs:// tile by tile"
+            _log.warning(told, self.path)
 
     def signature(self, name: str) -> meta_graph_pb2.SignatureDef:
         """The signature of that name.
@@ -137,12 +157,22 @@ class Servable:
 
         Raises:
           DeadlineExceededError: It took longer; no part of it still runs.
+          RequestError: UNAVAILABLE, object storage refuses what the images need.
         """
+        if self._from_storage is not None and {EXAMPLES, PATH} & set(inputs):
+            return self._answer_from_storage(self._from_storage, inputs)
         step = self._steps.get(signature_name)
         if step is None:  # two threads may both make one, which does no harm
             step = self._steps[signature_name] = make_step(self._session, self.signatures[signature_name])
         outputs = step([inputs[key] for key in self.inputs[signature_name]], timeout_s)
         return dict(zip(self.signatures[signature_name].outputs, map(_as_array, outputs), strict=True))
+
+    def _answer_from_storage(self, answers: StorageAnswers, inputs: Mapping[str, np.ndarray]) -> Arrays:
+        try:
+            return answers.answer(dict(inputs))
+        except ResourceError as error:
+            self._faults.error("Images in object storage cannot be read: %s", error)
+            raise RequestError(grpc.StatusCode.UNAVAILABLE, "Images cannot be read from object storage.") from error
 
     def warm_up(self) -> int:
         """Replays the requests in ``assets.extra/tf_serving_warmup_requests``, where there are any.
