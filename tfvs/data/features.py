@@ -51,8 +51,8 @@ def serialize(record: ImageRecord) -> bytes:
     """One image as the bytes of a ``tf.train.Example``: those that protocol buffers' deterministic serialization gives.
 
     >>> index = TileIndex(64, 48, 1, 4000, [(64, 48, 64, 64, 0)], [16], [900], True, "none", b"", "uint8")
-    >>> serialize(ImageRecord("a", 3, "00", b"png", "a.tif", index))[:14]
-    b'\\n\\x98\\x03\\n\\x16\\n\\x0bimage/b'
+    >>> serialize(ImageRecord("a", 3, "00", b"png", "a.tif", index)).count(b"image/label")
+    1
     """
     features: dict[str, Values] = {
         IMAGE_ID: [record.image_id.encode()],
