@@ -3,6 +3,7 @@
     python -m benchmarks.speed_limits --data GTSDB --seed 0 --threads 1
     python -m benchmarks.speed_limits --data GTSDB --seed 0 --test FOLDER        # also tested, on any such folder
     python -m benchmarks.speed_limits --model FOLDER --test FOLDER               # a saved model alone
+    python -m benchmarks.speed_limits --model FOLDER --data GTSDB --sheet where.png  # on the validation, with a picture
     python -m benchmarks.speed_limits --data GTSDB --method half --epochs 3      # a network that reads it all
 
 Photographs 0 to 479 are trained on, 480 to 599 are the validation; with ``--fold`` another fifth of the 600 is. Signs
@@ -133,11 +134,13 @@ def main(
     }
     try:
         if model_path is not None:
-            if test is None:
-                raise click.UsageError("--model needs --test FOLDER")
+            if test is None and data is None:
+                raise click.UsageError("--model needs --test FOLDER, or --data GTSDB for the validation")
             file = model_path / MODEL if model_path.is_dir() else model_path
             model = keras.saving.load_model(file).adapted(num_steps=looks)
             report["model"] = str(model_path)
+            if data is not None:
+                _validate(report, model, prepare(data, runs / "data", VALIDATION, _recipe(method), fold))
         else:
             if data is None:
                 raise click.UsageError("--data GTSDB is needed to train")
@@ -191,13 +194,18 @@ def _train(
     else:
         model, minutes = fit_whole(photographs, folder, train_config, validation)
     report |= {"training": train_config.to_dict(), "cpu_minutes": minutes, "parameters": int(model.count_params())}
+    _validate(report, model, validation)
+    if method == "saccader" and fold == OWN_FOLD:
+        keep_best(runs, folder, report)
+    return model
+
+
+def _validate(report: dict[str, Any], model: keras.Model, validation: Prepared) -> None:
+    """What is found on the validation goes into the report."""
     report["validation"] = _evaluate(model, validation)
-    if method == "saccader":
+    if report["method"] == "saccader":
         report["same_weights"] = evaluate_other_looks(model, validation)
         report["network_on_whole_photographs"] = time_network(model, validation)
-        if fold == OWN_FOLD:
-            keep_best(runs, folder, report)
-    return model
 
 
 def _recipe(method: str) -> ProxyRecipe:

@@ -13,8 +13,10 @@ from tfvs.evaluation.answers import Answer, choose, to_saccades
 from tfvs.models.saccader import VariationalSaccader
 from tfvs.viz.saccade_sheet import write_saccade_sheet
 
+DOTS_PER_INCH = 72  # for a page of the documentation
 
-def write_sheet(model: VariationalSaccader, photographs: Prepared, path: Path, rows: int = 6) -> Path:
+
+def write_sheet(model: VariationalSaccader, photographs: Prepared, path: Path, rows: int = 4) -> Path:
     """Draws where a model looked: at limits that it read right in half of the rows, in the others where it was wrong.
 
     Args:
@@ -38,4 +40,6 @@ def write_sheet(model: VariationalSaccader, photographs: Prepared, path: Path, r
     limits = [answer for answer in answers if answer.record.label != model.config.none_class or not answer.right]
     right, wrong = choose(limits, rows)
     shown = (right[: max(rows - len(wrong), rows // 2)] + wrong)[:rows]
-    return write_saccade_sheet(path, to_saccades(shown, photographs.pyramid_roots[0], SPEED_LIMITS))
+    return write_saccade_sheet(
+        path, to_saccades(shown, photographs.pyramid_roots[0], SPEED_LIMITS), dots_per_inch=DOTS_PER_INCH
+    )
