@@ -16,7 +16,7 @@ from tfvs.viz.saccade_sheet import write_saccade_sheet
 DOTS_PER_INCH = 72  # for a page of the documentation
 
 
-def write_sheet(model: VariationalSaccader, photographs: Prepared, path: Path, rows: int = 4) -> Path:
+def write_sheet(model: VariationalSaccader, photographs: Prepared, path: Path, rows: int = 6) -> Path:
     """Draws where a model looked: at limits that it read right in half of the rows, in the others where it was wrong.
 
     Args:
