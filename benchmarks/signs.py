@@ -26,23 +26,26 @@ from tfvs.training.plan import CROP_MARGIN, ISOLATED_POWER, THING_PROXY_PX
 LOOKS = (1, 2, 4, 10, 20)
 
 
-def make_saccader(config: SignConfig, proxy: ProxyRecipe, **places: object) -> VariationalSaccader:
+def make_saccader(config: SignConfig, proxy: ProxyRecipe, place_prior: str) -> VariationalSaccader:
     """A saccader that looks where its prior says, at looks as large as ``tfvs train`` chooses."""
     shorter = min(config.height, config.width)
     scale = CROP_MARGIN * config.sign_px / shorter
-    chosen = {"cells": (proxy.height // 2, proxy.width // 2), "looks_from_prior": True, **places}
     options = SaccaderConfig(
         num_classes=3,
         num_steps=max(LOOKS),
         posterior="categorical",
+        cells=(proxy.height // 2, proxy.width // 2),
+        place_prior=place_prior,
+        prior_power=ISOLATED_POWER,
+        thing_scale=config.sign_px / shorter,
+        looks_from_prior=True,
         learns_offset=False,
         reconstruction_weight=0.0,
         look_pooling="evidence",
         min_scale=scale,
         max_scale=scale,
-        thing_scale=config.sign_px / shorter,
     )
-    model = VariationalSaccader(**options.replace(**chosen).to_dict())
+    model = VariationalSaccader(**options.to_dict())
     model.build({"proxy": (None, *proxy.shape), "image": (None, None, None, 3)})
     return model
 
@@ -72,7 +75,7 @@ def held(model: VariationalSaccader, proxies: np.ndarray, boxes: np.ndarray, con
 def main(photographs: int, split: str, sign_px: int, seed: int, model: Path | None) -> None:
     """Measures and prints."""
     config = SignConfig(sign_px=sign_px, seed=seed)
-    height, width = (8 * round(side * THING_PROXY_PX / sign_px / 8) for side in (config.height, config.width))
+    height, width = (4 * round(side * THING_PROXY_PX / sign_px / 4) for side in (config.height, config.width))
     trained = keras.saving.load_model(model) if model else None
     recipe = ProxyRecipe(height=height, width=width, channels=3)
     if trained is not None:
@@ -84,10 +87,7 @@ def main(photographs: int, split: str, sign_px: int, seed: int, model: Path | No
         proxies.append(make_proxy(image, recipe).astype(np.float32) / 255.0)
         box = np.array([top, left, top + sign_px, left + sign_px], np.float32)
         boxes.append(box / np.array([config.height, config.width] * 2, np.float32))
-    models = {
-        name: make_saccader(config, recipe, place_prior=name, prior_power=ISOLATED_POWER)
-        for name in ("contrast", "isolated")
-    }
+    models = {name: make_saccader(config, recipe, name) for name in ("contrast", "isolated")}
     if trained is not None:
         models["trained"] = trained
     figures = {name: held(each, np.stack(proxies), np.stack(boxes), config) for name, each in models.items()}
