@@ -132,7 +132,7 @@ class Servable:
         if are_read_here(description, roots):
             # Local images are read by the descriptors that the guard gives, others by their URIs.
             remote = [root for root in roots if not root.startswith("/")]
-            self._from_storage = StorageAnswers(self.run, description, [*remote, DESCRIPTORS])
+            self._from_storage = StorageAnswers(self._run_graph, description, [*remote, DESCRIPTORS])
         else:
             told = "%s draws several trajectories: it reads no images by s3://, and those by gs:// tile by tile"
             _log.warning(told, self.path)
@@ -161,6 +161,11 @@ class Servable:
         """
         if self._from_storage is not None and {EXAMPLES, PATH} & set(inputs):
             return self._answer_from_storage(self._from_storage, inputs)
+        return self._run_graph(signature_name, inputs, timeout_s)
+
+    def _run_graph(
+        self, signature_name: str, inputs: Mapping[str, np.ndarray], timeout_s: float | None = None
+    ) -> Arrays:
         step = self._steps.get(signature_name)
         if step is None:  # two threads may both make one, which does no harm
             step = self._steps[signature_name] = make_step(self._session, self.signatures[signature_name])
@@ -195,7 +200,7 @@ class Servable:
                 request = log.predict_log.request
                 name = request.model_spec.signature_name or DEFAULT_SIGNATURE
                 self.signature(name)
-                self.run(name, arrays_from_protos(self, name, request.inputs))
+                self._run_graph(name, arrays_from_protos(self, name, request.inputs))
                 count += 1
         except Exception as error:
             raise DataError(f"Warm-up request {count} of {path} fails", received=error) from error
