@@ -37,11 +37,11 @@ COMPRESSIONS = ("jpeg", "deflate", "none")
 BYTES_PER_PIXEL = 0.8
 
 
-def child(module: str, *arguments: object) -> dict[str, Any]:
-    """Runs a measurement in a process of its own; the last line it prints is JSON."""
+def child(module: str, *arguments: object, environment: dict[str, str] | None = None) -> dict[str, Any]:
+    """Runs a measurement in a process of its own, with more in its environment; the last line it prints is JSON."""
     command = [sys.executable, "-m", f"benchmarks.{module}", *map(str, arguments)]
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, env=environment)
+    variables = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **(environment or {})}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, env=variables)
     if done.returncode:
         raise click.ClickException(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr[-2000:]}")
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
