@@ -29,6 +29,7 @@ def ask(server: ModelServer, inputs: dict[str, np.ndarray]) -> dict[str, np.ndar
     return server._predictor.predict_protos(request.model_spec, request.inputs).outputs
 
 
+@pytest.mark.e2e  # two servers load, which takes half a minute of a core
 def test_answers_are_those_of_a_disk(
     exported: Path, serve: Callable[..., ModelServer], tmp_path: Path, server: str, reached: RunningRelay
 ) -> None:
