@@ -6,14 +6,16 @@ import tensorflow as tf
 from PIL import Image
 
 from tfvs.data.dataset import (
+    Share,
     balanced_class_weights,
     evaluation_dataset,
     find_files,
     read_labels,
+    read_records,
     training_dataset,
 )
 from tfvs.data.example import ImageRecord, TileIndex, to_example
-from tfvs.errors import DataError
+from tfvs.errors import ConfigError, DataError
 from tfvs.images.proxy import ProxyRecipe
 
 SPEC = ProxyRecipe(height=4, width=6, channels=1)
@@ -122,3 +124,35 @@ def test_balanced_weights_average_to_one_over_records() -> None:
     weights = balanced_class_weights(labels, 3)
     assert weights[1] == 0.0
     assert np.mean([weights[label] for label in labels]) == pytest.approx(1.0)
+
+
+def test_each_host_trains_on_files_of_its_own(files, tmp_path) -> None:
+    """Ten records in four files of unequal size: two hosts read disjoint files, and give equally many batches."""
+    records, parts = list(read_records(files).as_numpy_iterator()), []
+    for number, rows in enumerate(([0, 1], [2, 3, 4, 5], [6], [7, 8, 9])):
+        parts.append(str(tmp_path / f"part-{number}.gz"))
+        with tf.io.TFRecordWriter(parts[-1], "GZIP") as writer:
+            for row in rows:
+                writer.write(records[row])
+    own = ({0, 1, 6}, {2, 3, 4, 5, 7, 8, 9})
+
+    def batches(host: int, initial_epoch: int = 0, devices: int = 1, **options) -> list[list[int]]:
+        share = Share(host, 2, devices)
+        dataset = training_dataset(
+            parts, SPEC, batch_size=4, steps_per_epoch=2, epochs=5, initial_epoch=initial_epoch, share=share, **options
+        )
+        return labels_of(dataset.take((5 - initial_epoch) * 2 * devices))
+
+    for host in range(2):
+        found = batches(host)
+        assert len(found) == 10
+        assert {label for batch in found for label in batch} == own[host]
+        assert all(len(batch) == 2 for batch in found)  # of the global four
+        assert batches(host, initial_epoch=3) == found[6:]
+        assert {len(batch) for batch in batches(host, devices=2)} == {1}
+        drawn = batches(host, class_rates=[1.0] * 10)
+        assert {label for batch in drawn for label in batch} <= own[host]
+    with pytest.raises(DataError, match="fewer record files than hosts"):
+        training_dataset(parts, SPEC, batch_size=5, steps_per_epoch=1, epochs=1, share=Share(0, 5))
+    with pytest.raises(ConfigError, match="does not divide"):
+        training_dataset(parts, SPEC, batch_size=5, steps_per_epoch=1, epochs=1, share=Share(0, 2))

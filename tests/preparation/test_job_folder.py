@@ -32,8 +32,9 @@ with own_folder(sys.argv[1], sys.argv[2]) as folder:
 """
 
 
-def _job(data: Path, output: str, **fields) -> Job:
-    return Job(make_reader("folder", str(data)), OPTIONS, f"{output}/r", f"{output}/p", num_shards=2, **fields)
+def make_job(data: Path, output: str | Path, **fields) -> Job:
+    fields.setdefault("num_shards", 2)
+    return Job(make_reader("folder", str(data)), OPTIONS, f"{output}/r", f"{output}/p", **fields)
 
 
 @pytest.fixture(scope="module")
@@ -46,10 +47,10 @@ def two_inputs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def test_a_job_that_ends_late_changes_nothing(two_inputs: tuple[Path, Path], tmp_path: Path, remote: bool) -> None:
     many, few = two_inputs
     output = f"{SCHEME}://{tmp_path}/out" if remote else f"{tmp_path}/out"
-    first = _job(many, output)
+    first = make_job(many, output)
     with own_folder(first.records_root, first.pyramid_root) as folder:
         files.delete([folder.owner])  # what a later launcher does to a job whose launcher is gone
-        manifest = run_local(_job(few, output), workers=1)
+        manifest = run_local(make_job(few, output), workers=1)
         shards = {path: path.read_bytes() for path in (tmp_path / "out" / "r").glob("Split-*/*")}
         summary = _run(first, folder, 1)  # the orphan goes on
         with pytest.raises(ResourceError, match="Another job was started into the same output"):
@@ -63,7 +64,7 @@ def test_a_job_that_ends_late_changes_nothing(two_inputs: tuple[Path, Path], tmp
 def test_a_dead_launchers_folder_is_cleared_and_a_living_ones_output_is_refused(
     two_inputs: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    job = _job(two_inputs[1], f"{tmp_path}/out")
+    job = make_job(two_inputs[1], f"{tmp_path}/out")
     command = [sys.executable, "-c", HOLDS, job.records_root, job.pyramid_root]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as launcher:
         folder = Path(launcher.stdout.readline().strip())
@@ -77,7 +78,7 @@ def test_a_dead_launchers_folder_is_cleared_and_a_living_ones_output_is_refused(
 
 
 def test_readers_take_what_the_manifest_names_alone(two_inputs: tuple[Path, Path], tmp_path: Path) -> None:
-    run_local(_job(two_inputs[0], f"{tmp_path}/out"), workers=1)
+    run_local(make_job(two_inputs[0], f"{tmp_path}/out"), workers=1)
     records = tmp_path / "out" / "r"
     names = split_files(records, "train")
     assert len(read_labels(names)) == sum(len(read_labels([name])) for name in names)

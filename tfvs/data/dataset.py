@@ -40,6 +40,54 @@ class Manifest:
     class_names: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Share:
+    """Which part of the record files one of several hosts trains on: every so many-th file, in batches of one device.
+
+    Attributes:
+      host: Number of the host, from 0.
+      hosts: How many there are.
+      devices: Devices of a host.
+    """
+
+    host: int = 0
+    hosts: int = 1
+    devices: int = 1
+
+    def files(self, files: Sequence[str]) -> list[str]:
+        """The host's own files.
+
+        Raises:
+          DataError: There are fewer files than hosts.
+        """
+        if len(files) < self.hosts:
+            raise DataError(
+                "There are fewer record files than hosts that train, and each reads files of its own",
+                expected=f">= {self.hosts} files",
+                received=len(files),
+                mend="Prepare the images with a larger --num-shards",
+            )
+        return list(files)[self.host :: self.hosts]
+
+    def batch_size(self, batch_size: int) -> int:
+        """The batch of one device.
+
+        Raises:
+          ConfigError: The global batch does not divide among the devices.
+        """
+        parts = self.hosts * self.devices
+        if batch_size % parts:
+            raise ConfigError(
+                "The global batch does not divide among the devices of all hosts",
+                expected=f"a multiple of {parts}",
+                received=batch_size,
+            )
+        return batch_size // parts
+
+
+WHOLE = Share()
+
+
 def find_files(patterns: str | Sequence[str]) -> list[str]:
     """Record files in a stable order.
 
@@ -154,11 +202,14 @@ def training_dataset(
     seed: int = 0,
     class_weights: Sequence[float] | None = None,
     class_rates: Sequence[float] | None = None,
+    share: Share = WHOLE,
 ) -> tf.data.Dataset:
     """Shuffled whole batches of ``(inputs, label, weight)``.
 
     Epoch ``e`` has the same order whether training began at 0 or was resumed at ``e``. With ``class_rates``, a pass
     draws as many records as there are, with replacement; it reads the files in order and repeats what it has drawn.
+
+    A share of several hosts has no end, for a host with fewer records than others begins them anew earlier.
 
     Args:
       files: Record files.
@@ -172,7 +223,11 @@ def training_dataset(
       class_weights: Per class, multiplied into the loss; None for 1.
       class_rates: Per class, how often a record is drawn compared with records of other classes, such as the inverse
         frequencies of :func:`balanced_class_weights`; None: every record once per pass.
+      share: Which part of the files, where several hosts train together.
     """
+    several = share.hosts > 1
+    files, batch_size = share.files(files), share.batch_size(batch_size)
+    steps_per_epoch *= share.devices
     rates = None if class_rates is None else np.asarray(class_rates, np.float64)[read_labels(files)]
     weights = None if class_weights is None else tf.constant(class_weights, tf.float32)
 
@@ -182,7 +237,7 @@ def training_dataset(
 
     def all_epochs(_: tf.Tensor) -> tf.data.Dataset:
         if rates is not None:
-            passes = tf.data.Dataset.range(epochs)
+            passes = tf.data.Dataset.range(PASSES if several else epochs)
             return passes.flat_map(
                 lambda number: (
                     _drawn_records(files, rates, seed, number)
@@ -191,6 +246,8 @@ def training_dataset(
                 )
             )
         records = read_records(files).shuffle(shuffle_buffer, seed=seed, reshuffle_each_iteration=True)
+        if several:
+            return records.repeat().batch(batch_size)
         return records.batch(batch_size, drop_remainder=True).repeat(epochs)
 
     # Iterators of one shuffled dataset take their seeds in turns, and Keras makes one to learn shapes. Made anew inside

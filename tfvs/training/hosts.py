@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -64,8 +65,26 @@ class SeveralHosts(tf.distribute.MultiWorkerMirroredStrategy):
         return super().reduce(reduce_op, value, axis=None if local.shape.rank == 0 else axis)
 
 
+def by_files(
+    strategy: tf.distribute.Strategy, make: Callable[[int, int, int], tf.data.Dataset]
+) -> tf.data.Dataset | tf.distribute.DistributedDataset:
+    """A dataset of which every host makes its own part, from files of its own.
+
+    Args:
+      strategy: What :func:`tfvs.training.strategy.make_strategy` gave.
+      make: From the host's number, how many hosts there are and how many devices each has, what that host trains on:
+        batches of one device. ``make(0, 1, 1)`` gives whole batches, which a strategy divides by itself.
+    """
+    hosts = count_hosts()
+    if hosts == 1:
+        return make(0, 1, 1)
+    return strategy.distribute_datasets_from_function(
+        lambda context: make(context.input_pipeline_id, hosts, strategy.num_replicas_in_sync // hosts)
+    )
+
+
 def by_records(dataset: tf.data.Dataset) -> tf.data.Dataset:
-    """Every host takes its share of every batch; shares of the files would give hosts epochs of different length."""
+    """Every host reads all records and takes its share of every batch: all are counted once, as evaluation must."""
     options = tf.data.Options()
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
     return dataset.with_options(options)

@@ -10,10 +10,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from tfvs.data.dataset import balanced_class_weights, evaluation_dataset, read_labels, training_dataset
+from tfvs.data.dataset import Share, balanced_class_weights, evaluation_dataset, read_labels, training_dataset
 from tfvs.errors import DataError
 from tfvs.images.proxy import ProxyRecipe
 from tfvs.models.saccader import VariationalSaccader
+from tfvs.training.hosts import by_files
 from tfvs.training.pictures import SaccadePictures
 from tfvs.training.strategy import make_strategy
 from tfvs.training.trainer import TrainConfig, check_batch, train
@@ -53,28 +54,32 @@ def fit_records(
     Raises:
       DataError: There are labels outside the classes, or fewer images than one batch.
     """
+    strategy = make_strategy(config.num_devices)  # several hosts find each other before TensorFlow computes anything
     labels = read_labels(train_files)
     check_labels(labels, num_classes, config.batch_size)
     balanced = balanced_class_weights(labels, num_classes)
     steps_in_data = len(labels) // config.batch_size
     steps_per_epoch = config.steps_per_epoch or steps_in_data
     logs = os.path.join(folder, LOGS)
-    strategy = make_strategy(config.num_devices)
     keras.utils.set_random_seed(config.seed)
     with strategy.scope():
         model = make_model("mixed_float16" if config.mixed_precision else None)
         history = train(
             model,
-            lambda epoch: training_dataset(
-                train_files,
-                proxy,
-                batch_size=config.batch_size,
-                steps_per_epoch=steps_per_epoch,
-                epochs=math.ceil(config.epochs * steps_per_epoch / steps_in_data),  # passes over the data
-                initial_epoch=epoch,
-                seed=config.seed,
-                class_weights=balanced if config.balance_classes else None,
-                class_rates=balanced if config.sample_classes_evenly else None,
+            lambda epoch: by_files(
+                strategy,
+                lambda host, hosts, devices: training_dataset(
+                    train_files,
+                    proxy,
+                    batch_size=config.batch_size,
+                    steps_per_epoch=steps_per_epoch,
+                    epochs=math.ceil(config.epochs * steps_per_epoch / steps_in_data),  # passes over the data
+                    initial_epoch=epoch,
+                    seed=config.seed,
+                    class_weights=balanced if config.balance_classes else None,
+                    class_rates=balanced if config.sample_classes_evenly else None,
+                    share=Share(host, hosts, devices),
+                ),
             ),
             config,
             steps_per_epoch=steps_per_epoch,

@@ -22,7 +22,14 @@ def make_strategy(num_devices: int | None = None) -> tf.distribute.Strategy:
       ResourceError: More devices are asked for than there are, or TensorFlow has already fixed its devices.
     """
     if count_hosts() > 1:
-        return SeveralHosts()
+        try:
+            return SeveralHosts()
+        except RuntimeError as error:
+            raise ResourceError(
+                "Several hosts must find each other before TensorFlow computes anything",
+                received=error,
+                mend="Call make_strategy first; of the commands, the pipeline's Trainer does",
+            ) from error
     gpus = tf.config.list_logical_devices("GPU") if tf.config.list_physical_devices("GPU") else []
     if gpus:
         wanted = num_devices or len(gpus)

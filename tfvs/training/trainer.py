@@ -191,7 +191,7 @@ _SHOWN = ("loss", "accuracy", "val_accuracy", "val_loss", "kl")
 
 def train(
     model: keras.Model,
-    make_dataset: Callable[[int], tf.data.Dataset],
+    make_dataset: Callable[[int], tf.data.Dataset | tf.distribute.DistributedDataset],
     config: TrainConfig,
     *,
     steps_per_epoch: int,
@@ -208,7 +208,8 @@ def train(
 
     Args:
       model: Built, not compiled. ``compute_loss`` is its own.
-      make_dataset: From the first epoch to train, the dataset from there to the end.
+      make_dataset: From the first epoch to train, the dataset from there to the end. Of several hosts each takes its
+        share of every batch, unless :func:`tfvs.training.hosts.by_files` made it.
       config: How to train.
       steps_per_epoch: Whole batches in an epoch.
       validation_data: Evaluated after each epoch.
@@ -256,9 +257,10 @@ def train(
             ProgressLine(config.epochs, write),
         ]
     all_callbacks.append(checkpoint)
+    dataset = make_dataset(initial_epoch)
     with told_plainly():
         history = model.fit(
-            by_records(make_dataset(initial_epoch)),
+            by_records(dataset) if isinstance(dataset, tf.data.Dataset) else dataset,
             initial_epoch=initial_epoch,
             epochs=config.epochs,
             steps_per_epoch=steps_per_epoch,
