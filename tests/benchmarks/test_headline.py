@@ -17,6 +17,7 @@ from benchmarks.reproduce import EXPERIMENTS
 from tfvs.models import GridResNet18
 
 
+@pytest.mark.slow
 def test_all_crops_at_once_are_the_sum_over_cells_with_its_gradients():
     image = tf.constant(np.random.default_rng(0).random((2, 40, 50, 1)), tf.float32)
     answers, gradients = [], []
