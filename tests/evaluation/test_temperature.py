@@ -27,7 +27,7 @@ def test_it_is_the_one_that_labels_were_drawn_at(temperature):
 def test_it_minimises_the_cross_entropy():
     logits, labels = draw(1.7, count=40)
     count, classes = logits.shape
-    targets = (count * np.eye(classes)[labels] + 1) / (count + classes)
+    targets = (count * np.eye(classes)[labels] + 1 / classes) / (count + 1)
 
     def loss(log_temperature: float) -> float:
         return -float(np.mean(np.sum(targets * log_softmax(logits / np.exp(log_temperature), axis=1), axis=1)))
@@ -39,9 +39,9 @@ def test_it_minimises_the_cross_entropy():
 def test_few_images_that_are_all_right_have_no_temperature_of_zero():
     logits = 4 * np.eye(3)[[0, 1, 2, 0]]
     value = fit_temperature(logits, np.array([0, 1, 2, 0]))
-    # With one right logit of 4 among zeros the largest likelihood gives the right class (4 + 1) / (4 + 3).
+    # With one right logit of 4 among zeros the largest likelihood gives the right class (4 + 1/3) / (4 + 1).
     p = np.exp(4 / value) / (np.exp(4 / value) + 2)
-    assert p == pytest.approx(5 / 7, rel=1e-6)
+    assert p == pytest.approx((4 + 1 / 3) / 5, rel=1e-6)
 
 
 def test_logits_that_say_nothing_have_temperature_one():

@@ -45,8 +45,8 @@ class Temperature:
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     """The temperature of the largest likelihood.
 
-    A label counts as ``(N + 1) / (N + K)`` of its class, the rest for the others (Platt 1999), so that the temperature
-    of few images that are all answered right is not 0.
+    The images together have one vote more, for all classes alike, so that the temperature of few images that are all
+    answered right is not 0.
 
     Args:
       logits: ``[N, K]`` float.
@@ -68,8 +68,8 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
             received=f"{logits.shape} and {labels.shape}",
         )  # fmt: skip
     count, classes = logits.shape
-    targets = np.full([count, classes], 1 / (count + classes))
-    targets[np.arange(count), labels] = (count + 1) / (count + classes)
+    targets = np.full([count, classes], 1 / (classes * (count + 1)))
+    targets[np.arange(count), labels] += count / (count + 1)
     logits = logits - logits.max(axis=1, keepdims=True)
 
     def slope(log_temperature: float) -> float:
