@@ -80,7 +80,7 @@ setup(
     python_requires=">=3.10,<3.14",
     packages=find_packages(include=["tfvs", "tfvs.*", "components", "components.*", "pipelines", "pipelines.*"]),
     package_data={
-        "tfvs": ["py.typed", "server/protos/*.proto", "server/protos/*.pyi", "viz/*.html", "viz/*.js"],
+        "tfvs": ["py.typed", "*/protos/*.proto", "*/protos/*.pyi", "viz/*.html", "viz/*.js"],
         "pipelines": ["reporting/*.html"],
     },
     install_requires=CORE,

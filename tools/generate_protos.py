@@ -1,4 +1,4 @@
-"""Generates the Python code of tfvs/server/protos; needs protoc 3.21 (``grpcio-tools==1.49.1`` has it).
+"""Generates the Python code of all protos of tfvs; needs protoc 3.21 (``grpcio-tools==1.49.1`` has it).
 
 What newer compilers write does not run with the protobuf 3.20 that TFX 1.16 wants; this does, and with newer ones.
 """
@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def main() -> None:
     """Writes ``*_pb2.py`` beside each ``.proto``."""
-    protos = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tfvs" / "server" / "protos").glob("*.proto"))
+    protos = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tfvs").rglob("*.proto"))
     include = Path(protoc.__file__).parent / "_proto"
     code = protoc.main(["protoc", f"--proto_path={ROOT}", f"--proto_path={include}", f"--python_out={ROOT}", *protos])
     if code:

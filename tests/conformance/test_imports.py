@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LAYERS = (
     {"errors", "version", "_environment", "paths", "code_digest"},
     {"config", "flags"},
-    {"ops", "data.example", "data.features", "data.records"},
+    {"ops", "data.example", "data.features", "data.protos", "data.records"},
     {"images", "data", "datasets", "preparation", "storage", "viz"},
     {"layers", "backbones"},
     {"losses", "metrics"},

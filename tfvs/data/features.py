@@ -5,10 +5,9 @@ The only place that knows the names of the features.
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from tfvs.data.protos.example_pb2 import Example
 from tfvs.data.records import INDEX_FIELDS, ImageRecord, TileIndex
 
 IMAGE_ID = "image/id"
@@ -38,8 +37,7 @@ STRING_FEATURES = (PYRAMID_URI, *(field.feature for field in INDEX_FIELDS if fie
 
 Values = Sequence[bytes] | Sequence[int] | Sequence[float]
 
-# Numbers of the fields of tf.train.Feature, https://github.com/tensorflow/tensorflow, core/example/feature.proto.
-_BYTES_LIST, _FLOAT_LIST, _INT64_LIST = 1, 2, 3
+_BYTES, _FLOATS, _INTEGERS = "bytes_list", "float_list", "int64_list"
 
 
 def index_values(index: TileIndex) -> dict[str, Values]:
@@ -64,46 +62,12 @@ def serialize(record: ImageRecord) -> bytes:
     }
     if record.micrometres_per_px is not None:
         features[MICROMETRES_PER_PX] = [float(record.micrometres_per_px)]
-    kinds = {field.feature: _BYTES_LIST if field.is_string else _INT64_LIST for field in INDEX_FIELDS}
-    kinds |= {LABEL: _INT64_LIST, MICROMETRES_PER_PX: _FLOAT_LIST}
-    return _example(features, kinds)
-
-
-def _example(features: Mapping[str, Values], kinds: Mapping[str, int]) -> bytes:
-    entries = []
-    for name in sorted(features, key=str.encode):
-        kind = kinds.get(name, _BYTES_LIST)
-        feature = _message(kind, _LISTS[kind](features[name]))
-        entries.append(_message(1, _message(1, name.encode()) + _message(2, feature)))
-    return _message(1, b"".join(entries))
-
-
-def _bytes_list(values: Sequence[bytes]) -> bytes:
-    return b"".join(_message(1, value) for value in values)
-
-
-def _float_list(values: Sequence[float]) -> bytes:
-    return _message(1, struct.pack(f"<{len(values)}f", *values)) if values else b""
-
-
-def _int64_list(values: Sequence[int]) -> bytes:
-    return _message(1, b"".join(map(_varint, values))) if values else b""
-
-
-_LISTS: dict[int, Any] = {_BYTES_LIST: _bytes_list, _FLOAT_LIST: _float_list, _INT64_LIST: _int64_list}
-
-
-def _message(number: int, content: bytes) -> bytes:
-    """A field whose value has a length: a message, bytes, or packed numbers."""
-    return _varint(number << 3 | 2) + _varint(len(content)) + content
-
-
-def _varint(value: int) -> bytes:
-    """A whole number of 64 bits, seven of them per byte, the lowest first; negative ones in two's complement."""
-    value &= 0xFFFF_FFFF_FFFF_FFFF
-    encoded = bytearray()
-    while value > 0x7F:
-        encoded.append(value & 0x7F | 0x80)
-        value >>= 7
-    encoded.append(value)
-    return bytes(encoded)
+    kinds = {field.feature: _BYTES if field.is_string else _INTEGERS for field in INDEX_FIELDS}
+    kinds |= {LABEL: _INTEGERS, MICROMETRES_PER_PX: _FLOATS}
+    example = Example()
+    for name, values in features.items():
+        listed = getattr(example.features.feature[name], kinds.get(name, _BYTES))
+        listed.SetInParent()  # a list without values is a list, too
+        listed.value.extend(values)
+    encoded: bytes = example.SerializeToString(deterministic=True)
+    return encoded

@@ -1,0 +1,1 @@
+"""The message of a record, as generated code that needs no TensorFlow."""

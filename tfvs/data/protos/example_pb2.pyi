@@ -1,0 +1,4 @@
+from typing import Any
+
+Example: Any
+Feature: Any
