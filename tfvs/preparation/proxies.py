@@ -98,6 +98,6 @@ def remake_proxies(records: Path, pyramids: str, proxy: ProxyRecipe, output: Pat
 
 def _entry(serialized: bytes, pyramids: str, proxy: ProxyRecipe) -> Entry:
     record = from_example(tf.train.Example.FromString(serialized))
-    with files.local_copy(files.join(pyramids, record.pyramid_uri)) as (path, _):
+    with files.image_here(files.join(pyramids, record.pyramid_uri)) as path:
         pixels = proxy_from_pyramid(Path(path), record.index, proxy, seed=record.sha256)
     return make_entry(replace(record, proxy=encode_png(pixels)))
