@@ -15,6 +15,7 @@ from tfvs.data.layout import MANIFEST, SPLIT_PREFIX
 from tfvs.errors import DataError
 
 _CHUNK = 1 << 20
+_MEND = "Another job wrote it, or it was changed: prepare the images again; pyramids that are done are kept"
 _THREADS = 8  # digests need no lock of Python's
 _checked: set[tuple[str, int, int, str]] = set()  # what was found whole: path, size, time of change, digest
 
@@ -37,6 +38,13 @@ def check_shards(files: Sequence[str]) -> None:
     known = [path for path in in_splits if os.path.dirname(os.path.dirname(path)) in named]
     with ThreadPoolExecutor(_THREADS) as pool:
         list(pool.map(lambda path: _check(path, named[os.path.dirname(os.path.dirname(path))]), known))
+
+
+def not_the_one(expected: str, received: str) -> DataError:
+    """The error for a record file that is not the one that the manifest names."""
+    return DataError(
+        "A record file is not the one that the manifest names", expected=expected, received=received, mend=_MEND
+    )
 
 
 def check_complete(records: str, split: str, files: Sequence[str]) -> None:
@@ -66,17 +74,11 @@ def _named_shards(root: str) -> dict[str, dict[str, Any]] | None:
 
 def _check(path: str, shards: dict[str, dict[str, Any]]) -> None:
     name = f"{os.path.basename(os.path.dirname(path))}/{os.path.basename(path)}"
-    mend = "Another job wrote it, or it was changed: prepare the images again; pyramids that are done are kept"
     if name not in shards:
-        raise DataError("The manifest names no such record file", received=path, mend=mend)
+        raise DataError("The manifest names no such record file", received=path, mend=_MEND)
     wanted, found = shards[name], tf.io.gfile.stat(path)
     if found.length != wanted["file_bytes"]:
-        raise DataError(
-            "A record file is not the one that the manifest names",
-            expected=f"{wanted['file_bytes']} bytes",
-            received=f"{path} of {found.length} bytes",
-            mend=mend,
-        )
+        raise not_the_one(f"{wanted['file_bytes']} bytes", f"{path} of {found.length} bytes")
     # TensorFlow tells the time of a change in whole seconds.
     changed = found.mtime_nsec if "://" in path else os.stat(path).st_mtime_ns
     version = (path, found.length, changed, wanted["sha256"])
@@ -84,12 +86,7 @@ def _check(path: str, shards: dict[str, dict[str, Any]]) -> None:
         return
     digest = _digest(path)
     if digest != wanted["sha256"]:
-        raise DataError(
-            "A record file is not the one that the manifest names",
-            expected=f"sha256 {wanted['sha256']}",
-            received=f"{path}, sha256 {digest}",
-            mend=mend,
-        )
+        raise not_the_one(f"sha256 {wanted['sha256']}", f"{path}, sha256 {digest}")
     _checked.add(version)
 
 

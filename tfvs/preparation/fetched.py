@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tfvs.data.layout import MANIFEST, RECORDS
+from tfvs.data.shards import not_the_one
 from tfvs.errors import DataError
 from tfvs.preparation import files
 from tfvs.storage.objects import storage
@@ -59,12 +60,7 @@ def _fetch(root: str, folder: Path, shard: dict[str, Any]) -> None:
     try:
         with files.local_copy(uri) as (copy, digest):
             if digest != shard["sha256"]:
-                raise DataError(
-                    "A record file is not the one that the manifest names",
-                    expected=f"sha256 {shard['sha256']}",
-                    received=f"{uri}, sha256 {digest}",
-                    mend="Another job wrote it, or it was changed: prepare the images again",
-                )
+                raise not_the_one(f"sha256 {shard['sha256']}", f"{uri}, sha256 {digest}")
             files.upload(copy, str(path))
     except FileNotFoundError as error:
         raise DataError("A record file that the manifest names is missing", received=uri) from error
