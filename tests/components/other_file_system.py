@@ -5,6 +5,8 @@ import os
 from apache_beam.io.filesystem import FileMetadata
 from apache_beam.io.localfilesystem import LocalFileSystem
 
+import components  # noqa: F401  has files of other schemes read by Beam, and so by this class
+
 SCHEME = "otherfs"
 _PREFIX = f"{SCHEME}://"
 

@@ -57,16 +57,21 @@ def on_disk(pyramids: dict[Path, TileIndex], seed: int = 0) -> TileCrops:
     return read(pyramids, seed, local=True)
 
 
-def test_pixels_are_those_of_a_disk_in_one_round_trip(pyramids: dict[Path, TileIndex], stored: RunningRelay) -> None:
-    crops, valid, tiles_read = read(pyramids)
+def test_pixels_are_those_of_a_disk_in_one_round_trip(
+    server: str, pyramids: dict[Path, TileIndex], stored: RunningRelay, tmp_path: Path
+) -> None:
+    # With the delay no request ends before all have begun, however busy the machine is.
+    with running_relay(server, tmp_path / "log", delay_ms=500) as slow:
+        reach(s3_endpoint_url=slow.url)
+        crops, valid, tiles_read = read(pyramids)
+        requests = slow.requests()
     assert valid.numpy().all()
     np.testing.assert_array_equal(crops, on_disk(pyramids).crops)
-    requests = stored.requests()
     assert round_trips(requests) == 1
     assert {request["method"] for request in requests} == {"GET"}, "nothing is asked about an object before it is read"
     assert len(requests) < int(tf.reduce_sum(tiles_read)), "neighbouring tiles come by one request"
 
-    stored.forget()
+    reach()
     read(pyramids)
     reach(timeout_s=9.0)  # another cache in the same folder, as another process has it
     np.testing.assert_array_equal(read(pyramids).crops, crops)
