@@ -140,7 +140,7 @@ class KerasInterface(ImageClassifier):
         return {name: value for name, value in super().predict_step(data)._asdict().items() if value is not None}
 
     def _transportable(self, x: Any) -> Any:
-        """Keras averages each batch over the devices to learn its shapes, and strings have no average."""
+        """Strings packed as bytes where there are several devices: every kind of device can hold those."""
         if self.distribute_strategy.num_replicas_in_sync == 1 or not isinstance(x, tf.data.Dataset):
             return x
         return x.map(lambda inputs, *rest: (pixels.pack_features(inputs), *rest))

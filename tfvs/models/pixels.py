@@ -114,11 +114,7 @@ def pack_features(inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
 
 
 def restore_feature(name: str, value: tf.Tensor) -> tf.Tensor:
-    """A pyramid feature as ``parse_examples`` gave it.
-
-    Strings may have been packed, and Keras, before it trains on several devices, builds the model on means of each
-    input over the devices, which turns whole numbers into fractions.
-    """
+    """A pyramid feature as ``parse_examples`` gave it: strings may have been packed, numbers be of another type."""
     if name in example.STRING_FEATURES:
         return value if value.dtype == tf.string else unpack_strings(value)
     return tf.cast(value, tf.int64)
