@@ -23,14 +23,14 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.machine import describe_machine, peak_memory_mb
-from benchmarks.running import limit_threads, parse_overrides
+from benchmarks.running import parse_overrides
 from tfvs.datasets.two_digit_mnist import Canvases, TwoDigitConfig, generate
-from tfvs.evaluation.calibration import calibration_of_answers
-from tfvs.evaluation.temperature import temperature_of
+from tfvs.evaluation.temperature import calibration_errors, temperature_of
 from tfvs.images.proxy import ProxyRecipe, disturb
 from tfvs.metrics import Coverage
 from tfvs.models import DRAM, RAM, ResNet18
 from tfvs.models.saccader import VariationalSaccader
+from tfvs.training.strategy import limit_threads
 from tfvs.training.trainer import TrainConfig, train
 
 PROXY_PX = 32
@@ -265,10 +265,7 @@ def _accuracy(output: Any, examples: Examples) -> float:
 def _calibration(temperature: float, output: Any, examples: Examples) -> dict[str, float]:
     """Expected calibration error of the test images with and without a temperature that other images gave."""
     labels = examples.canvases.labels
-    logits = tf.cast(output.logits[: len(labels)], tf.float64)
-    before, after = (
-        calibration_of_answers(tf.nn.softmax(logits / divisor).numpy(), labels).error for divisor in (1.0, temperature)
-    )
+    before, after = calibration_errors(output.logits[: len(labels)], labels, temperature)
     return {"temperature": temperature, "error_before": before, "error_after": after}
 
 

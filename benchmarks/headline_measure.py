@@ -20,13 +20,14 @@ import tensorflow as tf
 from benchmarks.headline_images import looked_at, read_canvases, read_pixels
 from benchmarks.headline_models import CLASSES, RECIPE, SACCADERS, build, count_flops
 from benchmarks.memory import current_memory_mb, peak_memory_mb, release_memory, reset_peak_memory
-from benchmarks.running import limit_threads, parse_overrides
+from benchmarks.running import parse_overrides
 from benchmarks.scale_reading import timed
 from tfvs.data.dataset import Inputs
 from tfvs.data.layout import PYRAMIDS
 from tfvs.models.image_classifier import ImageClassifier
 from tfvs.models.pixels import IMAGE, PROXY
 from tfvs.models.presets import PRESETS
+from tfvs.training.strategy import limit_threads
 
 # Largest side of a crop in the curve over sizes as a multiple of crop_size: below 2 the finest level is read.
 WIDEST_PITCH = 1.9

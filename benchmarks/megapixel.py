@@ -26,12 +26,13 @@ from benchmarks.accuracy import Stopwatch, read_history
 from benchmarks.machine import describe_machine, peak_memory_mb
 from benchmarks.megapixel_measure import DIGIT_PX, MegapixelData, measure
 from benchmarks.megapixel_results import plot
-from benchmarks.running import limit_threads, parse_overrides
+from benchmarks.running import parse_overrides
 from tfvs.data.dataset import evaluation_dataset, training_dataset
 from tfvs.datasets.megapixel_mnist import CLASS_NAMES, SCRIBBLES
 from tfvs.datasets.megapixel_pyramids import MegapixelPyramidConfig, write
 from tfvs.models.presets import PRESETS
 from tfvs.models.saccader import VariationalSaccader
+from tfvs.training.strategy import limit_threads
 from tfvs.training.trainer import TrainConfig, train
 
 CROP_PX = 50

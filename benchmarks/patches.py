@@ -19,7 +19,7 @@ import tensorflow as tf
 
 import tfvs
 from benchmarks.machine import describe_machine
-from benchmarks.running import limit_threads
+from tfvs.training.strategy import limit_threads
 
 SIDE_PX = 224
 

@@ -38,7 +38,7 @@ class Faults:
       stall_s: Seconds.
       status: Answers every request so, where it is not 0.
       code: The error's code in that answer.
-      seed: Of what is drawn.
+      seed: Seed of what is drawn.
     """
 
     delay_ms: float = 0.0
@@ -55,8 +55,8 @@ class Relay:
     """The relay, to be run in an event loop of its own.
 
     Args:
-      host: Of the server behind it.
-      port: Of the server behind it.
+      host: Host of the server behind it.
+      port: Port of the server behind it.
       faults: What to do to requests.
       log: File that gets one line per request.
     """
@@ -220,7 +220,7 @@ def round_trips(requests: list[dict[str, Any]]) -> int:
 @click.option("--stall-s", default=30.0, help="That while, seconds.")
 @click.option("--status", default=0, help="Answers every request with this status.")
 @click.option("--code", default="AccessDenied", help="The error's code in that answer.")
-@click.option("--seed", default=0, help="Of what is drawn.")
+@click.option("--seed", default=0, help="Seed of what is drawn.")
 def main(to: str, port: int, log: Path, **faults: Any) -> None:
     """Passes requests on, with delays and faults."""
     host, _, number = to.rpartition(":")

@@ -24,7 +24,6 @@ import click
 import keras
 
 from benchmarks.machine import describe_machine, peak_memory_mb
-from benchmarks.running import limit_threads
 from benchmarks.speed_limits_data import (
     FOLDS,
     OWN_FOLD,
@@ -49,6 +48,7 @@ from benchmarks.speed_limits_pictures import write_sheet
 from tfvs.errors import TfvsError
 from tfvs.images.proxy import ProxyRecipe
 from tfvs.models.saccader import VariationalSaccader
+from tfvs.training.strategy import limit_threads
 from tfvs.training.trainer import TrainConfig
 
 MODEL, REPORT, BEST = "model.keras", "report.json", "best"

@@ -27,7 +27,7 @@ import tensorflow as tf
 from benchmarks.accuracy import Stopwatch, read_history
 from benchmarks.machine import describe_machine, peak_memory_mb
 from benchmarks.megapixel import TrainingClock
-from benchmarks.running import limit_threads, parse_overrides
+from benchmarks.running import parse_overrides
 from benchmarks.starcraft2_measure import TEST_BATCH, dense_screens, draw_pictures, measure, measure_looks
 from tfvs.data.dataset import balanced_class_weights, evaluation_dataset, read_labels, training_dataset
 from tfvs.data.layout import PYRAMIDS
@@ -38,6 +38,7 @@ from tfvs.datasets.starcraft2.simulate import recipe, write_battle_records
 from tfvs.models.presets import PRESETS
 from tfvs.models.resnet import ResNet18
 from tfvs.models.saccader import VariationalSaccader
+from tfvs.training.strategy import limit_threads
 from tfvs.training.trainer import TrainConfig, train
 
 MODELS = ("categorical", "gaussian", "resnet18", "minimap")

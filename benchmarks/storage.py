@@ -11,8 +11,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +19,7 @@ import click
 from benchmarks.machine import describe_machine
 from benchmarks.object_server import BUCKET, KEYS, s3_server
 from benchmarks.relay import running_relay
-from benchmarks.scale import REPOSITORY, pyramid
+from benchmarks.scale import REPOSITORY, child, pyramid
 
 DELAYS_MS = (0, 10, 50)
 SIDE = 10_000
@@ -31,13 +29,8 @@ ROUND_TRIPS, SPEED, BYTES = 2, 0.9, 0.01  # bars
 
 
 def measure(environment: dict[str, str], *arguments: object) -> dict[str, Any]:
-    """Runs a measurement in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.storage_measure", *map(str, arguments)]
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **environment}
-    done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, env=environment)
-    if done.returncode:
-        raise click.ClickException(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr[-2000:]}")
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    """Runs a measurement in a process of its own, and says what it found."""
+    found = child("storage_measure", *arguments, environment=environment)
     click.echo(f"{arguments[0]}: {found}")
     return found
 

@@ -19,7 +19,6 @@ import pyvips
 import tensorflow as tf
 
 from benchmarks.relay import RunningRelay, round_trips
-from benchmarks.running import limit_threads
 from benchmarks.scale_index import PROXY, stored_features, stored_index
 from benchmarks.scale_reading import CROP, STEPS, draw_boxes
 from benchmarks.scale_training import StepEnds
@@ -29,6 +28,7 @@ from tfvs.models.saccader import VariationalSaccader
 from tfvs.preparation import files
 from tfvs.storage.objects import storage
 from tfvs.storage.tiles import FOLDER
+from tfvs.training.strategy import limit_threads
 
 BATCH = 4
 TRAINING_CROP = 64

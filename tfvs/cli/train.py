@@ -55,18 +55,15 @@ def train(
 
     The same command goes on where it was stopped. Every choice is said with its reason, and any can be set.
     """
-    import tensorflow as tf
-
     from tfvs.export.saving import export_saved_model
     from tfvs.export.versions import next_version
     from tfvs.preparation.prepared import PreparedSet
     from tfvs.training.facts import gather_facts
     from tfvs.training.own_images import CURVES_FILE, PLAN_FILE, fit_plan, mark_exported
     from tfvs.training.plan import make_plan
+    from tfvs.training.strategy import limit_threads
 
-    if threads:
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.threading.set_inter_op_parallelism_threads(threads)
+    limit_threads(threads)
 
     def say(line: str) -> None:
         click.echo(line, err=as_json)

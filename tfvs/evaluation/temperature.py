@@ -93,11 +93,20 @@ def measure_temperature(logits: np.ndarray, labels: np.ndarray) -> Temperature:
       labels: ``[N]`` int.
     """
     value = fit_temperature(logits, labels)
-    before, after = (
-        calibration_of_answers(_softmax(np.asarray(logits, np.float64) / divisor), labels).error
-        for divisor in (1.0, value)
-    )
-    return Temperature(value, len(logits), before, after)
+    return Temperature(value, len(logits), *calibration_errors(logits, labels, value))
+
+
+def calibration_errors(logits: np.ndarray, labels: np.ndarray, temperature: float) -> tuple[float, float]:
+    """Expected calibration error without a temperature, and with it.
+
+    Args:
+      logits: ``[N, K]`` float.
+      labels: ``[N]`` int.
+      temperature: What the logits are divided by.
+    """
+    logits = np.asarray(logits, np.float64)
+    before, after = (calibration_of_answers(_softmax(logits / divisor), labels).error for divisor in (1.0, temperature))
+    return before, after
 
 
 def temperature_of(model: Any, dataset: Iterable[tuple[Any, tf.Tensor, tf.Tensor]]) -> Temperature:

@@ -1,4 +1,4 @@
-"""The devices to train on: every GPU there is, N logical CPU devices, or several hosts."""
+"""The devices to train on: every GPU there is, N logical CPU devices, or several hosts; and TensorFlow's threads."""
 
 from __future__ import annotations
 
@@ -6,6 +6,17 @@ import tensorflow as tf
 
 from tfvs.errors import ResourceError
 from tfvs.training.hosts import SeveralHosts, count_hosts
+
+
+def limit_threads(threads: int) -> None:
+    """Sets TensorFlow's threads, before anything has used them.
+
+    Args:
+      threads: How many; 0 for as many as there are cores, which is TensorFlow's default.
+    """
+    if threads:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
 
 
 def make_strategy(num_devices: int | None = None) -> tf.distribute.Strategy:
