@@ -133,12 +133,15 @@ def coverage(boxes: np.ndarray, canvases: Canvases, digit_px: int = 28) -> float
     return float(covered.result())
 
 
-def build(model_name: str, task: str, num_classes: int, overrides: dict[str, Any]) -> keras.Model:
+def build(
+    model_name: str, task: str, num_classes: int, overrides: dict[str, Any], dtype: str = "float32"
+) -> keras.Model:
     """The model, with its weights made."""
     if model_name == "saccader":
-        model: keras.Model = VariationalSaccader(num_classes=num_classes, **{**COMMON, **SACCADER[task], **overrides})
+        fields = {**COMMON, **SACCADER[task], **overrides}
+        model: keras.Model = VariationalSaccader(num_classes=num_classes, dtype=dtype, **fields)
     else:
-        model = BASELINES[model_name](num_classes=num_classes, **overrides)
+        model = BASELINES[model_name](num_classes=num_classes, dtype=dtype, **overrides)
     model.build({"proxy": (None, PROXY_PX, PROXY_PX, 1), "image": (None, 100, 100, 1)})
     return model
 
@@ -159,6 +162,7 @@ def build(model_name: str, task: str, num_classes: int, overrides: dict[str, Any
 @click.option("--proxy-keep", default=1.0, show_default=True, help="Share of the proxy's pixels that stay.")
 @click.option("--proxy-noise", default=0.0, show_default=True, help="Noise on the proxy, grey levels of 255.")
 @click.option("--num-samples", default=8, show_default=True, help="Number of trajectories averaged, beside the mean's.")
+@click.option("--dtype", default="float32", show_default=True, help="Keras dtype policy, such as mixed_bfloat16.")
 @click.option("--override", multiple=True, help="FIELD=JSON of the model's configuration.")
 @click.option("--zoom", type=(float, float, float, float), help="Widest crop: FROM TO, and when: START STOP.")
 @click.option("--label", default="", help="Part of the run's name, beside task, model and seed.")
@@ -180,6 +184,7 @@ def main(
     proxy_keep: float,
     proxy_noise: float,
     num_samples: int,
+    dtype: str,
     override: tuple[str, ...],
     zoom: tuple[float, float, float, float] | None,
     label: str,
@@ -194,7 +199,7 @@ def main(
     test_set = make_examples(task, digits, seed, "test", test_images, recipe)
     num_classes = TwoDigitConfig(task=task).num_classes
     overrides = parse_overrides(override)
-    model = build(model_name, task, num_classes, overrides)
+    model = build(model_name, task, num_classes, overrides, dtype)
     saccades, looks = model_name == "saccader", model_name != "resnet18"
     config = TrainConfig(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, warmup_steps=600, seed=seed)
     if saccades:
@@ -218,7 +223,7 @@ def main(
     output = model.predict(to_dataset(test_set, batch_size, steps=None, seed=seed), verbose=0)
     sampled = output
     if saccades:  # the same weights, following several sampled trajectories
-        sampling = build(model_name, task, num_classes, {**overrides, "num_samples": num_samples})
+        sampling = build(model_name, task, num_classes, {**overrides, "num_samples": num_samples}, dtype)
         sampling.set_weights(model.get_weights())
         sampled = sampling.predict(to_dataset(test_set, batch_size, steps=None, seed=seed), verbose=0)
     held_out = to_dataset(
@@ -244,6 +249,7 @@ def main(
         "epoch_images": epoch_images,
         "cpu_minutes": stopwatch.minutes,
         "threads": threads,
+        "dtype": model.dtype_policy.name,
         "peak_memory_mb": peak_memory_mb(),
         "train_images": train_images,
         "test_images": test_images,
