@@ -152,9 +152,9 @@ EXPERIMENTS = (
             *(() if not label else (f"--label={label}", "--override=crop_dropout=0")),
         )
         for side, images, peers, minutes, passes, passes_per_test, runs in (
-            (1500, 5000, "ATS about 80, IPS 99.1", 20, 24, 4, (("", 2), (BARE, 1))),
-            (1500, 1000, "IPS 66.6, at 3 000²", 10, 60, 15, (("", 2), (BARE, 1))),
-            (1500, 300, "IPS 30.1, 600 images at 3 000²", 5, 80, 20, (("", 1), (BARE, 1), (BARE, 2))),
+            (1500, 5000, "ATS about 80, IPS 99.1", 20, 24, 4, (("", 1), ("", 2), (BARE, 1))),
+            (1500, 1000, "IPS 66.6, at 3 000²", 10, 60, 15, (("", 1), ("", 2), (BARE, 1))),
+            (1500, 300, "IPS 30.1, 600 images at 3 000²", 5, 80, 20, (("", 1), ("", 2), (BARE, 1), (BARE, 2))),
             (3000, 5000, "IPS 99.1", 40, 16, 4, (("", 1),)),
         )
         for label, seed in runs
