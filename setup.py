@@ -49,7 +49,7 @@ TFX = [
     "google-auth<2.42",
     "google-cloud-aiplatform<1.102",
 ]
-STORAGE = ["obstore>=0.8"]  # Rust's object_store, with retries of its own
+STORAGE = ["obstore>=0.11"]  # Rust's object_store, with retries of its own
 TEST = [
     "cryptography>=42",  # certificates for the TLS test
     "flask>=3",  # moto's server

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
-from collections.abc import Callable
+import os
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -147,3 +150,32 @@ def test_no_room_is_one_sentence(pyramids: dict[Path, TileIndex], stored: Runnin
     reach(cache_folder=str(tmp_path / "file"))
     with pytest.raises(ResourceError, match="cannot be kept on this machine"), told_plainly():
         read(pyramids)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "none", folder], capture_output=True).returncode:
+        pytest.skip("no disk of a size can be mounted here, which takes root")
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def test_a_full_disk_under_the_cache_changes_no_pixel(
+    pyramids: dict[Path, TileIndex], stored: RunningRelay, small_disk: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    reach(cache_folder=str(small_disk))
+    for seed in (0, 0, 1, 2):
+        crops, valid, _ = read(pyramids, seed)
+        assert valid.numpy().all()
+        np.testing.assert_array_equal(crops, on_disk(pyramids, seed).crops)
+    assert caplog.text.count("is full") == 1
+    files_open = [os.path.realpath(path) for path in Path("/proc/self/fd").iterdir()]
+    assert any("memfd:tiles" in path for path in files_open)
+    (small_disk / "others").write_bytes(b"")
+    with contextlib.suppress(OSError):
+        (small_disk / "others").write_bytes(bytes(1 << 20))  # not a byte is left
+    crops, valid, _ = read(pyramids, 3)
+    assert valid.numpy().all()
+    np.testing.assert_array_equal(crops, on_disk(pyramids, 3).crops)

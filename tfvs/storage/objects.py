@@ -12,7 +12,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import IO, Any, TypeVar
 
@@ -24,6 +24,7 @@ T = TypeVar("T")
 EXTRAS = {"s3": "s3", "gs": "gcs"}  # scheme → extra of this package
 CHUNK_BYTES = 1 << 22
 PAGE = 1000  # keys of a listing that one request gives
+PARALLEL = 10  # requests for parts of one object that the library has in flight
 # Larger objects are written in parts of this size, whose upload is given up as a whole when one fails.
 PART_BYTES = 64 << 20
 WRITE_TIMEOUT_S = 300.0  # for one such part
@@ -89,10 +90,20 @@ class ObjectFiles:
         found = self._attempt(uri, lambda: _obstore(uri).get(store, key))
         return io.BufferedReader(_Stream(uri, found.stream(CHUNK_BYTES)), CHUNK_BYTES)
 
-    def read_range(self, uri: str, start: int, length: int) -> bytes:
-        """So many bytes of an object."""
+    def read_ranges(self, uri: str, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+        """Parts of an object, each by one request, all at a time.
+
+        Args:
+          uri: The object.
+          ranges: First byte and number of bytes of each, at most :data:`PARALLEL`.
+        """
         store, key = self._at(uri)
-        return self._attempt(uri, lambda: bytes(_obstore(uri).get_range(store, key, start=start, length=length)))
+        starts, lengths = zip(*ranges, strict=True)
+
+        def read() -> list[bytes]:
+            return [*map(bytes, _obstore(uri).get_ranges(store, key, starts=starts, lengths=lengths, coalesce=0))]
+
+        return self._attempt(uri, read)
 
     def put(self, file: IO[bytes], uri: str) -> None:
         """Writes an object: one request, or for a large one a few, after the last of which it appears."""

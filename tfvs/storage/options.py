@@ -22,7 +22,7 @@ class StorageOptions(Config):
     s3_session_token: str | None = field(default=None, repr=False)
     timeout_s: float = option(10.0, "Seconds without a byte after which a request is tried again.", above=0)
     retries: int = option(6, "How often a request that failed is tried again, with growing pauses.", at_least=0)
-    concurrent: int = option(64, "Number of requests for tiles at a time.", at_least=1)
+    concurrent: int = option(320, "Number of requests for tiles at a time, at most.", at_least=10)
     cache_folder: str | None = option(None, "Folder that holds what was read; None: tfvs in the user's cache folder.")
     cache_gb: float = option(10.0, "Size that this folder is kept below, gigabytes.", above=0)
 

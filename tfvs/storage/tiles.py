@@ -13,7 +13,6 @@ import hashlib
 import logging
 import os
 import threading
-import uuid
 from collections import OrderedDict, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,7 +22,8 @@ from pathlib import Path
 from tfvs.errors import ImageError, ResourceError
 from tfvs.images.tiff.frames import FOOTER_BYTES, HEADER_BYTES, frame_header, masked_crc
 from tfvs.paths import is_local
-from tfvs.storage.objects import NoAnswerError, ObjectFiles, storage
+from tfvs.storage.cache_files import MemoryFiles, Part, files_below, has_room, write_parts, write_whole
+from tfvs.storage.objects import PARALLEL, NoAnswerError, ObjectFiles, storage
 
 FOLDER = "tiles"
 # Files of so many calls are not removed to make room: the graph may be about to read them.
@@ -87,17 +87,20 @@ class TileCache:
         self._objects = objects
         self._folder = objects.options.folder / FOLDER
         self._limit = int(objects.options.cache_gb * 1e9)
-        self._pool = ThreadPoolExecutor(objects.options.concurrent, thread_name_prefix="tiles")
+        self._pool = ThreadPoolExecutor(objects.options.concurrent // PARALLEL, thread_name_prefix="tiles")
         self._lock = threading.Lock()
         self._known: OrderedDict[Path, set[Tile]] = OrderedDict()
         self._in_use: deque[frozenset[Path]] = deque(maxlen=CALLS_IN_USE)
         self._size: int | None = None
+        self._memory = MemoryFiles(CALLS_IN_USE)
+        self._is_told = False
         self.lost: dict[str, str] = {}
 
     def hold(self, images: Sequence[Wanted]) -> list[str]:
         """Paths of files here that hold what is needed; a local file's own; "" for an image that cannot be read.
 
-        Whatever is missing of all images is asked for at the same time, neighbouring tiles by one request.
+        Whatever is missing of all images is asked for at the same time, neighbouring tiles by one request. Where the
+        disk is full, files of this call lie in memory.
 
         Args:
           images: What is needed, one per image.
@@ -110,32 +113,38 @@ class TileCache:
         remote = [(image, path) for image, path in zip(images, paths, strict=True) if path is not None]
         with self._lock:
             self._in_use.append(frozenset(path for _, path in remote))
-        fetches: list[tuple[str, Future[None]]] = []
+        fetches: list[tuple[str, Path, Future[list[Part]]]] = []
         try:
             for image, path in remote:
                 if not image.tiles:
                     if not self._is_here(path):
-                        fetches.append((image.uri, self._pool.submit(self._fetch_whole, image, path)))
+                        fetches.append((image.uri, path, self._pool.submit(self._fetch_whole, image, path)))
                     continue
-                for run in _runs(self._missing(image, path)):
-                    fetches.append((image.uri, self._pool.submit(self._fetch_run, image.uri, path, run)))
+                runs = list(_runs(self._missing(image, path)))
+                for first in range(0, len(runs), PARALLEL):
+                    some = runs[first : first + PARALLEL]
+                    fetches.append((image.uri, path, self._pool.submit(self._fetch_runs, image.uri, path, some)))
         except OSError as error:
             raise self._no_room(error) from error
         failed: set[str] = set()
+        without_room: dict[Path, list[Part]] = {}
         unforeseen: list[BaseException] = []
-        for uri, future in fetches:
+        for uri, path, future in fetches:
             failure = future.exception()
             if isinstance(failure, FileNotFoundError | ImageError | NoAnswerError):
                 failed.add(uri)
                 self._lose(uri, str(failure))
             elif failure is not None:
                 unforeseen.append(failure)
+            elif parts := future.result():
+                without_room.setdefault(path, []).extend(parts)
         if unforeseen:
             raise self._no_room(unforeseen[0]) if isinstance(unforeseen[0], OSError) else unforeseen[0]
+        beside = self._in_memory(remote, without_room)
         if fetches:
             self._make_room()
         return [
-            image.uri if path is None else "" if image.uri in failed else str(path)
+            image.uri if path is None else "" if image.uri in failed else beside.get(path, str(path))
             for image, path in zip(images, paths, strict=True)
         ]
 
@@ -171,33 +180,46 @@ class TileCache:
                     known.add(tile)
         return [tile for tile in unknown if tile not in known]
 
-    def _fetch_run(self, uri: str, path: Path, run: list[Tile]) -> None:
-        start = run[0].offset
-        data = self._objects.read_range(uri, start, run[-1].end - start)
-        if not all(tile.is_in(data[tile.offset - start : tile.end - start]) for tile in run):
-            raise ImageError("A tile is not what the index says", received=uri, mend="Prepare the image again")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            if os.pwrite(file, data, start) != len(data):
-                raise OSError("the file took a part of a tile alone")
-        finally:
-            os.close(file)
+    def _fetch_runs(self, uri: str, path: Path, runs: list[list[Tile]]) -> list[Part]:
+        """Brings runs of tiles, and gives those back that the disk has no room for."""
+        starts = [run[0].offset for run in runs]
+        lengths = [run[-1].end - start for run, start in zip(runs, starts, strict=True)]
+        data = self._objects.read_ranges(uri, list(zip(starts, lengths, strict=True)))
+        for run, start, found in zip(runs, starts, data, strict=True):
+            if not all(tile.is_in(found[tile.offset - start : tile.end - start]) for tile in run):
+                raise ImageError("A tile is not what the index says", received=uri, mend="Prepare the image again")
+        parts = list(zip(starts, data, strict=True))
+        if not has_room(lambda: write_parts(path, parts)):
+            return parts
         with self._lock:
-            self._known.setdefault(path, set()).update(run)
-            self._grow(len(data) + BLOCK_BYTES)
+            self._known.setdefault(path, set()).update(*runs)
+            self._grow(sum(lengths) + BLOCK_BYTES * len(runs))
+        return []
 
-    def _fetch_whole(self, image: Wanted, path: Path) -> None:
-        data = self._objects.read_range(image.uri, 0, image.file_bytes)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f"{uuid.uuid4().hex}.part")
-        try:
-            part.write_bytes(data)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+    def _fetch_whole(self, image: Wanted, path: Path) -> list[Part]:
+        (data,) = self._objects.read_ranges(image.uri, [(0, image.file_bytes)])
+        if not has_room(lambda: write_whole(path, data)):
+            return [(0, data)]
         with self._lock:
             self._grow(len(data) + BLOCK_BYTES)
+        return []
+
+    def _in_memory(
+        self, images: Sequence[tuple[Wanted, Path]], without_room: dict[Path, list[Part]]
+    ) -> dict[Path, str]:
+        """Files in memory with what the disk has no room for and what it holds of the same images."""
+        if not without_room:
+            return {}
+        self._keep_half()
+        for image, path in images:
+            if path not in without_room:
+                continue
+            with contextlib.suppress(FileNotFoundError), open(path, "rb", buffering=0) as file:
+                for tile in image.tiles:
+                    held = os.pread(file.fileno(), tile.end - tile.offset, tile.offset)
+                    if tile.is_in(held):
+                        without_room[path].append((tile.offset, held))
+        return dict(zip(without_room, self._memory.write(without_room.values()), strict=True))
 
     def _grow(self, count: int) -> None:
         if self._size is not None:
@@ -209,7 +231,7 @@ class TileCache:
             if self._size is not None and self._size <= self._limit:
                 return
             in_use = frozenset().union(*self._in_use)
-            found = sorted(_files_below(self._folder))
+            found = sorted(files_below(self._folder))
             self._size = sum(size for _, size, _ in found)
             if self._size <= self._limit:
                 return
@@ -220,6 +242,15 @@ class TileCache:
                     path.unlink(missing_ok=True)
                     self._known.pop(path, None)
                     self._size -= size
+
+    def _keep_half(self) -> None:
+        """From now on the cache keeps half of what it has, for the disk is full."""
+        with self._lock:
+            held = sum(size for _, size, _ in files_below(self._folder))
+            self._limit, self._size = held // 2, None
+        if not self._is_told:
+            self._is_told = True
+            _log.warning("The disk of %s is full: tiles that it has no room for are asked for again", self._folder)
 
     def _lose(self, uri: str, why: str) -> None:
         if uri not in self.lost:
@@ -245,14 +276,6 @@ def _runs(tiles: Sequence[Tile]) -> Iterator[list[Tile]]:
         run.append(tile)
     if run:
         yield run
-
-
-def _files_below(folder: Path) -> Iterator[tuple[float, int, Path]]:
-    """Time of the last use, bytes on the disk and path of every file."""
-    for path in folder.glob("*/*"):
-        with contextlib.suppress(FileNotFoundError):
-            found = path.stat()
-            yield found.st_mtime, found.st_blocks * 512, path
 
 
 _cache: tuple[ObjectFiles, TileCache] | None = None
