@@ -1,4 +1,4 @@
-"""Servers of object storage on this machine, for tests and benchmarks: moto's, or another that speaks S3."""
+"""Servers that speak S3 on this machine, for tests and benchmarks."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import json
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from benchmarks.machine import free_port
 
@@ -44,24 +46,37 @@ def started(command: Callable[[int], list[str]]) -> Iterator[str]:
         process.wait()
 
 
+def _moto(program: str, port: int, folder: str) -> list[str]:
+    return [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+
+
+def _gofakes3(program: str, port: int, folder: str) -> list[str]:
+    return [program, "-backend", "memory", "-host", f"127.0.0.1:{port}"]
+
+
+def _versitygw(program: str, port: int, folder: str) -> list[str]:
+    keys = f"--access={KEYS['AWS_ACCESS_KEY_ID']}", f"--secret={KEYS['AWS_SECRET_ACCESS_KEY']}"
+    return [program, *keys, f"--port=127.0.0.1:{port}", "--quiet", "--keep-alive", "posix", folder]
+
+
+SERVERS = {"moto": _moto, "gofakes3": _gofakes3, "versitygw": _versitygw}  # name of the program → its command
+
+
 @contextlib.contextmanager
-def s3_server(program: str | None = None) -> Iterator[str]:
+def s3_server(program: str = "moto") -> Iterator[str]:
     """A server that speaks S3, with one bucket, :data:`BUCKET`, and nothing in it.
 
     Args:
-      program: Path of gofakes3, which is quicker; None: moto's server.
+      program: ``moto``, or the path of one of the other :data:`SERVERS`: gofakes3, which is quick, or versitygw, which
+        keeps objects in a folder and is used beyond tests.
 
     Yields:
       ``HOST:PORT``.
     """
     import boto3
 
-    def command(port: int) -> list[str]:
-        if program is not None:
-            return [program, "-backend", "memory", "-host", f"127.0.0.1:{port}"]
-        return [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-
-    with started(command) as address:
+    name = Path(program).name
+    with tempfile.TemporaryDirectory() as folder, started(lambda port: SERVERS[name](program, port, folder)) as address:
         client = boto3.client(
             "s3",
             endpoint_url=f"http://{address}",
@@ -70,7 +85,7 @@ def s3_server(program: str | None = None) -> Iterator[str]:
             region_name=KEYS["AWS_REGION"],
         )
         client.create_bucket(Bucket=BUCKET)
-        if program is None:  # Google's API by XML is the same but for its signatures, which moto's server does not know
+        if name == "moto":  # Google's API by XML is the same but for its signatures, which moto's server does not know
             anyone = {"Effect": "Allow", "Principal": "*", "Action": "s3:*", "Resource": f"arn:aws:s3:::{BUCKET}/*"}
             client.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps({"Statement": [anyone]}))
         yield address

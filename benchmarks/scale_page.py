@@ -23,6 +23,7 @@ TENSORFLOW_THREADS = 2  # cores of the machine that training was timed on
 
 STEPS = 4  # looks of the model of benchmarks.scale_reading
 NETWORK_BITS_PER_S = 1e10  # of one machine
+FILES = ("scale", "prepare", "patches", "storage")
 TEMPLATE = Path(__file__).with_suffix(".md")
 
 
@@ -71,7 +72,7 @@ def estimate(measured: dict[str, Any]) -> tuple[list[Step], list[Step], dict[str
     """Steps of this system, steps of the pipeline that encodes every patch, and figures of one image.
 
     Args:
-      measured: ``scale``, ``prepare`` and ``patches``: the JSON files of these benchmarks.
+      measured: The JSON files of :data:`FILES`, by name.
     """
     scale, prepare, patches = measured["scale"], measured["prepare"], measured["patches"]
     reference = scale["single"][str(PREPARED_SIDE)]
@@ -151,6 +152,10 @@ def page(measured: dict[str, Any], prices: Prices) -> str:
         "scale": measured["scale"],
         "prepare": measured["prepare"],
         "patch": measured["patches"],
+        "storage": measured["storage"],
+        "network": _network(measured["storage"]),
+        "network_load": max(measured["storage"]["load"].values()),
+        "behind_10_ms": measured["storage"]["storage"]["10"],
         "prices": prices,
         "prepared_side": PREPARED_SIDE,
         "whole_side": WHOLE_SIDE,
@@ -175,6 +180,21 @@ def page(measured: dict[str, Any], prices: Prices) -> str:
     return TEMPLATE.read_text().format(**values)
 
 
+def _network(storage: dict[str, Any]) -> str:
+    """A row per place of the images."""
+    local = storage["local"]
+    rows = [f"| this disk | – | – | – | {local['crops']['p50_ms']:.0f} | {local['whole']['ms']:,.0f} | 100 |"]
+    for delay, at in storage["storage"].items():
+        crops, trained = at["crops"], at["training"]
+        share = crops["kb"] / 10 / storage["file_mb"]
+        trips = crops["round_trips_most"] if delay != "0" else "–"
+        rows.append(
+            f"| storage, {delay} ms | {crops['requests']} | {trips} | {crops['kb'] / 1e3:.2f} MB, {share:.2f} % |"
+            f" {crops['p50_ms']:.0f} | {at['whole']['ms']:,.0f} | {100 * trained['of_local_speed']:.0f} |"
+        )
+    return "\n".join(rows)
+
+
 def _rows(steps: list[Step], prices: Prices) -> str:
     return "\n".join(
         f"| {step.name} | {(step.reads + step.writes) / 1e6:,.1f} | {step.terabytes:,.1f} | {step.core_hours:,.0f} |"
@@ -194,7 +214,7 @@ def _rows(steps: list[Step], prices: Prices) -> str:
 @click.option("--core-hour", type=float, help="US dollars.")
 def main(output: Path, results: Path, **given: float | None) -> None:
     """Writes the page."""
-    measured = {name: json.loads((results / f"{name}.json").read_text()) for name in ("scale", "prepare", "patches")}
+    measured = {name: json.loads((results / f"{name}.json").read_text()) for name in FILES}
     prices = replace(Prices(), **{name: value for name, value in given.items() if value is not None})
     output.write_text(page(measured, prices))
 

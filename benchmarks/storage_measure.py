@@ -21,7 +21,6 @@ import tensorflow as tf
 from benchmarks.relay import RunningRelay, round_trips
 from benchmarks.scale_index import PROXY, stored_features, stored_index
 from benchmarks.scale_reading import CROP, STEPS, draw_boxes
-from benchmarks.scale_training import StepEnds
 from tfvs.data import example as contract
 from tfvs.images.crops.reader import read_crops
 from tfvs.models.saccader import VariationalSaccader
@@ -30,9 +29,11 @@ from tfvs.storage.objects import storage
 from tfvs.storage.tiles import FOLDER
 from tfvs.training.strategy import limit_threads
 
-BATCH = 4
+BATCH = 32  # as tfvs train chooses
+CLASSES = 4
 TRAINING_CROP = 64
 WARM_UP = 3
+PASSES = 4
 
 
 def forget_tiles() -> None:
@@ -76,49 +77,69 @@ def whole(uri: str) -> dict[str, Any]:
     return {"ms": round((time.perf_counter() - began) * 1e3, 1)}
 
 
-def training(root: str, path: Path, images: int) -> dict[str, Any]:
-    """Training on images of their own, once with nothing held here, then once more."""
-    model = VariationalSaccader(
-        num_classes=BATCH, num_steps=STEPS, crop_size=TRAINING_CROP, channels=3, max_scale=0.5, pyramid_roots=(root,),
-        min_scale=TRAINING_CROP / stored_index(path).width,
-    )  # fmt: skip
-    model.compile(keras.optimizers.Adam(1e-4))
-    features = stored_features(path)
+def training(roots: dict[str, str], path: Path, images: int) -> dict[str, Any]:
+    """Steps on images of one root and of another in turns, so that other work on the machine slows both alike.
+
+    Each pass is over images of their own of which nothing is held here, and the last one over images that are.
+    """
+    features, side = stored_features(path), stored_index(path).width
     proxies = tf.constant(np.random.default_rng(0).random((images, *PROXY)), tf.float32)
 
     def example(number: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         uri = tf.strings.join([tf.strings.as_string(number), ".tif"])
         own = {name: value[0] for name, value in features.items()} | {contract.PYRAMID_URI: uri}
-        return {**own, "proxy": tf.gather(proxies, number)}, number % BATCH
+        return {**own, "proxy": tf.gather(proxies, number)}, number % CLASSES
 
-    data = tf.data.Dataset.range(images).map(example).batch(BATCH, drop_remainder=True).prefetch(1)
-    model.fit(data.take(WARM_UP), verbose=0)
-    forget_tiles()
-    figures = {}
-    for name in ("first_pass", "second_pass"):
-        ends = StepEnds()
-        model.fit(data, verbose=0, callbacks=[ends])
-        steps = np.diff(ends.seconds)
-        figures[name] = {"images_per_s": round(BATCH / float(np.median(steps)), 2), "steps": len(steps)}
-    return figures
+    batches = list(tf.data.Dataset.range(images).map(example).batch(BATCH, drop_remainder=True))
+    models = {}
+    for name, root in roots.items():
+        model = VariationalSaccader(
+            num_classes=CLASSES, num_steps=STEPS, crop_size=TRAINING_CROP, channels=3, max_scale=0.5,
+            min_scale=TRAINING_CROP / side, pyramid_roots=(root,),
+        )  # fmt: skip
+        model.compile(keras.optimizers.Adam(1e-4))
+        model.train_on_batch(*batches[0])
+        models[name] = model
+    spent: dict[str, list[float]] = {name: [] for name in (*models, "held")}
+    for number in range(PASSES):
+        forget_tiles()
+        for batch in batches:
+            for name in models if number % 2 else reversed(models):
+                spent[name].append(_seconds(models[name], batch))
+    for batch in batches:
+        spent["held"].append(_seconds(models["storage"], batch))
+    speeds = {name: BATCH / float(np.median(steps)) for name, steps in spent.items()}
+    return {
+        "batch": BATCH,
+        "steps": len(spent["storage"]),
+        **{f"{name}_images_per_s": round(speed, 2) for name, speed in speeds.items()},
+        "of_local_speed": round(speeds["storage"] / speeds["local"], 3),
+    }
+
+
+def _seconds(model: VariationalSaccader, batch: tuple[dict[str, tf.Tensor], tf.Tensor]) -> float:
+    began = time.perf_counter()
+    model.train_on_batch(*batch)
+    return time.perf_counter() - began
 
 
 @click.command()
 @click.argument("root")
 @click.argument("large", type=click.Path(exists=True, path_type=Path))
 @click.argument("small", type=click.Path(exists=True, path_type=Path))
+@click.option("--local", help="Folder with the same images on this machine, to train beside; none: no training.")
 @click.option("--log", type=click.Path(path_type=Path), help="Log of the relay.")
 @click.option("--count", default=20, show_default=True, help="Images whose crops are read.")
-@click.option("--images", default=64, show_default=True, help="Images to train on, 0.tif and so on below ROOT.")
+@click.option("--images", default=96, show_default=True, help="Images to train on, 0.tif and so on below ROOT.")
 @click.option("--threads", default=1, show_default=True, help="Of TensorFlow; the server and the relay need others.")
-def main(root: str, large: Path, small: Path, log: Path | None, count: int, images: int, threads: int) -> None:
+def main(
+    root: str, large: Path, small: Path, local: str | None, log: Path | None, count: int, images: int, threads: int
+) -> None:
     """Measures images below ROOT that have the names and indices of two local ones, and prints JSON."""
     limit_threads(threads)
-    found = {
-        "crops": crops(root, large, log, count),
-        "whole": whole(files.join(root, large.name)),
-        "training": training(root, small, images),
-    }
+    found = {"crops": crops(root, large, log, count), "whole": whole(files.join(root, large.name))}
+    if local is not None:
+        found["training"] = training({"local": local, "storage": root}, small, images)
     click.echo(json.dumps(found))
 
 

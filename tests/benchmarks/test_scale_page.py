@@ -7,15 +7,13 @@ from pathlib import Path
 import pytest
 
 from benchmarks import scale_reading
-from benchmarks.scale_page import STEPS, Prices, estimate, page
+from benchmarks.scale_page import FILES, STEPS, Prices, estimate, page
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def _measured() -> dict:
-    return {
-        name: json.loads((ROOT / f"docs/results/{name}.json").read_text()) for name in ("scale", "prepare", "patches")
-    }
+    return {name: json.loads((ROOT / f"docs/results/{name}.json").read_text()) for name in FILES}
 
 
 def test_the_page_is_that_of_the_files() -> None:

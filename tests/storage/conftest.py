@@ -1,5 +1,6 @@
 """A server of object storage behind a relay that counts requests, for the tests of this folder."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,9 +11,13 @@ from benchmarks.relay import RunningRelay, running_relay
 from tfvs.storage import objects
 
 
-@pytest.fixture(scope="session")
-def server() -> Iterator[str]:
-    with s3_server() as address:
+@pytest.fixture(scope="session", params=["moto", pytest.param("versitygw", marks=pytest.mark.slow)])
+def server(request: pytest.FixtureRequest) -> Iterator[str]:
+    """moto's server always; and a store that is used beyond tests where its program is installed."""
+    program = request.param if request.param == "moto" else shutil.which(request.param)
+    if program is None:
+        pytest.skip("no versitygw here: go install github.com/versity/versitygw/cmd/versitygw@v1.8.0, on PATH")
+    with s3_server(program) as address:
         yield address
 
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import collections
+import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +19,12 @@ from tests.preparation.images import write_folder
 from tests.preparation.test_local import OPTIONS, contents
 from tests.storage.reaching import reach
 from tfvs.cli.main import cli
+from tfvs.cli.main import main as tfvs_main
 from tfvs.cli.place import LocalPath
 from tfvs.errors import ConfigError, ResourceError
 from tfvs.images.tiff.tile_index import read_index
 from tfvs.preparation import files
+from tfvs.preparation.decoder import WITHOUT_TENSORFLOW
 from tfvs.preparation.job import Job
 from tfvs.preparation.local import run_local
 from tfvs.preparation.readers import make_reader
@@ -65,6 +71,7 @@ def test_bytes_are_those_of_a_disk_and_requests_are_few(photos: Path, tmp_path: 
     assert {request["method"] for request in again} == {"GET"}, "what is there is neither asked for nor written"
 
 
+@pytest.mark.parametrize("server", ["moto"], indirect=True)  # no other one here takes requests without a signature
 def test_googles_storage_is_written_and_read_likewise(photos: Path, tmp_path: Path, reached: RunningRelay) -> None:
     reach(gs_endpoint_url=reached.url)
     run_local(make_job(photos, "gs://bucket/google"))
@@ -162,3 +169,62 @@ def test_requests_that_fail_are_tried_again(server: str, photos: Path, tmp_path:
     reach()
     run_local(make_job(photos, tmp_path / "out"))
     assert objects_below("s3://bucket/faulty") == contents(tmp_path / "out")
+
+
+UPLOAD = f"""{WITHOUT_TENSORFLOW}
+import sys
+from tfvs.preparation import files
+from tfvs.storage import objects
+objects.PART_BYTES = 5 << 20
+files.upload(sys.argv[1], sys.argv[2])
+"""
+
+
+def test_an_upload_in_parts_that_is_killed_leaves_nothing(server: str, tmp_path: Path, reached: RunningRelay) -> None:
+    large = tmp_path / "large"
+    with large.open("wb") as file:
+        file.truncate(12 << 20)
+    with running_relay(server, tmp_path / "log", delay_ms=200) as slow:
+        environment = {**os.environ, "AWS_ENDPOINT_URL": slow.url}
+        command = [sys.executable, "-c", UPLOAD, str(large), "s3://bucket/killed/large.tif"]
+        with subprocess.Popen(command, env=environment) as process:
+            while not any("partNumber=2" in request["path"] for request in slow.requests()):
+                assert process.poll() is None, "the upload ended before it could be killed"
+                time.sleep(0.05)
+            process.kill()
+    assert not files.exists("s3://bucket/killed/large.tif")
+    assert objects_below("s3://bucket/killed") == {}
+    files.upload(str(large), "s3://bucket/killed/large.tif")
+    assert files.state("s3://bucket/killed/large.tif")[0] == 12 << 20
+
+
+@pytest.mark.parametrize(
+    ("output", "answer", "code", "sentence"),
+    [
+        ("s3://nowhere/out", {}, 5, "There is no such bucket"),
+        ("s4://bucket/out", {}, 2, "Files by s4:// cannot be read"),
+        ("/data/s3://bucket/out", {}, 2, "half a URI"),
+        ("s3://bucket/out", {"status": 301, "code": "PermanentRedirect"}, 5, "another region"),
+        ("s3://bucket/out", {"status": 400, "code": "ExpiredToken"}, 5, "credentials have expired"),
+        ("s3://bucket/out", {"status": 403}, 5, "refuses the request"),
+    ],
+)
+def test_the_command_ends_with_one_sentence_and_its_code(
+    server: str,
+    photos: Path,
+    tmp_path: Path,
+    reached: RunningRelay,
+    output: str,
+    answer: dict[str, Any],
+    code: int,
+    sentence: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with running_relay(server, tmp_path / "log", **answer) as relay:
+        reach(s3_endpoint_url=relay.url)
+        with pytest.raises(SystemExit) as ended:
+            tfvs_main(["prepare", str(photos), output, "--decoder", "direct"])
+    said = capsys.readouterr().err
+    assert ended.value.code == code, said
+    assert sentence in said.splitlines()[-1]
+    assert sum(line.startswith("tfvs: ") for line in said.splitlines()) == 1
