@@ -1,47 +1,20 @@
 """Two hosts, here two processes, train as one process with two devices does."""
 
 import json
-import os
-import socket
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from benchmarks.hosts import start_hosts
 from tests.preparation.test_job_folder import make_job
 from tests.training import two_hosts
 from tests.training.test_devices import run
 from tfvs.datasets.writing import encode_png
-from tfvs.errors import ConfigError
+from tfvs.errors import ConfigError, TrainingError
 from tfvs.preparation.local import run_local
 from tfvs.training import hosts
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for each in sockets:
-        each.bind(("localhost", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
-
-
-def start_hosts(module: str, *arguments: object) -> list[subprocess.Popen]:
-    cluster = {"worker": [f"localhost:{port}" for port in free_ports(2)]}
-    configs = [json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}}) for index in range(2)]
-    return [
-        subprocess.Popen(
-            [sys.executable, "-m", module, *map(str, arguments)],
-            env={**os.environ, "TF_CONFIG": config},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for config in configs
-    ]
 
 
 def results_of(processes: list[subprocess.Popen], timeout_s: float = 280) -> list[dict]:
@@ -67,21 +40,52 @@ def test_two_hosts_train_as_two_devices_do(tmp_path) -> None:
     assert (tmp_path / "hosts" / "logs" / "history.csv").read_text().count("\n") == 2
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(1700)
-def test_two_hosts_train_from_tiles_on_files_of_their_own(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("images")
     for number in range(96):
         shade = np.random.default_rng(number).integers(0, 100, (48, 64), dtype=np.uint8) + np.uint8(100 * (number % 2))
-        path = tmp_path / "in" / f"class{number % 2}" / f"{number}.png"
+        path = folder / "in" / f"class{number % 2}" / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(encode_png(shade))
-    run_local(make_job(tmp_path / "in", tmp_path / "prepared", splits={"train": 1}, num_shards=4))
-    program = ("tests.training.two_hosts", tmp_path / "prepared", tmp_path / "trained", 16)
-    first, second = results_of(start_hosts(*program), timeout_s=1600)
+    run_local(make_job(folder / "in", folder / "prepared", splits={"train": 1}, num_shards=4))
+    return folder / "prepared"
+
+
+@pytest.fixture(scope="module")
+def undisturbed(prepared: Path) -> list[dict]:
+    return results_of(start_hosts("tests.training.two_hosts", prepared, prepared / "undisturbed", 16), timeout_s=1600)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1700)
+def test_two_hosts_train_from_tiles_on_files_of_their_own(undisturbed: list[dict]) -> None:
+    first, second = undisturbed
     assert first["history"] == second["history"]  # sums over both hosts
     losses = [epoch["loss"] for epoch in first["history"]]
     assert len(losses) == two_hosts.EPOCHS
     assert losses[-1] < losses[0]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1700)
+def test_a_killed_host_ends_both_and_they_go_on_as_if_undisturbed(prepared: Path, undisturbed: list[dict]) -> None:
+    program = "tests.training.two_hosts", prepared, prepared / "killed", 16
+    first, second = start_hosts(*program)
+    try:
+        assert any(line.startswith("epoch 2/") for line in first.stdout), first.stderr.read()[-3000:]
+        second.kill()
+        _, said = first.communicate(timeout=300)  # a host that is alone ends, and does not wait for ever
+        assert first.returncode == TrainingError.exit_code
+        assert "Another host has ended or cannot be reached" in said
+    finally:
+        for process in (first, second):
+            process.kill()
+            process.communicate()
+    again, _ = results_of(start_hosts(*program), timeout_s=1600)
+    assert 1 <= len(again["history"]) <= two_hosts.EPOCHS - 1
+    for epoch, expected in zip(again["history"][::-1], undisturbed[0]["history"][::-1], strict=False):
+        assert epoch["loss"] == pytest.approx(expected["loss"], rel=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Run by test_hosts on each of two hosts: trains from records and tiles; the last line printed is JSON."""
 
+import functools
 import json
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import tfvs
 from tests.models.conftest import SMALL
 from tfvs.data.dataset import read_manifest, split_files
+from tfvs.errors import one_sentence
 from tfvs.training.records import fit_records
 from tfvs.training.trainer import TrainConfig
 
@@ -24,9 +26,12 @@ def main(prepared: Path, folder: str, batch: int) -> None:
         return model
 
     config = TrainConfig(epochs=EPOCHS, batch_size=batch, warmup_steps=2, learning_rate=3e-3)
-    _, history = fit_records(make, files, [], proxy, 2, config, folder=folder, write=print)
+    _, history = fit_records(
+        make, files, [], proxy, 2, config, folder=folder, write=functools.partial(print, flush=True)
+    )
     print(json.dumps({"history": history}))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
+    with one_sentence():
+        main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import tensorflow as tf
 
-from tfvs.errors import ConfigError
+from tfvs.errors import ConfigError, TrainingError
 
 VARIABLE = "TF_CONFIG"
 
@@ -42,6 +43,25 @@ def host_index() -> int:
     task = config.get("task", {})
     index = int(task.get("index", 0))
     return index + len(config.get("cluster", {}).get("chief", ())) if task.get("type") == "worker" else index
+
+
+@contextlib.contextmanager
+def ends_with_others() -> Iterator[None]:
+    """One sentence where another of several hosts has ended, which ends the training of all.
+
+    Raises:
+      TrainingError: Another host cannot be reached any more.
+    """
+    try:
+        yield
+    except tf.errors.UnavailableError as error:
+        if count_hosts() == 1:
+            raise
+        raise TrainingError(
+            "Another host has ended or cannot be reached",
+            received=str(error).splitlines()[0][:300],
+            mend="Start all hosts again with the same commands: they go on from the last checkpoint",
+        ) from error
 
 
 class SeveralHosts(tf.distribute.MultiWorkerMirroredStrategy):

@@ -17,7 +17,7 @@ from tfvs.images.crops.remote import told_plainly
 from tfvs.storage.tiles import lost_images
 from tfvs.training.callbacks import StopOnNonFinite, ZoomSchedule
 from tfvs.training.checkpointing import ResumableCheckpoint
-from tfvs.training.hosts import by_records, host_index
+from tfvs.training.hosts import by_records, ends_with_others, host_index
 from tfvs.training.optimizer import ClippedAdam
 
 
@@ -172,20 +172,6 @@ def make_optimizer(config: TrainConfig, total_steps: int) -> keras.optimizers.Op
     return ClippedAdam(schedule, clip_norm=config.clip_norm, group_rates=config.group_rates)
 
 
-def zoom_callbacks(config: TrainConfig, total_steps: int) -> list[keras.callbacks.Callback]:
-    """The callback that narrows the looks, where the configuration asks for one."""
-    if config.zoom_from is None or config.zoom_to is None:
-        return []
-    return [
-        ZoomSchedule(
-            start_scale=config.zoom_from,
-            stop_scale=config.zoom_to,
-            start_step=math.floor(config.zoom_start * total_steps),
-            stop_step=math.ceil(config.zoom_stop * total_steps),
-        )
-    ]
-
-
 class ProgressLine(keras.callbacks.Callback):
     """Writes one line per epoch, short enough for a log and for a terminal."""
 
@@ -237,7 +223,7 @@ def train(
 
     Raises:
       ResourceError: Object storage refuses what is asked for, or its tiles cannot be kept here.
-      TrainingError: A term of the loss is no longer finite.
+      TrainingError: A term of the loss is no longer finite, or another host has ended.
     """
     total_steps = config.epochs * steps_per_epoch
     model.compile(
@@ -253,7 +239,16 @@ def train(
     if initial_epoch >= config.epochs:
         return []
     tf.io.gfile.makedirs(log_dir)
-    all_callbacks = [StopOnNonFinite(), *zoom_callbacks(config, total_steps)]
+    all_callbacks: list[keras.callbacks.Callback] = [StopOnNonFinite()]
+    if config.zoom_from is not None and config.zoom_to is not None:
+        all_callbacks.append(
+            ZoomSchedule(
+                start_scale=config.zoom_from,
+                stop_scale=config.zoom_to,
+                start_step=math.floor(config.zoom_start * total_steps),
+                stop_step=math.ceil(config.zoom_stop * total_steps),
+            )
+        )
     if host == 0:
         all_callbacks += [
             *callbacks,
@@ -263,7 +258,7 @@ def train(
         ]
     all_callbacks.append(checkpoint)
     dataset = make_dataset(initial_epoch)
-    with told_plainly():
+    with ends_with_others(), told_plainly():
         history = model.fit(
             by_records(dataset) if isinstance(dataset, tf.data.Dataset) else dataset,
             initial_epoch=initial_epoch,
@@ -275,6 +270,6 @@ def train(
         )
     if lost := lost_images():
         uri, why = next(iter(lost.items()))
-        write(f"warning: {len(lost)} images could not be read from object storage and were left out; {uri}: {why}")
+        write(f"warning: images that could not be read and were left out: {len(lost)}, the first {uri}: {why}")
     logs = history.history
     return [{name: float(values[i]) for name, values in logs.items()} for i in range(len(history.epoch))]
