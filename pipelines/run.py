@@ -19,10 +19,12 @@ from typing import Any
 
 import click
 
+from pipelines.config import ELSEWHERE
 from tfvs.config import Config, option
 from tfvs.datasets.digits import SOURCES_HELP
 from tfvs.errors import one_sentence
 from tfvs.flags import flags_of, from_flags
+from tfvs.paths import require_local
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 GENERATED = ("two_digit_mnist", "megapixel_mnist", "starcraft2")  # pipelines whose data this repository makes
@@ -132,6 +134,9 @@ def main(pipeline: str, **fields: Any) -> None:
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # TFMA uses deprecated functions
     progress = Progress()
     options = from_flags(RunOptions, fields)
+    with one_sentence():
+        for place in (options.runs, options.data or ""):
+            require_local(place, "A pipeline on this machine has its folders on it", ELSEWHERE)
     runs = Path(options.runs).resolve()
     environ = {
         **os.environ,

@@ -73,6 +73,22 @@ def require_whole(path: str) -> str:
     return path
 
 
+def require_local(path: str, what: str, mend: str) -> str:
+    """The path, unless it is a URI, which would be taken for a folder of that name.
+
+    Args:
+      path: As it was given.
+      what: The sentence of the error.
+      mend: What to do instead.
+
+    Raises:
+      ConfigError: It is a URI, or half one.
+    """
+    if scheme(require_whole(path)) is not None:
+        raise ConfigError(what, expected="a path", received=path, mend=mend)
+    return path
+
+
 def match_in_folder(pattern: str, list_folder: Callable[[str], list[str]]) -> list[str]:
     """Files of one folder whose names match: the folder is taken as it is, the last part of the path is a pattern.
 

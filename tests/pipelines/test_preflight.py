@@ -47,6 +47,14 @@ def test_missing_data(config, tmp_path) -> None:
         check(config.replace(data=str(tmp_path / "none")))
 
 
+@pytest.mark.parametrize("place", ["data", "runs_root"])
+def test_a_uri_is_not_taken_for_a_folder(config, place, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=r"s3://bucket/photos.*pipelines\.vertex"):
+        check(config.replace(**{place: "s3://bucket/photos"}))
+    assert not (tmp_path / "s3:").exists()
+
+
 def test_empty_data(config, tmp_path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="empty"):

@@ -27,6 +27,7 @@ from tfvs.preparation import files
 from tfvs.preparation.decoder import WITHOUT_TENSORFLOW
 from tfvs.preparation.job import Job
 from tfvs.preparation.local import run_local
+from tfvs.preparation.prepared import PreparedSet
 from tfvs.preparation.readers import make_reader
 from tfvs.storage.tiles import Tile, Wanted, tile_cache
 
@@ -169,6 +170,17 @@ def test_requests_that_fail_are_tried_again(server: str, photos: Path, tmp_path:
     reach()
     run_local(make_job(photos, tmp_path / "out"))
     assert objects_below("s3://bucket/faulty") == contents(tmp_path / "out")
+
+
+def test_records_that_cannot_be_kept_here_are_one_sentence(photos: Path, tmp_path: Path, reached: RunningRelay) -> None:
+    root = "s3://bucket/whole set"
+    reader = make_reader("folder", str(photos))
+    run_local(Job(reader, OPTIONS, f"{root}/records", f"{root}/pyramids", num_shards=2))
+    assert sum(len(PreparedSet.at(root).labels(split)) for split in PreparedSet.at(root).splits) == IMAGES
+    (tmp_path / "file").write_text("where the cache's folder should be")
+    reach(cache_folder=str(tmp_path / "file"))
+    with pytest.raises(ResourceError, match=r"cannot be kept on this machine.*Free space there"):
+        PreparedSet.at(root)
 
 
 UPLOAD = f"""{WITHOUT_TENSORFLOW}

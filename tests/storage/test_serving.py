@@ -12,7 +12,7 @@ pytest.importorskip("tensorflow_serving", reason="tfvs[serving] is not installed
 
 import grpc
 
-from benchmarks.relay import RunningRelay, round_trips, running_relay
+from benchmarks.relay import RunningRelay, running_relay
 from tests.export.saccaders import adapt, picture, pyramid_request, write_picture_pyramid
 from tests.server.fixtures import exported, serve
 from tests.storage.reaching import reach
@@ -55,7 +55,8 @@ def test_answers_are_those_of_a_disk(
                 np.testing.assert_allclose(answer[key], expected[key], rtol=1e-5, atol=1e-6)
             assert answer["labels"].tolist() == expected["labels"].tolist()
             assert answer["tiles_read"].tolist() == expected["tiles_read"].tolist()
-        assert round_trips(reached.requests()) == 1, "what is held is not asked for again"
+        ranges = [request["range"] for request in reached.requests()]
+        assert len(ranges) == len(set(ranges)) > 0, "what is held is not asked for again"
     for path in ("none.tif", "s3://bucket/images2/a.tif", "s3://bucket/images/../a.tif", "gs://bucket/images/a.tif"):
         answer = ask(in_bucket, pyramid_request(local, "a.tif", path))
         assert answer["valid"].tolist() == [False]

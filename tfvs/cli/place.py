@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from tfvs.errors import ConfigError
-from tfvs.paths import require_whole, scheme
+from tfvs.paths import require_local, require_whole, scheme
 from tfvs.storage.objects import EXTRAS, split
 
 
@@ -40,10 +40,4 @@ class LocalPath(click.ParamType):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The path as it was given."""
-        text = os.fspath(value)
-        require_whole(text)
-        if scheme(text) is not None:
-            raise ConfigError(
-                "This is written on this machine alone", expected="a path", received=text, mend="Copy it there later"
-            )
-        return text
+        return require_local(os.fspath(value), "This is written on this machine alone", "Copy it there later")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -16,8 +15,7 @@ from tfvs.cli.next_command import say_next
 @click.argument("image", type=click.Path())
 @click.option("-o", "--output", default="", help="The page to write; IMAGE's name with .html if it is not given.")
 @click.option("--geojson", default="", help="Also write the looks as GeoJSON, for QuPath and map programs.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def view(model: str, image: str, output: str, geojson: str, as_json: bool) -> None:
+def view(model: str, image: str, output: str, geojson: str) -> None:
     """Classify IMAGE with the exported MODEL and write a page to zoom into it with the places looked at."""
     need_serving()
     from tfvs.client.client import ClientOptions, connect
@@ -43,7 +41,8 @@ def view(model: str, image: str, output: str, geojson: str, as_json: bool) -> No
             posterior_map=prediction.posterior_map,
         )
         page = write_viewer(output or f"{Path(image).stem}.html", path, saccade)
-    written = {"page": str(page)}
+    click.echo(f"{image}: {prediction}")
+    click.echo(f"page     {page}")
     if geojson and saccade.image_size is not None:
         collection = boxes_to_geojson(
             prediction.boxes,
@@ -53,12 +52,6 @@ def view(model: str, image: str, output: str, geojson: str, as_json: bool) -> No
             evidence=prediction.evidence,
             class_names=names,
         )
-        written["geojson"] = str(write_geojson(geojson, collection))
-    if as_json:
-        click.echo(json.dumps({"image": image, **prediction.to_dict(), **written}))
-        return
-    click.echo(f"{image}: {prediction}")
-    for name, path in written.items():
-        click.echo(f"{name:9s}{path}")
+        click.echo(f"geojson  {write_geojson(geojson, collection)}")
     base = str(Path(model).resolve())
     say_next("tfvs", "serve", "--model_name=model", f"--model_base_path={base}", why="serves it over gRPC and REST")

@@ -12,6 +12,7 @@ from tfvs.data.layout import MANIFEST, RECORDS
 from tfvs.data.shards import not_the_one
 from tfvs.errors import DataError
 from tfvs.preparation import files
+from tfvs.storage.cache_files import kept_below
 from tfvs.storage.objects import storage
 
 FOLDER = "prepared"
@@ -31,6 +32,7 @@ def fetch_prepared(uri: str) -> Path:
 
     Raises:
       DataError: There is no manifest, or a file is not the one that it names.
+      ResourceError: They cannot be kept here.
     """
     root = files.join(uri, RECORDS)
     try:
@@ -46,10 +48,11 @@ def fetch_prepared(uri: str) -> Path:
         ) from error
     version = hashlib.sha256(uri.rstrip("/").encode() + manifest).hexdigest()
     folder = storage().options.folder / FOLDER / version
-    with ThreadPoolExecutor(_AT_A_TIME) as pool:
-        list(pool.map(lambda shard: _fetch(root, folder / RECORDS, shard), shards))
-    with files.atomic_write(str(folder / RECORDS / MANIFEST)) as file:
-        file.write(manifest)
+    with kept_below(folder):
+        with ThreadPoolExecutor(_AT_A_TIME) as pool:
+            list(pool.map(lambda shard: _fetch(root, folder / RECORDS, shard), shards))
+        with files.atomic_write(str(folder / RECORDS / MANIFEST)) as file:
+            file.write(manifest)
     return folder
 
 

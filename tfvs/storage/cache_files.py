@@ -11,7 +11,26 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
+from tfvs.errors import ResourceError
+
 Part = tuple[int, bytes]  # where it begins in its file, and what is there
+
+
+@contextlib.contextmanager
+def kept_below(folder: Path) -> Iterator[None]:
+    """One sentence where what is read cannot be kept in a folder of the cache.
+
+    Raises:
+      ResourceError: It cannot be written there.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise ResourceError(
+            "What is read from object storage cannot be kept on this machine",
+            received=f"{folder}: {error.strerror or error}",
+            mend="Free space there, or set TFVS_CACHE_FOLDER to a folder with room and TFVS_CACHE_GB to its size",
+        ) from error
 
 
 def has_room(write: Callable[[], None]) -> bool:

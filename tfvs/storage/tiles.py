@@ -19,10 +19,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tfvs.errors import ImageError, ResourceError
+from tfvs.errors import ImageError
 from tfvs.images.tiff.frames import FOOTER_BYTES, HEADER_BYTES, frame_header, masked_crc
 from tfvs.paths import is_local
-from tfvs.storage.cache_files import MemoryFiles, Part, files_below, has_room, write_parts, write_whole
+from tfvs.storage.cache_files import MemoryFiles, Part, files_below, has_room, kept_below, write_parts, write_whole
 from tfvs.storage.objects import PARALLEL, NoAnswerError, ObjectFiles, storage
 
 FOLDER = "tiles"
@@ -113,19 +113,35 @@ class TileCache:
         remote = [(image, path) for image, path in zip(images, paths, strict=True) if path is not None]
         with self._lock:
             self._in_use.append(frozenset(path for _, path in remote))
-        fetches: list[tuple[str, Path, Future[list[Part]]]] = []
-        try:
-            for image, path in remote:
-                if not image.tiles:
-                    if not self._is_here(path):
-                        fetches.append((image.uri, path, self._pool.submit(self._fetch_whole, image, path)))
-                    continue
-                runs = list(_runs(self._missing(image, path)))
-                for first in range(0, len(runs), PARALLEL):
-                    some = runs[first : first + PARALLEL]
-                    fetches.append((image.uri, path, self._pool.submit(self._fetch_runs, image.uri, path, some)))
-        except OSError as error:
-            raise self._no_room(error) from error
+        with kept_below(self._folder):
+            fetches = self._start(remote)
+            failed, without_room = self._finish(fetches)
+            beside = self._in_memory(remote, without_room)
+        if fetches:
+            self._make_room()
+        return [
+            image.uri if path is None else "" if image.uri in failed else beside.get(path, str(path))
+            for image, path in zip(images, paths, strict=True)
+        ]
+
+    def _start(self, images: Sequence[tuple[Wanted, Path]]) -> list[tuple[str, Path, Future[list[Part]]]]:
+        """Asks for whatever is missing."""
+        fetches = []
+        for image, path in images:
+            if not image.tiles:
+                if not self._is_here(path):
+                    fetches.append((image.uri, path, self._pool.submit(self._fetch_whole, image, path)))
+                continue
+            runs = list(_runs(self._missing(image, path)))
+            for first in range(0, len(runs), PARALLEL):
+                some = runs[first : first + PARALLEL]
+                fetches.append((image.uri, path, self._pool.submit(self._fetch_runs, image.uri, path, some)))
+        return fetches
+
+    def _finish(
+        self, fetches: Sequence[tuple[str, Path, Future[list[Part]]]]
+    ) -> tuple[set[str], dict[Path, list[Part]]]:
+        """Waits for all: URIs of the images that cannot be read, and what the disk has no room for."""
         failed: set[str] = set()
         without_room: dict[Path, list[Part]] = {}
         unforeseen: list[BaseException] = []
@@ -139,14 +155,8 @@ class TileCache:
             elif parts := future.result():
                 without_room.setdefault(path, []).extend(parts)
         if unforeseen:
-            raise self._no_room(unforeseen[0]) if isinstance(unforeseen[0], OSError) else unforeseen[0]
-        beside = self._in_memory(remote, without_room)
-        if fetches:
-            self._make_room()
-        return [
-            image.uri if path is None else "" if image.uri in failed else beside.get(path, str(path))
-            for image, path in zip(images, paths, strict=True)
-        ]
+            raise unforeseen[0]
+        return failed, without_room
 
     def _path(self, image: Wanted) -> Path:
         digest = hashlib.sha256(f"{image.file_bytes} {image.uri}".encode("utf-8", "surrogateescape")).hexdigest()
@@ -257,13 +267,6 @@ class TileCache:
             self.lost[uri] = why
             if len(self.lost) <= MAX_NAMED:
                 _log.warning("An image cannot be read and is left out: %s", why)
-
-    def _no_room(self, error: OSError) -> ResourceError:
-        return ResourceError(
-            "Tiles cannot be kept on this machine",
-            received=f"{self._folder}: {error.strerror or error}",
-            mend="Free space there, or set TFVS_CACHE_FOLDER to a folder with room and TFVS_CACHE_GB to its size",
-        )
 
 
 def _runs(tiles: Sequence[Tile]) -> Iterator[list[Tile]]:
