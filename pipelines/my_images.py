@@ -15,9 +15,10 @@ from collections.abc import Mapping
 
 from pipelines.config import PipelineConfig, load_config, model_fields
 from pipelines.local_runner import run
-from pipelines.own_data import read_facts
 from tfvs.errors import ConfigError, DataError
+from tfvs.preparation.options import DEFAULT_SPLITS, PrepareOptions
 from tfvs.preparation.readers import make_reader
+from tfvs.training.own_folder import read_facts
 from tfvs.training.plan import make_plan
 
 DATA, READER, OBJECT_PX = "TFVS_DATA", "TFVS_READER", "TFVS_OBJECT_PX"
@@ -40,7 +41,8 @@ def configure(environ: Mapping[str, str] = os.environ) -> PipelineConfig:
         object_px = float(environ[OBJECT_PX]) if OBJECT_PX in environ else None
     except ValueError as error:
         raise ConfigError("A size is a number of pixels", expected=f"{OBJECT_PX}=100", received=error) from error
-    facts = read_facts(make_reader(reader_name, data), object_px)
+    options = PrepareOptions(compression="jpeg")
+    facts = read_facts(make_reader(reader_name, data), object_px, options, DEFAULT_SPLITS)
     plan = make_plan(facts)
     default = PipelineConfig(
         name="my_images",
@@ -50,7 +52,7 @@ def configure(environ: Mapping[str, str] = os.environ) -> PipelineConfig:
         proxy=plan.proxy,
         image_bands=facts.bands,
         tile_size=256,
-        compression="jpeg",
+        compression=options.compression,
         model=model_fields(plan.model),
         train=plan.train.changed(),
         minimum_accuracy=max(0.5, round(1.2 / len(facts.class_names), 3)),

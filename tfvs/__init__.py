@@ -19,6 +19,7 @@ from tfvs.models import (  # noqa: E402
     VariationalSaccader,
 )
 from tfvs.training import optimizer as _optimizer  # noqa: E402, F401  registers the optimizer that saved models name
+from tfvs.training.own_folder import plan_from_directory  # noqa: E402
 from tfvs.version import __version__  # noqa: E402
 
 __all__ = [
@@ -32,4 +33,5 @@ __all__ = [
     "VariationalSaccader",
     "__version__",
     "datasets",
+    "plan_from_directory",
 ]

@@ -67,6 +67,24 @@ def test_frozen_weights_and_statistics_stay(trainable: bool, freeze: bool) -> No
     assert changed == {"weights": trainable, "statistics": trainable and not freeze}
 
 
+def test_statistics_stay_where_they_were_learned() -> None:
+    def make() -> keras.Model:
+        return EfficientNetLite0(blocks=2, pooling="avg")
+
+    new, learned = ImageEncoder(make()), make()
+    learned.set_weights([value + 0.1 for value in learned.get_weights()])
+    assert not new.freeze_statistics
+    assert ImageEncoder(learned).freeze_statistics
+    assert ImageEncoder(keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten()])).freeze_statistics
+    assert not ImageEncoder.from_config(
+        {**new.get_config(), "network": ImageEncoder(learned).get_config()["network"]}
+    ).freeze_statistics
+    for weights, frozen in (("imagenet", True), (None, False)):
+        config = EncoderConfig(network="efficientnet_lite0", blocks=2, weights=weights)
+        # Weights that are loaded afterwards have statistics that were learned.
+        assert make_encoder(config, name="crop_encoder", pretrained=False).freeze_statistics == frozen
+
+
 def test_it_is_saved_whole(tmp_path: Path) -> None:
     network = EfficientNetLite0(weights="imagenet", blocks=3, feature_maps=["block_0", "block_2"])
     encoder = ImageEncoder(network, trainable=False, freeze_statistics=False, standardize=True, gain=0.5, name="maps")

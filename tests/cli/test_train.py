@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from PIL import Image
 
 from tfvs.cli.main import cli
 from tfvs.datasets.sign_photographs import CLASS_NAMES, SignConfig, write
@@ -51,14 +53,18 @@ def test_a_prepared_set_is_told_with_a_sheet(prepared: Path, tmp_path: Path) -> 
     assert result.stderr.splitlines()[-1].startswith("Next: tfvs train ")
 
 
-def test_an_image_and_its_pyramid_are_told(prepared: Path) -> None:
+def test_an_image_and_its_pyramid_are_told(prepared: Path, tmp_path: Path) -> None:
     photograph = next((prepared.parent / "photos").rglob("*.jpg"))
     told = json.loads(run("inspect", photograph, "--json").stdout)
     assert (told["width"], told["height"], told["bands"], told["levels"]) == (240, 160, 3, [])
     assert "pyramid" in told["would"]
+    assert "uint16" not in told["would"]
     pyramid = json.loads(run("inspect", next((prepared / "pyramids").rglob("*.tif")), "--json").stdout)
     assert pyramid["levels"][0] == [240, 160, 64, 64]
     assert (pyramid["framed"], pyramid["would"]) == (True, "Its tiles are copied as they are.")
+    Image.fromarray(np.zeros([20, 30], np.uint16)).save(tmp_path / "deep.png")
+    deep = json.loads(run("inspect", tmp_path / "deep.png", "--json").stdout)
+    assert "Its samples become uint8; tfvs prepare --compression deflate keeps uint16." in deep["would"]
 
 
 @pytest.mark.slow

@@ -34,6 +34,9 @@ def test_a_page_and_geojson(model: Path, tmp_path: Path) -> None:
     ]
     assert len(corners) == 10  # two looks
     assert all(-420 < x < 840 and -300 < y < 600 for x, y in corners)  # pixels of the image, not fractions
+    said = json.loads(CliRunner().invoke(cli, [*arguments, "--json"]).stdout)
+    assert (said["page"], said["geojson"]) == (str(page), str(geojson))
+    assert said["label"] in CLASS_NAMES
 
 
 def test_an_image_that_cannot_be_read_is_one_sentence(model: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfvs.backbones.efficientnet_lite import (
@@ -59,8 +60,10 @@ class EncoderConfig(Config):
         "Name of a layer up to which weights stay as they are while later ones are trained: the first layers of a "
         "pretrained network know edges and colours already, and cost the most. None trains all of them.",
     )
-    freeze_statistics: bool = option(
-        True, "Whether batch statistics stay what they are (and dropout is off) while it trains."
+    freeze_statistics: bool | None = option(
+        None,
+        "Whether batch statistics stay what they are (and dropout is off) while it trains; None: where there are "
+        "``weights``. A network that starts from nothing must learn them.",
     )
     scaling: str = option(
         AUTO,
@@ -188,7 +191,8 @@ class ImageEncoder(keras.layers.Layer):
         them. Its weights are part of this layer and of every file that it is saved in.
       trainable: Whether its weights are trained, except those of layers that are frozen within it. After False,
         ``encoder.trainable = True`` unfreezes all of them.
-      freeze_statistics: Whether batch statistics stay what they are (and dropout is off) while it trains.
+      freeze_statistics: Whether batch statistics stay what they are (and dropout is off) while it trains. None: unless
+        all of them are as Keras makes them, mean 0 and variance 1, so that they have never been learned.
       scaling: See :class:`EncoderConfig`. ``"auto"`` goes by the network's name and takes [0, 1] for unknown ones.
       standardize: Whether each image is brought to a common mean and contrast first.
       gain: What features are multiplied by.
@@ -203,7 +207,7 @@ class ImageEncoder(keras.layers.Layer):
         self,
         network: keras.layers.Layer,
         trainable: bool = True,
-        freeze_statistics: bool = True,
+        freeze_statistics: bool | None = None,
         scaling: str = AUTO,
         standardize: bool = False,
         gain: float = 1.0,
@@ -213,7 +217,8 @@ class ImageEncoder(keras.layers.Layer):
         super().__init__(**kwargs)
         require(pooling in POOLINGS, "Unknown pooling", expected=POOLINGS, received=repr(pooling))
         require(scaling in (AUTO, *SCALINGS), "Unknown scaling", expected=(AUTO, *SCALINGS), received=repr(scaling))
-        self.freeze_statistics, self.standardize, self.gain = freeze_statistics, standardize, gain
+        self.freeze_statistics = not _has_new_statistics(network) if freeze_statistics is None else freeze_statistics
+        self.standardize, self.gain = standardize, gain
         self.pooling = pooling
         self.scaling = scaling_of(network.name) if scaling == AUTO else scaling
         self.network = network
@@ -276,6 +281,18 @@ class ImageEncoder(keras.layers.Layer):
         return cls(**{**config, "network": network})
 
 
+def _has_new_statistics(network: keras.layers.Layer) -> bool:
+    """Whether a network has batch statistics, and all of them are as Keras makes them."""
+    layers = [layer for layer in network._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
+    return bool(layers) and all(
+        not layer.built or (_all(layer.moving_mean, 0.0) and _all(layer.moving_variance, 1.0)) for layer in layers
+    )
+
+
+def _all(variable: Any, value: float) -> bool:
+    return bool(np.all(keras.ops.convert_to_numpy(variable) == value))
+
+
 def make_encoder(
     encoder: EncoderConfig | keras.layers.Layer,
     *,
@@ -304,7 +321,9 @@ def make_encoder(
         return ImageEncoder(
             network,
             trainable=encoder.trainable,
-            freeze_statistics=encoder.freeze_statistics,
+            freeze_statistics=encoder.weights is not None
+            if encoder.freeze_statistics is None
+            else encoder.freeze_statistics,
             scaling=scaling,
             standardize=standardize,
             gain=encoder.gain,

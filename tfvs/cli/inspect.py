@@ -68,10 +68,10 @@ def _say(found: dict[str, Any], as_json: bool) -> None:
     plan = found.pop("plan", None)
     for name, value in found.items():
         click.echo(f"{name + ':':20s}{_words(value)}")
-    for choice in plan["choices"] if plan else []:
-        click.echo(f"  {choice['what']:18s}{choice['value']}: {choice['why']}")
-    for warning in plan["warnings"] if plan else []:
-        click.echo(f"warning: {warning}")
+    if plan:
+        from tfvs.training.plan import in_words
+
+        click.echo(in_words(plan))
 
 
 def _words(value: Any) -> str:

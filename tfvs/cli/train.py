@@ -74,10 +74,7 @@ def train(
     plan = make_plan(facts, given, pretrained={"auto": None, "pretrained": True, "small": False}[encoder])
     counts = ", ".join(f"{name} {count}" for name, count in zip(facts.class_names, facts.counts, strict=True))
     say(f"{facts.images} training images ({counts}), {facts.eval_images} to evaluate, {facts.test_images} to test")
-    for choice in plan.choices:
-        say(f"  {choice.what:18s}{choice.value}: {choice.why}")
-    for warning in plan.warnings:
-        say(f"warning: {warning}")
+    say(str(plan))
     if dry_run:
         if as_json:
             click.echo(json.dumps(plan.to_dict()))

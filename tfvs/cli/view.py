@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
@@ -15,7 +16,8 @@ from tfvs.cli.next_command import say_next
 @click.argument("image", type=click.Path())
 @click.option("-o", "--output", default="", help="The page to write; IMAGE's name with .html if it is not given.")
 @click.option("--geojson", default="", help="Also write the looks as GeoJSON, for QuPath and map programs.")
-def view(model: str, image: str, output: str, geojson: str) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def view(model: str, image: str, output: str, geojson: str, as_json: bool) -> None:
     """Classify IMAGE with the exported MODEL and write a page to zoom into it with the places looked at."""
     need_serving()
     from tfvs.client.client import ClientOptions, connect
@@ -41,8 +43,7 @@ def view(model: str, image: str, output: str, geojson: str) -> None:
             posterior_map=prediction.posterior_map,
         )
         page = write_viewer(output or f"{Path(image).stem}.html", path, saccade)
-    click.echo(f"{image}: {prediction}")
-    click.echo(f"page     {page}")
+    written = {"page": str(page)}
     if geojson and saccade.image_size is not None:
         collection = boxes_to_geojson(
             prediction.boxes,
@@ -52,6 +53,12 @@ def view(model: str, image: str, output: str, geojson: str) -> None:
             evidence=prediction.evidence,
             class_names=names,
         )
-        click.echo(f"geojson  {write_geojson(geojson, collection)}")
+        written["geojson"] = str(write_geojson(geojson, collection))
+    if as_json:
+        click.echo(json.dumps({"image": image, **prediction.to_dict(), **written}))
+        return
+    click.echo(f"{image}: {prediction}")
+    for name, path in written.items():
+        click.echo(f"{name:9s}{path}")
     base = str(Path(model).resolve())
     say_next("tfvs", "serve", "--model_name=model", f"--model_base_path={base}", why="serves it over gRPC and REST")

@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from tfvs.errors import ImageError
+from tfvs.images.colour import FORMATS
 from tfvs.images.tiff.tile_index import read_index
 from tfvs.preparation.damage import is_tiff
 from tfvs.preparation.kept import lacks_coarse_levels, pages_to_keep
@@ -51,7 +52,7 @@ def inspect_image(path: str | os.PathLike[str]) -> dict[str, Any]:
         "tiles": None if index is None else len(index.tile_bytes),
         "framed": None if index is None else index.framed,
         "notes": list(facts.notes),
-        "would": _would(name, facts.may_be_kept, options),
+        "would": _would(name, facts.may_be_kept, options) + _lost_depth(image.format, options),
     }
 
 
@@ -62,3 +63,10 @@ def _would(path: str, may_be_kept: bool, options: PrepareOptions) -> str:
         return "Its tiles are copied as they are."
     tiles = f"{options.compression.upper()} tiles of {options.tile_size} px"
     return f"It is turned upright, brought to sRGB or grey and written as a pyramid of {tiles}."
+
+
+def _lost_depth(samples: str, options: PrepareOptions) -> str:
+    depth, kept = FORMATS.get(samples), options.pyramid.dtype
+    if depth is None or kept in (None, depth):
+        return ""
+    return f" Its samples become {kept}; tfvs prepare --compression deflate keeps {depth}."

@@ -132,8 +132,13 @@ def gather_facts(prepared: PreparedSet, object_px: float | None = None) -> Facts
         proxy_spread=_spread(files, prepared.manifest.proxy),
         object_px=object_px,
         memory_bytes=total_memory(),
-        has_imagenet=importlib.util.find_spec(IMAGENET_PACKAGE) is not None,
+        has_imagenet=has_imagenet(),
     )
+
+
+def has_imagenet() -> bool:
+    """Whether the extra ``imagenet`` is installed."""
+    return importlib.util.find_spec(IMAGENET_PACKAGE) is not None
 
 
 def total_memory() -> int | None:

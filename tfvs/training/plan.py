@@ -9,14 +9,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import keras
 import numpy as np
 
+from tfvs.data.dataset import balanced_class_weights
 from tfvs.errors import ConfigError, DataError
 from tfvs.images.proxy import ProxyRecipe
 from tfvs.models.presets import PRESETS
 from tfvs.models.saccader_config import SaccaderConfig
 from tfvs.training.facts import Facts
-from tfvs.training.trainer import TrainConfig
+from tfvs.training.trainer import TrainConfig, make_optimizer, zoom_callbacks
 
 # A thing that covers less of the image's shorter side is small: looks are then chosen among cells.
 SMALL = 0.15
@@ -62,6 +64,7 @@ class Plan:
       proxy: Recipe of the proxies that it reads.
       choices: What was chosen and why.
       warnings: Why the data may not teach.
+      counts: Training images per class.
     """
 
     model: SaccaderConfig
@@ -69,6 +72,39 @@ class Plan:
     proxy: ProxyRecipe
     choices: tuple[Choice, ...]
     warnings: tuple[str, ...]
+    counts: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return in_words(self.to_dict())
+
+    @property
+    def proxy_size(self) -> tuple[int, int]:
+        """Height and width of the proxies, pixels."""
+        return self.proxy.height, self.proxy.width
+
+    @property
+    def passes(self) -> int:
+        """Passes over the training images, for Keras' ``fit``, whose epoch is one pass."""
+        steps = self.train.epochs * (self.train.steps_per_epoch or self._steps_per_pass)
+        return math.ceil(steps / self._steps_per_pass)
+
+    @property
+    def _steps_per_pass(self) -> int:
+        return math.ceil(sum(self.counts) / self.train.batch_size)
+
+    def optimizer(self) -> keras.optimizers.Optimizer:
+        """A new optimizer for :attr:`passes` passes: Adam whose rate rises, then falls to 0, with clipped gradients."""
+        return make_optimizer(self.train, self.passes * self._steps_per_pass)
+
+    def fit_options(self) -> dict[str, Any]:
+        """Arguments of Keras' ``fit``: the number of epochs, and class weights and the zoom where they are wanted."""
+        options: dict[str, Any] = {"epochs": self.passes}
+        if callbacks := zoom_callbacks(self.train, self.passes * self._steps_per_pass):
+            options["callbacks"] = callbacks
+        if self.train.balance_classes:
+            labels = np.repeat(np.arange(len(self.counts)), self.counts)
+            options["class_weight"] = dict(enumerate(balanced_class_weights(labels, len(self.counts))))
+        return options
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
@@ -79,6 +115,16 @@ class Plan:
             "choices": [dataclasses.asdict(choice) for choice in self.choices],
             "warnings": list(self.warnings),
         }
+
+
+def in_words(plan: Mapping[str, Any]) -> str:
+    """A line per choice and warning.
+
+    Args:
+      plan: Plain values of a plan.
+    """
+    lines = [f"  {choice['what']:18s}{choice['value']}: {choice['why']}" for choice in plan["choices"]]
+    return "\n".join([*lines, *(f"warning: {warning}" for warning in plan["warnings"])])
 
 
 def make_plan(facts: Facts, changes: Mapping[str, Any] | None = None, *, pretrained: bool | None = None) -> Plan:
@@ -115,7 +161,14 @@ def make_plan(facts: Facts, changes: Mapping[str, Any] | None = None, *, pretrai
         choices.append(Choice(name, json.dumps(value), "given"))
     recipe, config = ProxyRecipe.from_dict(given["proxy"]), SaccaderConfig.from_dict(given["model"])
     config.check_proxy(recipe.height, recipe.width)
-    plan = Plan(config, TrainConfig.from_dict(given["train"]), recipe, tuple(choices), tuple(_warnings(facts, recipe)))
+    plan = Plan(
+        config,
+        TrainConfig.from_dict(given["train"]),
+        recipe,
+        tuple(choices),
+        tuple(_warnings(facts, recipe)),
+        tuple(map(int, facts.counts)),
+    )
     if recipe != facts.proxy and facts.proxy.source != "image":
         raise ConfigError(
             "Proxies that were made from other images cannot be made anew",

@@ -172,6 +172,20 @@ def make_optimizer(config: TrainConfig, total_steps: int) -> keras.optimizers.Op
     return ClippedAdam(schedule, clip_norm=config.clip_norm, group_rates=config.group_rates)
 
 
+def zoom_callbacks(config: TrainConfig, total_steps: int) -> list[keras.callbacks.Callback]:
+    """The callback that narrows the looks, where the configuration asks for one."""
+    if config.zoom_from is None or config.zoom_to is None:
+        return []
+    return [
+        ZoomSchedule(
+            start_scale=config.zoom_from,
+            stop_scale=config.zoom_to,
+            start_step=math.floor(config.zoom_start * total_steps),
+            stop_step=math.ceil(config.zoom_stop * total_steps),
+        )
+    ]
+
+
 class ProgressLine(keras.callbacks.Callback):
     """Writes one line per epoch, short enough for a log and for a terminal."""
 
@@ -239,16 +253,7 @@ def train(
     if initial_epoch >= config.epochs:
         return []
     tf.io.gfile.makedirs(log_dir)
-    all_callbacks: list[keras.callbacks.Callback] = [StopOnNonFinite()]
-    if config.zoom_from is not None and config.zoom_to is not None:
-        all_callbacks.append(
-            ZoomSchedule(
-                start_scale=config.zoom_from,
-                stop_scale=config.zoom_to,
-                start_step=math.floor(config.zoom_start * total_steps),
-                stop_step=math.ceil(config.zoom_stop * total_steps),
-            )
-        )
+    all_callbacks = [StopOnNonFinite(), *zoom_callbacks(config, total_steps)]
     if host == 0:
         all_callbacks += [
             *callbacks,
