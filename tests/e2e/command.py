@@ -1,12 +1,12 @@
 """TFX's command line on a pipeline of this repository, and what ML Metadata knows afterwards."""
 
-import importlib
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
-from pipelines.config import PipelineConfig, load_config
+from pipelines.config import PipelineConfig, load_pipeline
 from pipelines.reporting.run_record import RunRecord, read_run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,7 +41,7 @@ class Pipeline:
 
     @property
     def config(self) -> PipelineConfig:
-        return load_config(importlib.import_module(f"pipelines.{self.name}").DEFAULT, self.environ)
+        return load_pipeline(self.name, self.environ)
 
     def tfx(self, *arguments: str, **changes: str) -> str:
         """Runs the command; returns all it wrote."""
@@ -55,6 +55,22 @@ class Pipeline:
         )
         assert done.returncode == 0, done.stdout[-6000:]
         return done.stdout
+
+    def make_run(self, *, stop_at: str | None = None) -> tuple[int, str]:
+        """Runs ``make run`` in a process group of its own; Ctrl-C when a line of its progress holds ``stop_at``."""
+        command = [sys.executable, "-m", "pipelines.run", self.name, "--data", str(self.data)]
+        process = subprocess.Popen(
+            [*command, "--runs", self.environ["TFVS_RUNS_ROOT"]], cwd=ROOT, text=True, start_new_session=True,
+            env=self.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored in what a shell runs with &
+        )  # fmt: skip
+        said = []
+        for line in process.stdout:
+            said.append(line)
+            if stop_at and stop_at in line:
+                os.killpg(process.pid, signal.SIGINT)
+                stop_at = None
+        return process.wait(), "".join(said)
 
     def last_run(self) -> RunRecord:
         return read_run(self.config.metadata_path, self.name)

@@ -1,13 +1,8 @@
 """``make run``: stopped with Ctrl-C in the middle of a component it goes on, and a further run reuses everything."""
 
-import os
-import signal
-import subprocess
-import sys
-
 import pytest
 
-from tests.e2e.command import ROOT, Pipeline
+from tests.e2e.command import Pipeline
 from tests.e2e.two_digit import make
 
 pytestmark = [pytest.mark.e2e, pytest.mark.tfx]
@@ -18,33 +13,16 @@ def pipeline(tmp_path_factory) -> Pipeline:
     return make(tmp_path_factory.mktemp("run"))
 
 
-def run(pipeline: Pipeline, *, stop_at: str | None = None) -> tuple[int, str]:
-    """Runs the command in a process group of its own; Ctrl-C when a line of its progress holds ``stop_at``."""
-    command = [sys.executable, "-m", "pipelines.run", "two_digit_mnist", "--data", str(pipeline.data)]
-    process = subprocess.Popen(
-        [*command, "--runs", pipeline.environ["TFVS_RUNS_ROOT"]], cwd=ROOT, text=True, start_new_session=True,
-        env=pipeline.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored in what a shell runs with &
-    )  # fmt: skip
-    said = []
-    for line in process.stdout:
-        said.append(line)
-        if stop_at and stop_at in line:
-            os.killpg(process.pid, signal.SIGINT)
-            stop_at = None
-    return process.wait(), "".join(said)
-
-
 @pytest.mark.parametrize("moment", ["SaccadeExampleGen ...", "epoch 3/8", "Evaluator ..."])
 def test_ctrl_c_is_one_sentence(pipeline, moment: str) -> None:
-    code, said = run(pipeline, stop_at=moment)
+    code, said = pipeline.make_run(stop_at=moment)
     assert code == 130, said
     assert "Stopped; the same command goes on from here." in said
     assert "Traceback" not in said
 
 
 def test_it_goes_on_to_a_pushed_model_and_a_sheet(pipeline) -> None:
-    code, said = run(pipeline)
+    code, said = pipeline.make_run()
     assert code == 0, said
     assert "epoch" not in said, "What was trained before the stop was trained again."
     assert len(pipeline.pushed()) == 1
@@ -52,7 +30,7 @@ def test_it_goes_on_to_a_pushed_model_and_a_sheet(pipeline) -> None:
 
 
 def test_a_further_run_reuses_everything(pipeline) -> None:
-    code, said = run(pipeline)
+    code, said = pipeline.make_run()
     assert code == 0, said
     assert {pipeline.states()[name] for name in ("SaccadeExampleGen", "StatisticsGen", "Trainer", "Evaluator")} == {
         "reused"
