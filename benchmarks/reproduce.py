@@ -127,9 +127,21 @@ def _ablation(section: str, setting: str, *arguments: str) -> tuple[Experiment, 
 
 BARE = "without-dropout"  # as Megapixel MNIST was run before the preset dropped features
 LOCALIZED = ("--override=localized=true",)
+# Two-digit MNIST with places of the grid of cells and evidence that adds up, by the recipe of Megapixel MNIST.
+PLACES = (
+    "--train-images=120000", "--dtype=mixed_bfloat16", "--zoom", "0.4", "0.4", "0", "1",
+    *(
+        f"--override={field}"
+        for field in (
+            'posterior="categorical"', "cells=[16,16]", 'look_pooling="evidence"', "num_steps=6", "crop_dropout=0.3",
+            "min_scale=0.36", "max_scale=0.4", "prior_power=8",
+        )
+    ),
+)  # fmt: skip
 EXPERIMENTS = (
     _two_digits("identify", "saccader", "95.42", 45, 16),
     _two_digits("identify", "saccader", "95.42", 45, 16, seed=2),
+    _two_digits("identify", "saccader", "95.42", 42, 10, *PLACES, label="categorical"),
     _two_digits("identify", "resnet18", "97.4", 42, 3, "--epoch-images=29984"),
     _two_digits("identify", "ram", "93", 240, 40, "--minutes=240", "--override=num_scales=4"),
     _two_digits("identify", "dram", "95", 240, 40, "--minutes=240"),

@@ -65,6 +65,23 @@ def check_data(x: Any) -> None:
         raise InputError("There are no images", expected="at least one", received=describe(x))
 
 
+def input_shapes(x: Any) -> dict[str, tuple[int | None, ...]] | None:
+    """Shapes of the inputs that ``fit`` is given, for any number of images.
+
+    Args:
+      x: Checked by :func:`check_data`.
+
+    Returns:
+      Name → ``(None, …)``, or None where only the batches tell them.
+    """
+    inputs = x
+    if isinstance(x, tf.data.Dataset):
+        inputs = x.element_spec[0] if isinstance(x.element_spec, tuple) else x.element_spec
+    if not isinstance(inputs, Mapping) or not all(_rank(value) for value in inputs.values()):
+        return None
+    return {name: (None, *value.shape[1:]) for name, value in inputs.items()}
+
+
 def at_least_one_row(inputs: Mapping[str, Any], known_only: bool) -> tuple[dict[str, Any], Any]:
     """Inputs that have a row of zeros where they have none: oneDNN ends the process on an empty convolution.
 
