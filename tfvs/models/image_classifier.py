@@ -112,8 +112,8 @@ class ImageClassifier(keras.Model, metaclass=abc.ABCMeta):
         """Makes the variables of the optimizer and the metrics before the first step is traced.
 
         On one device Keras leaves them to that trace, after which TensorFlow traces the whole step a second time.
-        On several, Keras averages the first batch over the devices to learn its shapes, and fails where one has no image
-        of it. All shapes but the number of images are alike on every device, so that those of the first will do.
+        On several, Keras averages the first batch over the devices to learn its shapes, and fails where one has no
+        image of it. All shapes but the number of images are alike on every device, so that those of the first will do.
         """
         if self.built and self._distribute_strategy is None:
             if self.optimizer is not None and not self.optimizer.built:
