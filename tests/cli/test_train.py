@@ -67,6 +67,20 @@ def test_an_image_and_its_pyramid_are_told(prepared: Path, tmp_path: Path) -> No
     assert "Its samples become uint8; tfvs prepare --compression deflate keeps uint16." in deep["would"]
 
 
+def test_what_cannot_be_trained_on_is_told_all_the_same(tmp_path: Path) -> None:
+    for number in range(12):
+        path = tmp_path / "mixed" / f"class{number % 2}" / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full([20, 30, 3] if number % 3 else [20, 30], 9 * number, np.uint8)).save(path)
+    run("prepare", tmp_path / "mixed", tmp_path / "prepared", "--decoder", "direct")
+    told = json.loads(run("inspect", tmp_path / "prepared", "--json").stdout)
+    assert (told["plan"], told["kinds"]) == (None, [[1, "uint8"], [3, "uint8"]])
+    assert "--bands 3" in told["obstacle"]
+    result = run("inspect", tmp_path / "prepared")
+    assert "--bands 3" in result.stdout
+    assert "tfvs train" not in result.stderr
+
+
 @pytest.mark.slow
 def test_what_was_chosen_is_said_and_what_was_trained_is_exported(trained: tuple[Path, Result]) -> None:
     model, result = trained

@@ -53,10 +53,12 @@ def inspect(path: Path, object_px: float | None, output: str, as_json: bool) -> 
     from tfvs.preparation.prepared import PreparedSet
 
     prepared = PreparedSet(path)
-    _say(inspect_prepared(prepared, object_px), as_json)
+    told = inspect_prepared(prepared, object_px)
+    can_train = "obstacle" not in told
+    _say(told, as_json)
     if output:
         click.echo(f"sheet: {write_contact_sheet(output, prepared, object_px)}", err=as_json)
-    if not as_json:
+    if can_train and not as_json:
         say_next("tfvs", "train", path, "--output", "model", why="trains a model with these choices")
 
 

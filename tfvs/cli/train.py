@@ -58,7 +58,7 @@ def train(
     from tfvs.export.saving import export_saved_model
     from tfvs.export.versions import next_version
     from tfvs.preparation.prepared import PreparedSet
-    from tfvs.training.facts import gather_facts
+    from tfvs.training.facts import EVAL, gather_facts
     from tfvs.training.own_images import CURVES_FILE, PLAN_FILE, fit_plan, mark_exported
     from tfvs.training.plan import make_plan
     from tfvs.training.strategy import limit_threads
@@ -103,7 +103,12 @@ def train(
     say(f"model     {version}")
     say(f"plan      {trained.folder / PLAN_FILE}")
     say(f"curves    {trained.folder / CURVES_FILE}")
-    say_next("tfvs", "evaluate", output, prepared, "-o", "evaluation.html", why="scores it on images it has not seen")
+    if not facts.test_images and not facts.eval_images:
+        say_next("tfvs", "view", output, "IMAGE", "-o", "page.html", why="shows where it looked in one image")
+        return
+    split = () if facts.test_images else ("--split", EVAL)
+    page = ("-o", "evaluation.html")
+    say_next("tfvs", "evaluate", output, prepared, *split, *page, why="scores it on images it has not been trained on")
 
 
 def _temperature(model: Any, data: Any, plan: Any, say: Callable[[str], None]) -> float:

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfvs.data.dataset import read_records
 from tfvs.data.example import from_example
+from tfvs.errors import DataError
 from tfvs.preparation.prepared import PreparedSet
 from tfvs.training.facts import TRAIN, Facts, gather_facts
 from tfvs.training.plan import make_plan
@@ -28,10 +29,11 @@ def inspect_prepared(prepared: PreparedSet, object_px: float | None = None) -> d
 
     Returns:
       ``class_names``, ``splits`` (images per class, by name), ``unlabelled`` training images, ``sizes`` (smallest,
-      median and largest height and width), ``kinds``, ``proxy``, and ``plan``.
+      median and largest height and width), ``kinds``, ``proxy``, and ``plan``; where the images cannot be trained on
+      as they are, ``plan`` is None and ``obstacle`` says why.
 
     Raises:
-      DataError: There is nothing to train on.
+      DataError: There are no images to train on.
     """
     facts = gather_facts(prepared, object_px)
     names = facts.class_names
@@ -40,6 +42,10 @@ def inspect_prepared(prepared: PreparedSet, object_px: float | None = None) -> d
         labels = prepared.labels(split)
         counts = np.bincount(labels[(labels >= 0) & (labels < len(names))], minlength=len(names))
         splits[split] = dict(zip(names, counts.tolist(), strict=True))
+    try:
+        planned: dict[str, Any] = {"plan": make_plan(facts).to_dict()}
+    except DataError as error:
+        planned = {"plan": None, "obstacle": str(error)}
     return {
         "class_names": list(names),
         "splits": splits,
@@ -51,7 +57,7 @@ def inspect_prepared(prepared: PreparedSet, object_px: float | None = None) -> d
         },
         "kinds": [list(kind) for kind in facts.kinds],
         "proxy": facts.proxy.to_dict(),
-        "plan": make_plan(facts).to_dict(),
+        **planned,
     }
 
 

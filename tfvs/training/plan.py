@@ -123,7 +123,7 @@ def in_words(plan: Mapping[str, Any]) -> str:
     Args:
       plan: Plain values of a plan.
     """
-    lines = [f"  {choice['what']:18s}{choice['value']}: {choice['why']}" for choice in plan["choices"]]
+    lines = [f"  {choice['what']:17s} {choice['value']}: {choice['why']}" for choice in plan["choices"]]
     return "\n".join([*lines, *(f"warning: {warning}" for warning in plan["warnings"])])
 
 
