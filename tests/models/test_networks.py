@@ -63,7 +63,7 @@ def compiled(model: VariationalSaccader) -> VariationalSaccader:
     return model
 
 
-@pytest.mark.parametrize("kind", ["by name", "as models"])
+@pytest.mark.parametrize("kind", ["by name", pytest.param("as models", marks=pytest.mark.slow)])
 def test_it_trains_and_what_is_saved_answers_alike(kind: str, tmp_path: Path) -> None:
     networks = BY_NAME if kind == "by name" else {"proxy_features": own_network(), "crop_encoder": own_network()}
     keras.utils.set_random_seed(1)

@@ -22,7 +22,11 @@ def test_parameters_are_resnet18s():
 
 
 @pytest.mark.parametrize(
-    "model", [lambda: ResNet18(3, normalization="group"), lambda: GridResNet18(3, 2, 32, 7, 5)], ids=["whole", "grid"]
+    "model",
+    [
+        pytest.param(lambda: ResNet18(3, normalization="group"), id="whole"),
+        pytest.param(lambda: GridResNet18(3, 2, 32, 7, 5), id="grid", marks=pytest.mark.slow),
+    ],
 )
 def test_fit_and_save(model, tmp_path):
     model = model()
@@ -37,7 +41,11 @@ def test_fit_and_save(model, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "model", [lambda: ResNet18(3, normalization="group"), lambda: GridResNet18(3, 2, 32, 7, 5)], ids=["whole", "grid"]
+    "model",
+    [
+        pytest.param(lambda: ResNet18(3, normalization="group"), id="whole"),
+        pytest.param(lambda: GridResNet18(3, 2, 32, 7, 5), id="grid", marks=pytest.mark.slow),
+    ],
 )
 def test_whole_numbers_are_scaled(model):
     model = model()

@@ -239,6 +239,7 @@ def test_mixed_precision(make_model, data):
     assert np.isfinite(half.fit(inputs, labels, verbose=0).history["loss"][0])
 
 
+@pytest.mark.slow  # the same of places in test_small_things.py
 def test_jit_compile(make_model, data):
     model = make_model()
     inputs, labels = data

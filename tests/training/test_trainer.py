@@ -7,6 +7,8 @@ import tensorflow as tf
 
 from tests.models.conftest import SMALL
 from tfvs.errors import ConfigError
+from tfvs.models.image_classifier import ImageClassifier
+from tfvs.models.resnet import ClassifierOutput
 from tfvs.models.saccader import VariationalSaccader
 from tfvs.training.checkpointing import ResumableCheckpoint
 from tfvs.training.trainer import TrainConfig, make_optimizer, train
@@ -29,9 +31,32 @@ def make_model() -> VariationalSaccader:
     return model
 
 
-def run(folder, config: TrainConfig, **options) -> list[dict[str, float]]:
+class Linear(ImageClassifier):
+    """The smallest classifier that the trainer takes."""
+
+    num_classes = 3
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.logits = keras.layers.Dense(self.num_classes)
+
+    def build_parts(self, shapes) -> None:
+        self.logits.build((None, 64))
+
+    def call(self, inputs, training=False) -> ClassifierOutput:
+        return ClassifierOutput(self.logits(tf.reshape(inputs["proxy"], [-1, 64])))
+
+
+def make_linear() -> Linear:
+    keras.utils.set_random_seed(3)
+    model = Linear()
+    model.build({"proxy": (None, 8, 8, 1)})
+    return model
+
+
+def run(folder, config: TrainConfig, model: ImageClassifier | None = None, **options) -> list[dict[str, float]]:
     return train(
-        make_model(),
+        make_model() if model is None else model,
         make_dataset,
         config,
         steps_per_epoch=STEPS,
@@ -69,17 +94,17 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(tmp_path) -> None:
 
 def test_a_torn_checkpoint_costs_one_epoch(tmp_path) -> None:
     config = TrainConfig(epochs=2, batch_size=BATCH)
-    run(tmp_path, config)
+    run(tmp_path, config, make_linear())
     newest = sorted((tmp_path / "checkpoints").glob("ckpt-2.data*"))
     newest[0].write_bytes(newest[0].read_bytes()[:100])
-    assert len(run(tmp_path, config)) == 1
+    assert len(run(tmp_path, config, make_linear())) == 1
 
 
 def test_without_checkpoints_it_starts_again(tmp_path) -> None:
     config = TrainConfig(epochs=1, batch_size=BATCH)
-    first = run(tmp_path, config)
+    first = run(tmp_path, config, make_linear())
     shutil.rmtree(tmp_path / "checkpoints")
-    assert losses(run(tmp_path, config)) == pytest.approx(losses(first), rel=1e-5)
+    assert losses(run(tmp_path, config, make_linear())) == pytest.approx(losses(first), rel=1e-5)
 
 
 def test_learning_rate_warms_up_and_decays_to_nothing() -> None:
