@@ -316,7 +316,7 @@ def _choose_training(
         batch, why = batch // 2, f"{facts.memory_bytes / 1e9:.1f} GB of memory are there"
     while batch > 2 and 4 * batch > facts.images:
         batch, why = batch // 2, f"there are {facts.images} training images"
-    wanted = (700 if pretrained else 1000) if small else (500 if pretrained else 1500)
+    wanted = (1100 if pretrained else 1000) if small else (500 if pretrained else 1500)
     steps = max(wanted, math.ceil(6 * facts.images / batch))
     per_epoch = math.ceil(steps / EPOCHS)
     passes = per_epoch * EPOCHS * batch / facts.images
