@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from tfvs.backbones.encoder import ImageEncoder, join_on_grid
+from tfvs.backbones.encoder import ImageEncoder
+from tfvs.backbones.grid import join_on_grid
 from tfvs.layers.posteriors.priors import log_place_prior
 from tfvs.losses import place_surrogate
 from tfvs.models.saccader_config import SaccaderConfig
