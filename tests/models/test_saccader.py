@@ -39,12 +39,18 @@ def assert_same(outputs: SaccaderOutput, others: SaccaderOutput, atol: float = 0
         )
 
 
+def traces_of(model):
+    """A list that grows with each trace of the model's training step."""
+    traced, step = [], model.train_step
+    model.train_step = lambda batch: traced.append(batch) or step(batch)
+    return traced
+
+
 def test_the_example_of_the_readme(tmp_path):
     images, proxies = np.zeros([4, 64, 64, 1], "float32"), np.zeros([4, 16, 16, 1], "float32")
     dataset = tf.data.Dataset.from_tensor_slices(({"image": images, "proxy": proxies}, np.arange(4))).batch(2)
     model = tfvs.VariationalSaccader(num_classes=10, num_steps=3, crop_size=32)
-    traced, step = [], model.train_step
-    model.train_step = lambda batch: traced.append(batch) or step(batch)
+    traced = traces_of(model)
     model.compile(optimizer="adam", metrics=["accuracy"])
     assert "accuracy" in model.fit(dataset, verbose=0).history
     assert len(traced) == 1  # the model was built for the data set, and so was its optimizer
@@ -152,15 +158,18 @@ def test_it_learns(make_model):
     patterns = np.stack([rows, columns, rows ^ columns, rows | columns]).astype("float32")
     image = patterns[labels][..., None]
     inputs = {"image": image, "proxy": image[:, ::2, ::2]}
-    model, traced = make_model(), []
-    step = model.train_step
-    model.train_step = lambda batch: traced.append(batch) or step(batch)
+    model = make_model()
+    traced = traces_of(model)
     model.compile(keras.optimizers.Adam(5e-3), metrics=["accuracy"])
     history = model.fit(inputs, labels, epochs=60, batch_size=32, verbose=0).history
     assert len(traced) == 1
     assert history["loss"][-1] < history["loss"][0]
     assert model.evaluate(inputs, labels, verbose=0, return_dict=True)["accuracy"] > 0.9
     assert {"classification", "reconstruction", "kl_1", "kl_2"} <= set(history)
+    asked = make_model()
+    asked.compile("adam")
+    asked.evaluate(inputs, labels, verbose=0)
+    assert not asked.optimizer.built, "evaluating takes no memory for the optimizer"
 
 
 @pytest.mark.parametrize("changes", [{}, OTHER, {"likelihood": "gaussian", "normalization": "none"}])

@@ -94,9 +94,23 @@ class ImageClassifier(keras.Model, metaclass=abc.ABCMeta):
     def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """As :meth:`keras.Model.fit`; ``x`` is checked first."""
         given.check_data(x)
-        if not self.built and self._distribute_strategy is None and (shapes := given.input_shapes(x)):
-            self.build(shapes)  # or the first step would be traced twice, see _maybe_symbolic_build
+        if self._distribute_strategy is None:  # Keras does so itself on several devices
+            self._make_variables(given.input_shapes(x))
         return super().fit(x, *args, **kwargs)
+
+    def _make_variables(self, shapes: Shapes | None) -> None:
+        """Those of the model, the optimizer and the metrics, as far as they are not there and can be made.
+
+        Keras leaves them to the trace of the first step, after which TensorFlow traces the whole step a second time.
+        """
+        if not self.built and shapes:
+            self.build(shapes)
+        if not self.built or not self.compiled:
+            return
+        if not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
+        if self._compile_metrics is not None and not self._compile_metrics.built:
+            self._compile_metrics.build(tf.zeros([1], tf.int32), tf.zeros([1, self.num_classes]))
 
     def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
         """As :meth:`keras.Model.evaluate`; ``x`` is checked first."""
@@ -109,18 +123,10 @@ class ImageClassifier(keras.Model, metaclass=abc.ABCMeta):
         return super().predict(x, *args, **kwargs)
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
-        """Makes the variables of the optimizer and the metrics before the first step is traced.
+        """Keras averages the first batch over the devices to learn its shapes, and fails where one has no image of it.
 
-        On one device Keras leaves them to that trace, after which TensorFlow traces the whole step a second time.
-        On several, Keras averages the first batch over the devices to learn its shapes, and fails where one has no
-        image of it. All shapes but the number of images are alike on every device, so that those of the first will do.
+        All shapes but the number of images are alike on every device, so that those of the first device will do.
         """
-        if self.built and self._distribute_strategy is None:
-            if self.optimizer is not None and not self.optimizer.built:
-                self.optimizer.build(self.trainable_variables)
-            if self._compile_metrics is not None and not self._compile_metrics.built:
-                self._compile_metrics.build(tf.zeros([1], tf.int32), tf.zeros([1, self.num_classes]))
-            return
         if iterator is not None and self.distribute_strategy.num_replicas_in_sync > 1:
             local = self.distribute_strategy.experimental_local_results
             for _, _, batches in iterator:
