@@ -44,20 +44,26 @@ def start_hosts(module: str, *arguments: object, count: int = 2) -> list[subproc
     return processes
 
 
-def prepare(work: Path) -> Path:
-    """Images of two classes, light and dark, prepared; those of an earlier run are kept."""
+def write_images(folder: Path, count: int, height: int, width: int) -> None:
+    """Grey noise of two classes, dark and light, in a folder per class."""
     from tfvs.datasets.writing import encode_png
+
+    for number in range(count):
+        noise = np.random.default_rng(number).integers(0, 100, (height, width), np.uint8)
+        path = folder / f"class{number % 2}" / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encode_png(noise + np.uint8(100 * (number % 2))))
+
+
+def prepare(work: Path) -> Path:
+    """Images of two classes, prepared; those of an earlier run are kept."""
     from tfvs.images.proxy import ProxyRecipe
     from tfvs.preparation.job import Job
     from tfvs.preparation.local import run_local
     from tfvs.preparation.options import PrepareOptions
     from tfvs.preparation.readers import make_reader
 
-    for number in range(IMAGES):
-        noise = np.random.default_rng(number).integers(0, 100, (SIDE, SIDE), np.uint8)
-        path = work / "images" / f"class{number % 2}" / f"{number}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(encode_png(noise + np.uint8(100 * (number % 2))))
+    write_images(work / "images", IMAGES, SIDE, SIDE)
     options = PrepareOptions(proxy=ProxyRecipe(height=PROXY_PX, width=PROXY_PX), decoder="direct")
     reader, splits = make_reader("folder", str(work / "images")), {"train": 1}
     run_local(Job(reader, options, f"{work}/r", f"{work}/p", splits=splits, num_shards=4))

@@ -38,18 +38,13 @@ SPLIT, TEST = 0.2, 120
 
 def make_plan(folder: Path, network: str, passes: int | None) -> Plan:
     """The plan for a folder of photographs; for a number of passes where one is given."""
-    plan = tfvs.plan_from_directory(
-        folder, object_px=SignConfig().sign_px, validation_split=SPLIT, pretrained=network == "pretrained"
-    )
-    if passes is None:
-        return plan
-    steps = -(-sum(plan.counts) // plan.train.batch_size)
+    passes_instead = {} if passes is None else {"train.epochs": passes, "train.steps_per_epoch": None}
     return tfvs.plan_from_directory(
         folder,
         object_px=SignConfig().sign_px,
         validation_split=SPLIT,
         pretrained=network == "pretrained",
-        changes={"train.epochs": passes, "train.steps_per_epoch": steps},
+        changes=passes_instead,
     )
 
 

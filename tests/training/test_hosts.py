@@ -7,11 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.hosts import start_hosts
+from benchmarks.hosts import start_hosts, write_images
 from tests.preparation.test_job_folder import make_job
 from tests.training import two_hosts
 from tests.training.test_devices import run
-from tfvs.datasets.writing import encode_png
 from tfvs.errors import ConfigError, TrainingError
 from tfvs.preparation.local import run_local
 from tfvs.training import hosts
@@ -43,11 +42,7 @@ def test_two_hosts_train_as_two_devices_do(tmp_path) -> None:
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("images")
-    for number in range(96):
-        shade = np.random.default_rng(number).integers(0, 100, (48, 64), dtype=np.uint8) + np.uint8(100 * (number % 2))
-        path = folder / "in" / f"class{number % 2}" / f"{number}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(encode_png(shade))
+    write_images(folder / "in", 96, 48, 64)
     run_local(make_job(folder / "in", folder / "prepared", splits={"train": 1}, num_shards=4))
     return folder / "prepared"
 
