@@ -54,11 +54,10 @@ def inspect(path: Path, object_px: float | None, output: str, as_json: bool) -> 
 
     prepared = PreparedSet(path)
     told = inspect_prepared(prepared, object_px)
-    can_train = "obstacle" not in told
     _say(told, as_json)
     if output:
         click.echo(f"sheet: {write_contact_sheet(output, prepared, object_px)}", err=as_json)
-    if can_train and not as_json:
+    if "obstacle" not in told and not as_json:
         say_next("tfvs", "train", path, "--output", "model", why="trains a model with these choices")
 
 
