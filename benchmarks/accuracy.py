@@ -3,10 +3,12 @@
     python -m benchmarks.accuracy --task identify --digits mnist.npz --seed 1 --threads 1
     python -m benchmarks.accuracy --task identify --digits mnist.npz --seed 1 --threads 1 --model resnet18 --epochs 1
     python -m benchmarks.accuracy --task identify --digits mnist.npz --seed 1 --threads 1 --model dram
+    python -m benchmarks.accuracy --task one --canvas 60 --distractors 4 --digits mnist.npz --threads 1 --model ram
 
 Training stops after ``--minutes`` at the end of an epoch; a run that was stopped goes on from its checkpoint when the
 command is repeated. Minutes are the processor's: with ``--threads 1``, which lets two runs share two cores, one core's.
-Writes ``docs/results/accuracy-<task>-<model>-<seed>.json`` and a plot; the last line printed is the JSON.
+Writes ``docs/results/accuracy-<task>-<model>-<seed>.json`` and a plot, and the trained model into ``--runs``. The last
+line printed is the JSON.
 """
 
 from __future__ import annotations
@@ -29,17 +31,20 @@ from tfvs.evaluation.temperature import calibration_errors, temperature_of
 from tfvs.images.proxy import ProxyRecipe, disturb
 from tfvs.metrics import Coverage
 from tfvs.models import DRAM, RAM, ResNet18
+from tfvs.models.presets import PRESETS
 from tfvs.models.saccader import VariationalSaccader
 from tfvs.training.strategy import limit_threads
 from tfvs.training.trainer import TrainConfig, train
 
 PROXY_PX = 32
-EVAL_IMAGES = 1000  # that give the temperature
+CANVAS_PX = 100
 BASELINES: dict[str, type[keras.Model]] = {"resnet18": ResNet18, "ram": RAM, "dram": DRAM}
 # Paper: variational saccading / ResNet18 / DRAM, per cent.
 PAPER = {"identify": (95.42, 97.4, 95.0), "sum": (97.2, 99.86, 97.5), "one": (None, None, None)}
 SACCADER: dict[str, dict[str, Any]] = {"identify": {"num_steps": 4}, "sum": {"num_steps": 4}, "one": {"num_steps": 2}}
 COMMON = {"min_scale": 0.28, "max_scale": 0.6, "posterior_stddev": 0.08}
+# Settings of the saccader beside the presets: those of the tables.
+OWN = "own"
 # Widest crop: from, to, and the fractions of training between which it narrows.
 ZOOM = (0.6, 0.38, 0.05, 0.35)
 
@@ -56,9 +61,19 @@ class Examples(NamedTuple):
     proxies: np.ndarray
 
 
-def make_examples(task: str, digits: str, seed: int, split: str, count: int, recipe: ProxyRecipe) -> Examples:
-    """Canvases of 100², drawn from digits of the split alone, and their proxies with the recipe's noise."""
-    config = TwoDigitConfig(task=task, digits=digits, seed=seed, num_distractors=0 if task == "sum" else 8)
+def describe_canvases(
+    task: str, digits: str, seed: int, side: int = CANVAS_PX, distractors: int | None = None
+) -> TwoDigitConfig:
+    """The canvases of a task; without a number of distractors the paper's: none for the sum, else 8."""
+    if distractors is None:
+        distractors = 0 if task == "sum" else 8
+    return TwoDigitConfig(
+        task=task, digits=digits, seed=seed, canvas_sizes=((side, side),), num_distractors=distractors
+    )
+
+
+def make_examples(config: TwoDigitConfig, split: str, count: int, recipe: ProxyRecipe) -> Examples:
+    """Canvases, drawn from digits of the split alone, and their proxies with the recipe's noise."""
     canvases = generate(config, split, count)
     proxies = np.zeros([count, PROXY_PX, PROXY_PX], np.uint8)
     for first in range(0, count, 1000):
@@ -134,29 +149,43 @@ def coverage(boxes: np.ndarray, canvases: Canvases, digit_px: int = 28) -> float
 
 
 def build(
-    model_name: str, task: str, num_classes: int, overrides: dict[str, Any], dtype: str = "float32"
+    model_name: str, config: TwoDigitConfig, overrides: dict[str, Any], dtype: str = "float32", preset: str = OWN
 ) -> keras.Model:
-    """The model, with its weights made."""
-    if model_name == "saccader":
-        fields = {**COMMON, **SACCADER[task], **overrides}
-        model: keras.Model = VariationalSaccader(num_classes=num_classes, dtype=dtype, **fields)
+    """The model, with its weights made.
+
+    Args:
+      model_name: ``"saccader"`` or one of ``BASELINES``.
+      config: The canvases.
+      overrides: Fields of its configuration, or arguments of a baseline.
+      dtype: Keras dtype policy.
+      preset: Where a saccader's other fields come from: ``OWN`` or a name of ``PRESETS``.
+    """
+    if model_name != "saccader":
+        model: keras.Model = BASELINES[model_name](num_classes=config.num_classes, dtype=dtype, **overrides)
     else:
-        model = BASELINES[model_name](num_classes=num_classes, dtype=dtype, **overrides)
-    model.build({"proxy": (None, PROXY_PX, PROXY_PX, 1), "image": (None, 100, 100, 1)})
+        own = {**COMMON, **SACCADER[config.task]} if preset == OWN else {}
+        base = PRESETS["cpu" if preset == OWN else preset]
+        fields = {"num_classes": config.num_classes, **own, **overrides}
+        model = VariationalSaccader(base.replace(**fields), dtype=dtype)
+    model.build({"proxy": (None, PROXY_PX, PROXY_PX, 1), "image": (None, *config.canvas_sizes[0], 1)})
     return model
 
 
 @click.command()
 @click.option("--task", type=click.Choice(sorted(PAPER)), required=True)
 @click.option("--digits", required=True, help="uci, mnist (keras.datasets) or the path of an .npz.")
+@click.option("--canvas", default=CANVAS_PX, show_default=True, help="Side of the canvases, pixels.")
+@click.option("--distractors", type=int, help="Pieces of other digits per canvas.  [default: 8, for the sum none]")
 @click.option("--seed", default=1, show_default=True)
 @click.option("--model", "model_name", type=click.Choice(["saccader", *BASELINES]), default="saccader")
+@click.option("--preset", type=click.Choice([OWN, *PRESETS]), default=OWN, show_default=True, help="Of a saccader.")
 @click.option("--epochs", default=12, show_default=True)
 @click.option("--minutes", default=75.0, show_default=True, help="Minutes of the processor, in all.")
 @click.option("--threads", default=0, show_default=True, help="Threads of TensorFlow; 0: as many as there are cores.")
 @click.option("--train-images", default=60_000, show_default=True)
 @click.option("--epoch-images", default=60_000, show_default=True, help="Images trained on between two tests.")
 @click.option("--test-images", default=5_000, show_default=True)
+@click.option("--eval-images", default=1_000, show_default=True, help="Images that give the temperature.")
 @click.option("--batch-size", default=32, show_default=True)
 @click.option("--learning-rate", default=1e-3, show_default=True)
 @click.option("--proxy-keep", default=1.0, show_default=True, help="Share of the proxy's pixels that stay.")
@@ -171,14 +200,18 @@ def build(
 def main(
     task: str,
     digits: str,
+    canvas: int,
+    distractors: int | None,
     seed: int,
     model_name: str,
+    preset: str,
     epochs: int,
     minutes: float,
     threads: int,
     train_images: int,
     epoch_images: int,
     test_images: int,
+    eval_images: int,
     batch_size: int,
     learning_rate: float,
     proxy_keep: float,
@@ -195,11 +228,11 @@ def main(
     limit_threads(threads)
     keras.utils.set_random_seed(seed)
     recipe = ProxyRecipe(height=PROXY_PX, width=PROXY_PX, keep=proxy_keep, noise=proxy_noise)
-    train_set = make_examples(task, digits, seed, "train", train_images, recipe)
-    test_set = make_examples(task, digits, seed, "test", test_images, recipe)
-    num_classes = TwoDigitConfig(task=task).num_classes
+    canvases = describe_canvases(task, digits, seed, canvas, distractors)
+    train_set = make_examples(canvases, "train", train_images, recipe)
+    test_set = make_examples(canvases, "test", test_images, recipe)
     overrides = parse_overrides(override)
-    model = build(model_name, task, num_classes, overrides, dtype)
+    model = build(model_name, canvases, overrides, dtype, preset)
     saccades, looks = model_name == "saccader", model_name != "resnet18"
     config = TrainConfig(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, warmup_steps=600, seed=seed)
     if saccades:
@@ -220,22 +253,24 @@ def main(
         log_dir=str(folder / "logs"),
         callbacks=[stopwatch],
     )
+    model.save(folder / "model.keras")
     output = model.predict(to_dataset(test_set, batch_size, steps=None, seed=seed), verbose=0)
     sampled = output
     if saccades:  # the same weights, following several sampled trajectories
-        sampling = build(model_name, task, num_classes, {**overrides, "num_samples": num_samples}, dtype)
+        sampling = build(model_name, canvases, {**overrides, "num_samples": num_samples}, dtype, preset)
         sampling.set_weights(model.get_weights())
         sampled = sampling.predict(to_dataset(test_set, batch_size, steps=None, seed=seed), verbose=0)
-    held_out = to_dataset(
-        make_examples(task, digits, seed, "eval", EVAL_IMAGES, recipe), batch_size, steps=None, seed=seed
-    )
+    held_out = to_dataset(make_examples(canvases, "eval", eval_images, recipe), batch_size, steps=None, seed=seed)
     report = {
         "task": task,
+        "canvas": canvas,
+        "distractors": canvases.num_distractors,
         "proxy_keep": proxy_keep,
         "proxy_noise": proxy_noise,
         "model": model_name,
         "label": label,
         "seed": seed,
+        "preset": preset if saccades else None,
         "config": model.config.to_dict() if saccades else overrides,
         "training": config.to_dict(),
         "accuracy": _accuracy(output, test_set),

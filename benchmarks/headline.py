@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from benchmarks.headline_images import write_canvases
+from benchmarks.headline_images import SPLIT, enlarged, write_canvases
 from benchmarks.headline_measure import GIVES_BACK, WAYS, crops_across
 from benchmarks.headline_models import RESNETS, SACCADERS
 from benchmarks.headline_results import plot, ratios
@@ -177,7 +177,7 @@ def main(digits: str, core: int, quick: bool, parts: str, runs: str, results: st
     report |= {"machine": describe_machine(), "core": core, "side": plan.side, "crops": crops_across(plan.side) ** 2}
     os.sched_setaffinity(0, {core})
     try:
-        write_canvases(folder, plan.side, plan.images, digits)
+        write_canvases(folder, enlarged(plan.side, digits), {SPLIT: plan.images}, overwrite=True)
         measurements = Measurements(plan, folder)
         ways: dict[str, Callable[[], dict[str, Any]]] = {
             "memory": lambda: measure_memory(measurements),

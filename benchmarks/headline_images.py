@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,10 @@ from tfvs.data.dataset import Inputs, evaluation_dataset, to_inputs
 from tfvs.data.example import to_example
 from tfvs.data.layout import PYRAMIDS
 from tfvs.data.records import ImageRecord
-from tfvs.datasets.digits import DIGIT_PX, resize
+from tfvs.datasets.digits import DIGIT_PX, digits_fingerprint, resize
 from tfvs.datasets.pyramid_records import image_id, pyramid_uri, record_files, write_records
 from tfvs.datasets.two_digit_mnist import TwoDigitConfig
-from tfvs.images.proxy import encode_png, proxy_from_pyramid
+from tfvs.images.proxy import ProxyRecipe, encode_png, proxy_from_pyramid
 from tfvs.images.tiff.pyramid import write_pyramid
 from tfvs.images.tiff.sparse import SparseImage, write_sparse_pyramid
 
@@ -27,15 +28,33 @@ CANVAS = 100
 TILE = 256
 
 
-def write_canvases(folder: Path, side: int, count: int, digits: str) -> None:
-    """Both digits among clutter, the canvas of 100² enlarged to ``side``, as pyramids and records."""
-    config = TwoDigitConfig(digits=digits, canvas_sizes=((side, side),), digit_px=round(DIGIT_PX * side / CANVAS))
-    description = {**config.to_dict(), "images": count}
-    make = functools.partial(_make_record, config)
+def enlarged(side: int, digits: str) -> TwoDigitConfig:
+    """Both digits among clutter as the authors make them large: the canvas of 100² enlarged to ``side``, pixels."""
+    return TwoDigitConfig(digits=digits, canvas_sizes=((side, side),), digit_px=round(DIGIT_PX * side / CANVAS))
+
+
+def write_canvases(
+    folder: Path,
+    config: TwoDigitConfig,
+    counts: Mapping[str, int],
+    recipe: ProxyRecipe = RECIPE,
+    *,
+    workers: int = 1,
+    overwrite: bool = False,
+) -> None:
+    """Canvases as pyramids and records; see :func:`tfvs.datasets.pyramid_records.write_records`."""
+    fields = config.to_dict()
+    digits = digits_fingerprint(fields.pop("digits"))
     write_records(
-        folder, {SPLIT: count}, make, description=description, proxy=RECIPE, class_names=config.class_names,
-        overwrite=True,
-    )  # fmt: skip
+        folder,
+        counts,
+        functools.partial(_make_record, config, recipe),
+        description={**fields, "digits_sha256": digits, "proxy": recipe.to_dict()},
+        proxy=recipe,
+        class_names=config.class_names,
+        workers=workers,
+        overwrite=overwrite,
+    )
 
 
 def read_canvases(folder: Path, count: int, batch_size: int) -> list[tuple[Inputs, tf.Tensor]]:
@@ -76,10 +95,10 @@ def looked_at(root: Path, side: int, boxes: np.ndarray, digits: str) -> Inputs:
     return inputs
 
 
-def _make_record(config: TwoDigitConfig, root: Path, split: str, index: int) -> ImageRecord:
+def _make_record(config: TwoDigitConfig, recipe: ProxyRecipe, root: Path, split: str, index: int) -> ImageRecord:
     canvas = config.canvas(split, index)
     uri = pyramid_uri(split, index)
     tile_index = write_pyramid(pyvips.Image.new_from_array(canvas.image), root / uri)
-    proxy = encode_png(proxy_from_pyramid(root / uri, tile_index, RECIPE))
+    proxy = encode_png(proxy_from_pyramid(root / uri, tile_index, recipe))
     digest = hashlib.sha256(canvas.image.tobytes()).hexdigest()
     return ImageRecord(image_id(split, index), canvas.label, digest, proxy, uri, tile_index)

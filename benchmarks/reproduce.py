@@ -1,274 +1,114 @@
 """The paper's experiments, each by a command, and the page that shows their figures beside the paper's.
 
     python -m benchmarks.reproduce --list
-    python -m benchmarks.reproduce --digits mnist.npz --only identify-saccader
+    python -m benchmarks.reproduce --digits mnist.npz --only identify-saccader-1
     python -m benchmarks.reproduce --quick --digits uci --results /tmp/quick   # everything, tiny, to try the machinery
     python -m benchmarks.reproduce --page                                      # writes docs/reproduction.md anew
 
-An experiment is a benchmark of this folder with fixed arguments; it writes a JSON file, and one whose file is there is
-not run again unless ``--again`` is given. A run that was stopped goes on from its checkpoint. ``docs/reproduction.md``
-is made from the JSON files alone.
+An experiment is a benchmark of this folder with fixed arguments (``benchmarks.experiments``); it writes a JSON file,
+and one whose file is there is not run again unless ``--again`` is given. A run that was stopped goes on from its
+checkpoint. ``docs/reproduction.md`` and its plots are made from the JSON files alone; with ``--results`` they are
+written there.
 """
 
 from __future__ import annotations
 
 import json
-import statistics
+import os
+import shlex
+import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import click
+
+from benchmarks.experiments import EXPERIMENTS, Experiment, command, one_of_each
+from benchmarks.reproduction_page import write_page
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "reproduction.md"
 RESULTS = ROOT / "docs" / "results"
-
-
-class Experiment(NamedTuple):
-    """One run.
-
-    Attributes:
-      name: What ``--only`` takes.
-      section: Heading on the page.
-      title: What it is, in a few words.
-      paper: The paper's figure, as text.
-      module: The benchmark.
-      arguments: Its arguments, without data and folders.
-      minutes: About how many minutes of one core it takes.
-      result: File name of its JSON.
-      quick: Arguments that make it tiny, and last.
-      figure: Reads the figure from the JSON.
-    """
-
-    name: str
-    section: str
-    title: str
-    paper: str
-    module: str
-    arguments: tuple[str, ...]
-    minutes: int
-    result: str
-    quick: tuple[str, ...]
-    figure: Callable[[dict[str, Any]], str]
-
-
-def _accuracy(report: dict[str, Any]) -> str:
-    text = f"{100 * report['accuracy']:.2f}"
-    sampled = report.get("accuracy_of_samples")
-    return f"{text} / {100 * sampled:.2f}" if sampled is not None else text
-
-
-def _times(report: dict[str, Any]) -> str:
-    """How many times faster, and the share of the memory, at the paper's size and at the default one."""
-    texts = []
-    for size, ratios in report["ratios"].items():
-        shares = [f"{100 / ratios[f'{phase}_memory']:.1f}" for phase in ("inference", "training")]
-        texts.append(
-            f"{size} size: inference {ratios['inference_time']:.0f} times faster with {shares[0]} % of the memory, "
-            f"training {ratios['training_time']:.0f} times with {shares[1]} %, "
-            f"{ratios['flops']:.0f} times fewer operations"
-        )
-    return "; ".join(texts)
-
-
-TINY_CANVASES = ("--train-images=64", "--epoch-images=64", "--test-images=32", "--epochs=1", "--batch-size=16")
-TINY_MEGAPIXEL = ("--train-images=64", "--test-images=32", "--passes=1", "--batch-size=16", "--num-samples=2")
-BOTH, SUM, ONE = "Both digits among clutter", "Sum of two digits", "One digit among clutter: ST and LST"
-NOISY = "A noisy proxy (figure 4): both digits after three epochs, three seeds"
-VARIANCE = "Fixed and learned variance (null: learned): both digits after three epochs, three seeds"
-KEPT, NOISES = (1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01), (20, 60)
-STDDEVS = ("null", "0.02", "0.05", "0.08", "0.15", "0.3", "0.5")
-SMALL = "Small things in huge images: Megapixel MNIST"
-LARGE = "Large images: 2 528² against ResNet18 on 144 crops, random weights"
-
-
-def _two_digits(
-    task: str, model: str, paper: str, minutes: int, epochs: int, *more: str, label: str = "", seed: int = 1
-) -> Experiment:
-    section = {"identify": BOTH, "sum": SUM, "one": ONE}[task]
-    result = "-".join(part for part in ("accuracy", task, model, label, str(seed)) if part)
-    names = {"saccader": "variational saccading", "resnet18": "ResNet18 on whole images", "ram": "RAM", "dram": "DRAM"}
-    title = names[model] + (f", {label}" if label else "") + f", seed {seed}"
-    arguments = (f"--task={task}", f"--model={model}", f"--seed={seed}", "--threads=1", f"--epochs={epochs}", *more)
-    arguments += (f"--label={label}",) if label else ()
-    name = result.removeprefix("accuracy-")
-    return Experiment(
-        name, section, title, paper, "accuracy", arguments, minutes, f"{result}.json", TINY_CANVASES, _accuracy
-    )
-
-
-def _megapixel(name: str, title: str, peers: str, minutes: int, *arguments: str) -> Experiment:
-    return Experiment(
-        f"megapixel-{name}",
-        SMALL,
-        title,
-        peers,
-        "megapixel",
-        ("--threads=1", "--dtype=mixed_bfloat16", *arguments),
-        minutes,
-        f"megapixel-{name}.json",
-        TINY_MEGAPIXEL,
-        _accuracy,
-    )
-
-
-def _ablation(section: str, setting: str, *arguments: str) -> tuple[Experiment, ...]:
-    """Short runs of one setting with three seeds, which share a row."""
-    runs = [
-        _two_digits("identify", "saccader", "", 9, 3, *arguments, label=setting.replace(" ", "-"), seed=seed)
-        for seed in (1, 2, 3)
-    ]
-    return tuple(run._replace(section=section, title=setting) for run in runs)
-
-
-BARE = "without-dropout"  # as Megapixel MNIST was run before the preset dropped features
-LOCALIZED = ("--override=localized=true",)
-# Two-digit MNIST with places of the grid of cells and evidence that adds up, by the recipe of Megapixel MNIST.
-PLACES = (
-    "--train-images=120000", "--dtype=mixed_bfloat16", "--zoom", "0.4", "0.4", "0", "1",
-    *(
-        f"--override={field}"
-        for field in (
-            'posterior="categorical"', "cells=[16,16]", 'look_pooling="evidence"', "num_steps=6", "crop_dropout=0.3",
-            "min_scale=0.36", "max_scale=0.4", "prior_power=8",
-        )
-    ),
-)  # fmt: skip
-EXPERIMENTS = (
-    _two_digits("identify", "saccader", "95.42", 45, 16),
-    _two_digits("identify", "saccader", "95.42", 45, 16, seed=2),
-    _two_digits("identify", "saccader", "95.42", 42, 10, *PLACES, label="categorical"),
-    _two_digits("identify", "resnet18", "97.4", 42, 3, "--epoch-images=29984"),
-    _two_digits("identify", "ram", "93", 240, 40, "--minutes=240", "--override=num_scales=4"),
-    _two_digits("identify", "dram", "95", 240, 40, "--minutes=240"),
-    _two_digits("sum", "saccader", "97.2", 29, 10),
-    _two_digits("sum", "resnet18", "99.86", 26, 2, "--epoch-images=27008"),
-    _two_digits("sum", "ram", "91", 240, 40, "--minutes=240", "--override=num_scales=4"),
-    _two_digits("sum", "dram", "97.5", 240, 40, "--minutes=240"),
-    _two_digits("one", "saccader", "97", 11, 6, label="spatial"),
-    _two_digits("one", "saccader", "–", 11, 6, *LOCALIZED, "--override=margin_px=1", label="localized"),
-    _two_digits("one", "saccader", "68", 11, 6, *LOCALIZED, "--override=margin_px=0", label="localized-without-margin"),
-    *(run for share in KEPT for run in _ablation(NOISY, f"keep {share:g}", f"--proxy-keep={share:g}")),
-    *(run for grey in NOISES for run in _ablation(NOISY, f"noise {grey}", f"--proxy-noise={grey}")),
-    *(run for s in STDDEVS for run in _ablation(VARIANCE, f"stddev {s}", f"--override=posterior_stddev={s}")),
-    *(
-        _megapixel(
-            "-".join(part for part in (str(side), str(images), label, str(seed)) if part),
-            f"{images} images of {side}², {label.replace('-', ' ')}{', ' if label else ''}seed {seed}", peers, minutes,
-            f"--side={side}", f"--train-images={images}", f"--seed={seed}", f"--passes={passes}",
-            f"--passes-per-test={passes_per_test}", "--minutes=60",
-            *(() if not label else (f"--label={label}", "--override=crop_dropout=0")),
-        )
-        for side, images, peers, minutes, passes, passes_per_test, runs in (
-            (1500, 5000, "ATS about 80, IPS 99.1", 20, 24, 4, (("", 1), ("", 2), (BARE, 1))),
-            (1500, 1000, "IPS 66.6, at 3 000²", 10, 60, 15, (("", 1), ("", 2), (BARE, 1))),
-            (1500, 300, "IPS 30.1, 600 images at 3 000²", 5, 80, 20, (("", 1), ("", 2), (BARE, 1), (BARE, 2))),
-            (3000, 5000, "IPS 99.1", 40, 16, 4, (("", 1), ("", 2))),
-        )
-        for label, seed in runs
-    ),
-    Experiment(
-        "headline", LARGE, "an answer and a training step", "inference 10 times faster with 5 % of the memory",
-        "headline", (), 12, "headline.json", ("--quick",), _times,
-    ),
-)  # fmt: skip
-
-# What the paper has and no command here reproduces yet, and why.
-MISSING = (
-    (
-        "Accuracy of both digits at 2 528², saccading and ResNet18 on 144 crops",
-        "95.23 / 97.3",
-        "not run: training takes hours per model",
-    ),
-    ("MIT-Adobe FiveK, six classes", "62.7 / 63.6", "`pipelines/adobe5k.py` runs; its photographs were not at hand"),
-    ("StarCraft II, count of marines", "50 / 65", "the game and the paper's data cannot be had"),
-)
-
-
-def one_of_each() -> list[Experiment]:
-    """The first experiment of each section and model, and of each set of options: what tries the whole machinery."""
-    kinds: dict[tuple[str, ...], Experiment] = {}
-    for experiment in EXPERIMENTS:
-        options = (text if text.startswith("--model=") else text.partition("=")[0] for text in experiment.arguments)
-        kinds.setdefault((experiment.section, *sorted(set(options) - {"--label", "--side"})), experiment)
-    return list(kinds.values())
-
-
-def command(experiment: Experiment, digits: str, results: Path, runs: Path, quick: bool) -> list[str]:
-    """What runs it."""
-    folders = [f"--results={results}", f"--runs={runs / experiment.module}"]
-    if experiment.module == "megapixel":
-        folders.append(f"--data={runs / 'data' / experiment.module}")
-    tiny = experiment.quick if quick else ()
-    return [f"benchmarks.{experiment.module}", f"--digits={digits}", *experiment.arguments, *folders, *tiny]
-
-
-def page(results: Path) -> str:
-    """The Markdown of ``docs/reproduction.md``, from the JSON files in ``results``."""
-    lines = [
-        "# The paper's experiments",
-        "",
-        "This page is written by `python -m benchmarks.reproduce --page` from the files in `docs/results`; no figure",
-        "is typed. Accuracy is in per cent on the test images. Where two figures stand, the first follows the",
-        "likeliest places and the second averages sampled trajectories. Minutes are the processor's, tests included.",
-        "The command of each row is printed by `python -m benchmarks.reproduce --list`. What the figures mean:",
-        "[Accuracy](accuracy.md), [Large images](large_images.md), [Small things](megapixel.md).",
-        "",
-    ]
-    for section in dict.fromkeys(experiment.section for experiment in EXPERIMENTS):
-        lines += [f"## {section}", ""]
-        lines += ["| | `--only` | paper or peers | here | minutes | machine and date |", "|---|---|---|---|---|---|"]
-        rows: dict[str, list[Experiment]] = {}
-        for experiment in EXPERIMENTS:
-            if experiment.section == section:
-                rows.setdefault(experiment.title, []).append(experiment)
-        lines += [_row(title, runs, results) for title, runs in rows.items()]
-        lines.append("")
-    lines += ["## Not reproduced", "", "| | paper | |", "|---|---|---|"]
-    lines += [f"| {what} | {figure} | {why} |" for what, figure, why in MISSING]
-    return "\n".join(lines) + "\n"
-
-
-def _row(title: str, runs: list[Experiment], results: Path) -> str:
-    """One row: a run, or the mean and standard deviation over the seeds of one setting."""
-    reports = [json.loads((results / run.result).read_text()) for run in runs if (results / run.result).exists()]
-    names = ", ".join(f"`{run.name}`" for run in runs)
-    if not reports:
-        return f"| {title} | {names} | {runs[0].paper or '–'} | not run | about {sum(r.minutes for r in runs)} | |"
-    machine = reports[-1]["machine"]
-    where = f"{_processor(machine['cpu'])}, {machine['cores']} cores, {machine['date']}"
-    minutes = sum(report["cpu_minutes"] for report in reports)
-    if len(runs) == 1:
-        ours = runs[0].figure(reports[0])
-    else:
-        found = [100 * report["accuracy"] for report in reports]
-        spread = f" ± {statistics.stdev(found):.2f}" if len(found) > 1 else ""
-        ours = f"{statistics.mean(found):.2f}{spread} ({len(found)} of {len(runs)} seeds)"
-    return f"| {title} | {names} | {runs[0].paper or '–'} | **{ours}** | {minutes:.0f} | {where} |"
-
-
-def _processor(name: str) -> str:
-    for word in ("AMD EPYC", "Xeon"):
-        if word in name:
-            return word if word.startswith("AMD") else "Intel Xeon"
-    return name
+LAST_LINES = 20  # of the log, shown when a run fails
 
 
 def _list(results: Path) -> None:
     for experiment in EXPERIMENTS:
         path = results / experiment.result
         last = experiment.figure(json.loads(path.read_text())) if path.exists() else "not run"
-        click.echo(f"{experiment.name:32} {experiment.minutes:4} min   {last}")
-        click.echo(f"    python -m benchmarks.{experiment.module} --digits=DIGITS {' '.join(experiment.arguments)}")
+        click.echo(f"{experiment.name:40} {experiment.minutes:4} min   {last}")
+        given = [] if experiment.module == "starcraft2" else ["--digits=DIGITS"]
+        click.echo(f"    python -m benchmarks.{experiment.module} {shlex.join([*given, *experiment.arguments])}")
+
+
+class Runner:
+    """Runs experiments, each as a process of its own whose output goes to a log.
+
+    Args:
+      digits: uci, mnist or the path of an .npz.
+      results: Folder of the JSON files.
+      runs: Folder of data, checkpoints and logs.
+      quick: Whether runs are tiny.
+    """
+
+    def __init__(self, digits: str, results: Path, runs: Path, quick: bool) -> None:
+        self._digits, self._results, self._quick = digits, results.absolute(), quick
+        self._runs = runs.absolute() / "quick" if quick else runs.absolute()
+
+    def run_all(self, experiments: Sequence[Experiment], at_once: int) -> None:
+        """Runs them in order, some at the same time.
+
+        Args:
+          experiments: What to run.
+          at_once: Number of processes.
+
+        Raises:
+          click.ClickException: A run failed; those that had begun came to their end, others were not begun.
+        """
+        with ThreadPoolExecutor(at_once) as pool:
+            try:
+                list(pool.map(self._run, experiments))
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+
+    def _run(self, experiment: Experiment) -> None:
+        fresh = self._runs / "new" / experiment.name  # whatever the benchmark calls its result, it is alone here
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(parents=True)
+        arguments = command(experiment, self._digits, fresh, self._runs, self._quick)
+        log = self._runs / "logs" / f"{experiment.name}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        click.echo(f"{experiment.name}: python -m {shlex.join(arguments)}\n    log: {log}")
+        begun = time.monotonic()
+        with log.open("a") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-u", "-m", *arguments], cwd=ROOT, stdout=output, stderr=subprocess.STDOUT
+            )
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            tail = "\n".join(log.read_text(errors="replace").splitlines()[-LAST_LINES:])
+            raise click.ClickException(
+                f"{experiment.name} ended with exit code {process.returncode}, see {log}\n{tail}"
+            )
+        self._results.mkdir(parents=True, exist_ok=True)
+        for path in fresh.iterdir():
+            shutil.move(path, self._results / Path(experiment.result).with_suffix(path.suffix))
+        fresh.rmdir()
+        report = json.loads((self._results / experiment.result).read_text())
+        minutes, processor = (time.monotonic() - begun) / 60, (usage.ru_utime + usage.ru_stime) / 60
+        click.echo(
+            f"{experiment.name}: {experiment.figure(report)} in {minutes:.1f} min, {processor:.2f} of the processor"
+        )
 
 
 @click.command()
 @click.option("--list", "lists", is_flag=True, help="Print every experiment, its minutes, last result and command.")
-@click.option("--page", "writes_page", is_flag=True, help="Write docs/reproduction.md from the results that are there.")
+@click.option("--page", "writes_page", is_flag=True, help="Write the page from the results that are there.")
 @click.option("--only", multiple=True, type=click.Choice([e.name for e in EXPERIMENTS]), help="Run these alone.")
 @click.option("--quick", is_flag=True, help="Run tiny versions, which show nothing but that everything works.")
 @click.option("--again", is_flag=True, help="Run what has a result, too.")
@@ -277,7 +117,7 @@ def _list(results: Path) -> None:
 )
 @click.option("--results", type=click.Path(path_type=Path), help="Folder of the JSON files. [default: docs/results]")
 @click.option(
-    "--runs", default="runs", show_default=True, type=click.Path(path_type=Path), help="Checkpoints and logs."
+    "--runs", default="runs", show_default=True, type=click.Path(path_type=Path), help="Data, checkpoints and logs."
 )
 def main(
     lists: bool,
@@ -295,22 +135,19 @@ def main(
     folder = results or RESULTS
     if lists:
         _list(folder)
-    elif not writes_page:
-        chosen = [e for e in (one_of_each() if quick else EXPERIMENTS) if not only or e.name in only]
-        for number, experiment in enumerate(chosen, 1):
-            if (folder / experiment.result).exists() and not again:
-                click.echo(f"[{number}/{len(chosen)}] {experiment.name}: there is a result; --again runs it anew")
-                continue
-            arguments = command(experiment, digits, folder, runs / "quick" if quick else runs, quick)
-            click.echo(f"[{number}/{len(chosen)}] {experiment.name}: python -m {' '.join(arguments)}")
-            begun = time.monotonic()
-            done = subprocess.run([sys.executable, "-m", *arguments], cwd=ROOT, check=False)
-            if done.returncode:
-                raise click.ClickException(f"{experiment.name} ended with exit code {done.returncode}")
-            click.echo(f"    {(time.monotonic() - begun) / 60:.1f} min")
-    if writes_page or not (lists or quick):
-        PAGE.write_text(page(folder), encoding="utf-8")
-        click.echo(f"wrote {PAGE}")
+        return
+    if not writes_page:
+        if Path(digits).suffix:
+            digits = str(Path(digits).absolute())
+        chosen = [e for e in (one_of_each() if quick and not only else EXPERIMENTS) if not only or e.name in only]
+        missing = [e for e in chosen if again or not (folder / e.result).exists()]
+        for experiment in chosen:
+            if experiment not in missing:
+                click.echo(f"{experiment.name}: there is a result; --again runs it anew")
+        Runner(digits, folder, runs, quick).run_all(missing, len(os.sched_getaffinity(0)) if quick else 1)
+    path = PAGE if results is None else folder / PAGE.name
+    write_page(path, folder)
+    click.echo(f"wrote {path}")
 
 
 if __name__ == "__main__":

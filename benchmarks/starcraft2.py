@@ -28,7 +28,7 @@ from benchmarks.accuracy import Stopwatch, read_history
 from benchmarks.machine import describe_machine, peak_memory_mb
 from benchmarks.megapixel import TrainingClock
 from benchmarks.running import parse_overrides
-from benchmarks.starcraft2_measure import TEST_BATCH, dense_screens, draw_pictures, measure, measure_looks
+from benchmarks.starcraft2_measure import TEST_BATCH, dense_images, draw_pictures, measure, measure_looks
 from tfvs.data.dataset import balanced_class_weights, evaluation_dataset, read_labels, training_dataset
 from tfvs.data.layout import PYRAMIDS
 from tfvs.datasets.pyramid_records import record_files
@@ -97,7 +97,7 @@ def reading(name: str, data: Battles, side: int) -> Callable[[tf.data.Dataset], 
     if name == "minimap":
         return lambda dataset: dataset.map(lambda inputs, *rest: ({"image": inputs["proxy"]}, *rest))
     if name == "resnet18":
-        return lambda dataset: dense_screens(dataset, data.pyramid_root, data.config.side, side or data.config.side)
+        return lambda dataset: dense_images(dataset, data.pyramid_root, data.config.side, side or data.config.side)
     return lambda dataset: dataset
 
 

@@ -99,29 +99,31 @@ def looks_on(boxes: np.ndarray, places: np.ndarray) -> np.ndarray:
     return ((yx >= boxes[:, :2]) & (yx < boxes[:, 2:])).all(-1).sum(-1)
 
 
-def dense_screens(dataset: tf.data.Dataset, root: str, screen: int, side: int) -> tf.data.Dataset:
-    """The screens in place of their tile indices, ``"image" [B, side, side, 3]`` uint8.
+def dense_images(dataset: tf.data.Dataset, root: str, whole: int, side: int, bands: int = 3) -> tf.data.Dataset:
+    """The images in place of their tile indices, ``"image" [B, side, side, bands]`` uint8.
 
     Args:
       dataset: Batches of ``(inputs, label, weight)`` from records.
       root: What the records' paths are relative to.
-      screen: Side of the screens, pixels.
+      whole: Side of the images, pixels.
       side: Side that is wanted, pixels; smaller ones are made from the finest level that is large enough.
+      bands: Bands of the images.
     """
-    level = max(0, int(np.log2(screen / side)))
+    level = max(0, int(np.log2(whole / side)))
 
     def load(uris: np.ndarray) -> np.ndarray:
         images = []
         for uri in uris:
             image = pyvips.Image.new_from_file(os.path.join(root, uri.decode()), page=level)
             scale = side / image.width
-            images.append((image if scale == 1 else image.resize(scale)).numpy())
+            pixels = (image if scale == 1 else image.resize(scale)).numpy()
+            images.append(pixels.reshape(side, side, bands))
         return np.stack(images)
 
     def replace(inputs: dict[str, tf.Tensor], *rest: Any) -> tuple[Any, ...]:
         pixels = tf.numpy_function(load, [inputs[PYRAMID_URI]], tf.uint8, stateful=False)
         batch = inputs[PYRAMID_URI].shape[0]
-        return {"image": tf.ensure_shape(pixels, [batch, side, side, 3])}, *rest
+        return {"image": tf.ensure_shape(pixels, [batch, side, side, bands])}, *rest
 
     return dataset.map(replace).prefetch(2)
 
