@@ -65,6 +65,14 @@ def _counts(report: dict[str, Any]) -> str:
     return f"{100 * report['accuracy']:.1f}, within one marine {100 * report['within_one']:.1f}"
 
 
+def _margins(report: dict[str, Any]) -> str:
+    """By how much the gradients differ without a margin, for each width of the crop, and with it at most."""
+    widths = report["widths_px"]
+    without = ", ".join(f"{100 * found['0']['gradient']:.2g} % at {width} px" for width, found in widths.items())
+    largest = max(found["1"]["gradient"] for found in widths.values())
+    return f"without {without}; with one pixel at most {100 * largest:.1g} %"
+
+
 def _times(report: dict[str, Any]) -> str:
     """How many times faster, and the share of the memory, at the paper's size and at the default one."""
     texts = []
@@ -241,6 +249,10 @@ EXPERIMENTS = (
     _two_digits(
         ONE, "one", "saccader", "68", 11, 6, LOCALIZED, "--override=margin_px=0", label="localized-without-margin"
     ),
+    Experiment(
+        "margins", ONE, "difference of the gradients in a crop's edges, without a margin and with one pixel", "–",
+        "margins", (), 1, ("--images=8",), _margins, "margins",
+    ),
     *(_two_digits(ONE, "one", "saccader", "–", 42, 10, *PLACES, label="categorical", seed=seed) for seed in (1, 2)),
     *(
         _two_digits(SANITY, "one", model, paper, 120, 20, "--canvas=60", "--distractors=4", "--minutes=120", label="60")
@@ -301,7 +313,7 @@ def command(experiment: Experiment, digits: str, results: Path, runs: Path, quic
     """What runs it: the module and its arguments. Quick runs share no folder, so that they may run at the same time."""
     given = [] if experiment.module == "starcraft2" else [f"--digits={digits}"]
     own = experiment.name if quick else experiment.module
-    folders = [f"--results={results}", f"--runs={runs / own}"]
+    folders = [f"--results={results}"] + ([] if experiment.module == "margins" else [f"--runs={runs / own}"])
     if experiment.module in ("megapixel", "large_digits", "starcraft2"):
         folders.append(f"--data={runs / 'data' / own}")
     tiny = experiment.quick if quick else ()
