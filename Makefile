@@ -66,7 +66,7 @@ docs: $(STAMP) ## the documentation as a site, into build/site; a warning is an 
 
 .PHONY: lock
 lock: $(STAMP) ## resolve requirements/lock.txt again (keeps what it can)
-	@$(BIN)/uv pip compile setup.py --extra tfx --extra serving --extra test --extra raw --extra slides --extra imagenet --extra s3 --extra gcs -c requirements/constraints.txt \
+	@$(BIN)/uv pip compile setup.py --extra tfx --extra serving --extra test --extra raw --extra slides --extra imagenet --extra s3 --extra gcs --extra tfx-s3 -c requirements/constraints.txt \
 	  --python-version 3.10 --no-header --no-annotate -o requirements/lock.txt
 
 .PHONY: clean

@@ -99,6 +99,7 @@ setup(
         "starcraft": ["pysc2>=4.0"],
         "test": TEST,
         "tfx": TFX + SERVING,
+        "tfx-s3": ["tensorflow-io==0.37.1"],  # goes with TensorFlow 2.16
     },
     entry_points={"console_scripts": ["tfvs=tfvs.cli.main:main"]},
 )

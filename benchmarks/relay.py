@@ -79,6 +79,8 @@ class Relay:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
                 began = time.time()
+                if _header(head, b"expect"):  # a client that asks whether to send the body
+                    writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
                 body = await _body(head, reader)
                 fault = self._draw()
                 if fault == "stall":
@@ -132,8 +134,10 @@ class Relay:
 
 async def _exchange(request: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
     writer.write(request)
-    head = await reader.readuntil(b"\r\n\r\n")
-    status = int(head.split(b" ", 2)[1])
+    status = 100
+    while status == 100:  # the body is sent already, whatever the server says of it
+        head = await reader.readuntil(b"\r\n\r\n")
+        status = int(head.split(b" ", 2)[1])
     if request.startswith(b"HEAD") or status in (204, 304):
         return head
     return head + await _body(head, reader)

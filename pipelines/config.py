@@ -14,6 +14,7 @@ from tfvs.config import Config, field_types, option, option_like, require
 from tfvs.data.layout import PYRAMIDS
 from tfvs.errors import ConfigError
 from tfvs.images.proxy import ProxyRecipe
+from tfvs.paths import is_local
 from tfvs.preparation.options import PrepareOptions
 from tfvs.preparation.readers import READERS
 
@@ -39,6 +40,9 @@ class PipelineConfig(Config):
     reader: str = option(help="Reader of the raw data; docs/data.md describes the layouts.", choices=READERS)
     class_names: tuple[str, ...] = option(help="Names of the classes, in the order of the labels.", least_items=2)
     runs_root: str = option("runs", "Folder, or URI of a bucket, below which everything is written.")
+    local_root: str = option(
+        "runs", "Folder on this machine that keeps ML Metadata's file where runs_root is a bucket."
+    )
     proxy: ProxyRecipe = option(ProxyRecipe, "The proxies' recipe, see :class:`tfvs.images.proxy.ProxyRecipe`.")
     image_bands: int = option(1, "Channels of the pyramids, 1 or 3.", choices=(1, 3))
     tile_size: int = option_like(PrepareOptions, "tile_size", 128)
@@ -112,19 +116,19 @@ class PipelineConfig(Config):
 
     def location(self, *parts: str) -> str:
         """A path or URI below the pipeline's root; works where ``runs_root`` is a bucket."""
-        if "://" in self.runs_root:
+        if not is_local(self.runs_root):
             return "/".join([self.runs_root.rstrip("/"), self.name, *parts])
         return str(Path(self.runs_root).resolve().joinpath(self.name, *parts))
 
     @property
     def root(self) -> Path:
-        """Everything of this pipeline."""
-        return Path(self.location())
+        """The pipeline's folder on this machine: all of it, or what cannot lie in a bucket."""
+        return Path(self.location()) if is_local(self.runs_root) else Path(self.local_root).resolve() / self.name
 
     @property
     def metadata_path(self) -> Path:
         """ML Metadata's SQLite file."""
-        return Path(self.location("metadata.db"))
+        return self.root / "metadata.db"
 
     @property
     def pyramid_root(self) -> Path:

@@ -22,8 +22,10 @@ def run(config: PipelineConfig | Callable[[], PipelineConfig]) -> None:
         # Before TFX is imported, which takes long, so that errors are shown at once.
         from pipelines.missing import check_metadata
         from pipelines.preflight import check
+        from tfvs.storage.tensorflow_files import teach_tensorflow
 
         check_metadata(config.metadata_path)
+        teach_tensorflow(config.data, config.runs_root)
         check(config)
         _run(config)
 

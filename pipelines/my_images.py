@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from pipelines.config import PipelineConfig, load_config, model_fields
 from pipelines.local_runner import run
 from tfvs.errors import ConfigError, DataError
+from tfvs.preparation import files
 from tfvs.preparation.options import DEFAULT_SPLITS, PrepareOptions
 from tfvs.preparation.readers import make_reader
 from tfvs.training.own_folder import read_facts
@@ -35,7 +36,7 @@ def configure(environ: Mapping[str, str] = os.environ) -> PipelineConfig:
       ConfigError: A value that cannot work.
     """
     data, reader_name = environ.get(DATA, ""), environ.get(READER, "auto")
-    if not data or not os.path.exists(data):
+    if not data or not files.exists(data):
         raise DataError("There are no images", expected=f"{DATA}=/path/to/images", received=data or "nothing")
     try:
         object_px = float(environ[OBJECT_PX]) if OBJECT_PX in environ else None

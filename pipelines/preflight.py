@@ -7,12 +7,13 @@ import shutil
 from collections import Counter
 from pathlib import Path
 
-from pipelines.config import ELSEWHERE, PYRAMIDS, PipelineConfig
+from pipelines.config import PYRAMIDS, PipelineConfig
 from pipelines.schema import ensure_schema
 from tfvs.datasets.adobe5k import CLASS_NAMES as FIVEK_CLASSES
 from tfvs.errors import ConfigError, DataError, ResourceError, TooManyRejectedError
 from tfvs.models.saccader_config import SaccaderConfig
-from tfvs.paths import require_local
+from tfvs.paths import is_local, require_whole
+from tfvs.preparation import files
 from tfvs.preparation.options import DEFAULT_SPLITS, MAX_REJECTED, PrepareOptions
 from tfvs.preparation.readers import make_reader
 from tfvs.preparation.records import split_of
@@ -91,10 +92,14 @@ def check_folder(config: PipelineConfig) -> None:
     """Checks that the data folder exists, can be read and is not empty.
 
     Raises:
-      ConfigError: It is a URI.
+      ConfigError: It is half a URI, or of an unknown scheme.
       DataError: It does not exist, cannot be read, or is empty.
+      ResourceError: The storage that a URI names cannot be reached, or refuses.
     """
-    require_local(config.data, "A pipeline on this machine reads a folder of it", ELSEWHERE)
+    if not is_local(require_whole(config.data)):
+        if not files.exists(config.data):
+            raise DataError("There are no data", received=config.data, mend="Set TFVS_DATA to them")
+        return
     data = Path(config.data)
     if not data.exists():
         raise DataError("The data folder is not there", received=data.resolve(), mend="Set TFVS_DATA to it")
@@ -108,10 +113,14 @@ def check_output(config: PipelineConfig) -> None:
     """Checks that the output folder can be written and that its disk has space.
 
     Raises:
-      ConfigError: It is a URI.
+      ConfigError: It is half a URI, or of an unknown scheme.
       ResourceError: It cannot be written, or its disk is full.
     """
-    require_local(config.runs_root, "A pipeline on this machine writes into a folder of it", ELSEWHERE)
+    if not is_local(require_whole(config.runs_root)):
+        probe_uri = config.location(".writable")
+        with files.atomic_write(probe_uri):
+            pass
+        files.delete([probe_uri])
     try:
         config.root.mkdir(parents=True, exist_ok=True)
         probe = config.root / ".writable"

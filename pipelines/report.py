@@ -21,13 +21,15 @@ from typing import Any
 import click
 import numpy as np
 
-from pipelines.config import PipelineConfig
+from pipelines.config import PYRAMIDS, PipelineConfig
 from pipelines.reporting import data_sections, evaluation, figures
 from pipelines.reporting.run_record import REUSED, RunRecord, read_run
 from tfvs.data.dataset import read_labels, split_files
 from tfvs.errors import one_sentence
 from tfvs.evaluation import answers as answering
 from tfvs.evaluation.calibration import calibration_of_answers
+from tfvs.preparation import files
+from tfvs.storage.tensorflow_files import teach_tensorflow
 from tfvs.viz import charts, curves
 from tfvs.viz.files import write_atomically
 from tfvs.viz.saccade_sheet import write_saccade_sheet
@@ -68,7 +70,7 @@ def write_config_report(config: PipelineConfig, run_id: str | None = None, *, sh
         destination,
         record,
         config.class_names,
-        pyramid_root=config.pyramid_root,
+        pyramid_root=config.location(PYRAMIDS),
         viewer=viewer if shows_viewer else None,
     )
 
@@ -243,7 +245,7 @@ def collect_saccades(
     splits = data_sections.split_names(examples)
     split = next((name for name in ("test", "eval") if name in splits), splits[-1])
     found = answering.read_answers(
-        Path(model.uri) / "Format-Serving", split_files(examples.uri, split), limit=max_answers
+        files.join(model.uri, "Format-Serving"), split_files(examples.uri, split), limit=max_answers
     )
     if not found:
         return {**nothing, "no_saccades": f"The model could read no image of the split {split}."}
@@ -319,11 +321,12 @@ def picture(png: bytes) -> dict[str, Any]:
 @click.argument("pipeline")
 @click.argument("destination", type=click.Path(path_type=Path))
 @click.option("--run", "run_id", help="The run; the latest one if left out.")
-@click.option("--pyramids", type=click.Path(path_type=Path), help="Root of the pyramids, for the saccade sheets.")
-def main(metadata: Path, pipeline: str, destination: Path, run_id: str | None, pyramids: Path | None) -> None:
+@click.option("--pyramids", help="Root of the pyramids, for the saccade sheets.")
+def main(metadata: Path, pipeline: str, destination: Path, run_id: str | None, pyramids: str | None) -> None:
     """Writes the report of a run of PIPELINE, known to the ML Metadata file METADATA, to DESTINATION."""
     with one_sentence():
         record = read_run(metadata, pipeline, run_id)
+        teach_tensorflow(*(artifact.uri for step in record.steps for artifact in step.outputs))
         click.echo(write_report(destination, record, recorded_class_names(record), pyramid_root=pyramids))
 
 

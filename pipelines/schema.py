@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pipelines.config import PipelineConfig
 from tfvs.data.records import INDEX_FIELDS
+from tfvs.paths import is_local
 from tfvs.viz.files import write_atomically
 
 CURATED = Path(__file__).parent / "schemas"
@@ -32,7 +33,8 @@ _DOMAINS = {
 
 
 def schema_file(config: PipelineConfig) -> Path:
-    """Where a pipeline's schema lies: among the curated ones, else beside the data, else below the pipeline's root.
+    """Where a pipeline's schema lies: among the curated ones, else beside the data, else in the
+    pipeline's folder on this machine.
 
     Args:
       config: The pipeline's configuration.
@@ -40,6 +42,8 @@ def schema_file(config: PipelineConfig) -> Path:
     curated = CURATED / f"{config.name}.pbtxt"
     if curated.is_file():
         return curated
+    if not is_local(config.data):
+        return config.root / GENERATED_FILE
     data = Path(config.data)
     beside = (data if data.is_dir() else data.parent) / GENERATED_FILE
     return beside if beside.is_file() or os.access(beside.parent, os.W_OK) else config.root / GENERATED_FILE

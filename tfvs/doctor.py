@@ -20,6 +20,8 @@ EXTRAS = (
     ("tensorflow_serving", "tensorflow-serving-api", "tfvs serve and tfvs predict", "pip install 'tfvs[serving]'"),
     ("apache_beam", "apache-beam", "preparing data on several workers", "pip install 'tfvs[tfx]'"),
     ("tfx", "tfx", "TFX pipelines", "pip install 'tfvs[tfx]'"),
+    ("obstore", "obstore", "data in s3:// and gs://", "pip install 'tfvs[s3]'"),
+    ("tensorflow_io", "tensorflow-io", "TFX pipelines in s3://", "pip install 'tfvs[tfx-s3]'"),
     ("openslide", "openslide-python", "whole slides (SVS, NDPI, MRXS)", "pip install 'tfvs[slides]'"),
     ("rawpy", "rawpy", "camera raw files (DNG, NEF, CR2, ARW)", "pip install 'tfvs[raw]'"),
     ("imagecodecs", "imagecodecs", "TIFF tiles in JPEG 2000, ZSTD, LERC, JPEG XL", "pip install imagecodecs"),

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from pipelines.reporting.run_record import Artifact
 from tfvs.data.layout import split_folder
+from tfvs.preparation import files
 
 STATISTICS_FILE = "FeatureStats.pb"
 ANOMALIES_FILE = "SchemaDiff.pb"
@@ -62,8 +62,8 @@ def read_statistics(artifact: Artifact) -> list[SplitStatistics]:
 
     splits = []
     for split in split_names(artifact):
-        path = Path(artifact.uri) / split_folder(split) / STATISTICS_FILE
-        for dataset in statistics_pb2.DatasetFeatureStatisticsList.FromString(path.read_bytes()).datasets:
+        path = files.join(artifact.uri, split_folder(split), STATISTICS_FILE)
+        for dataset in statistics_pb2.DatasetFeatureStatisticsList.FromString(_read(path)).datasets:
             splits.append(split_statistics(split, dataset))
     return splits
 
@@ -116,13 +116,18 @@ def read_anomalies(artifacts: Sequence[Artifact]) -> list[Anomaly]:
     for artifact in artifacts:
         for name in split_names(artifact):
             # A split against the schema, or a pair "train_train": a split against that of the data before.
-            folder = Path(artifact.uri) / split_folder(name)
-            split = name
-            if not folder.is_dir():
-                folder, split = Path(artifact.uri) / f"SplitPair-{name}", name.partition("_")[0]
-            anomalies = anomalies_pb2.Anomalies.FromString((folder / ANOMALIES_FILE).read_bytes())
+            path, split = files.join(artifact.uri, split_folder(name), ANOMALIES_FILE), name
+            if not files.exists(path):
+                path = files.join(artifact.uri, f"SplitPair-{name}", ANOMALIES_FILE)
+                split = name.partition("_")[0]
+            anomalies = anomalies_pb2.Anomalies.FromString(_read(path))
             found += split_anomalies(split, anomalies)
     return found
+
+
+def _read(path: str) -> bytes:
+    with files.open_read(path) as file:
+        return file.read()
 
 
 def split_anomalies(split: str, anomalies: Any) -> list[Anomaly]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from tfvs.data.example import HEIGHT, LABEL, WIDTH
 from tfvs.evaluation.calibration import Calibration
+from tfvs.preparation import files
 from tfvs.viz.charts import words
 
 CONFUSION = "multiClassConfusionMatrixAtThresholds"
@@ -76,7 +77,9 @@ def read_evaluation(uri: str, class_names: Sequence[str]) -> Evaluation:
     import tensorflow_model_analysis as tfma
 
     result = tfma.load_eval_result(uri)
-    has_thresholds = any(Path(uri).glob("validations*"))  # written where the evaluation has thresholds
+    has_thresholds = bool(
+        tf.io.gfile.glob(files.join(uri, "validations*"))
+    )  # written where the evaluation has thresholds
     failures = threshold_failures(tfma.load_validation_result(uri), class_names) if has_thresholds else []
     return summarise(result.slicing_metrics, result.plots, class_names, failures)
 

@@ -48,11 +48,13 @@ def test_missing_data(config, tmp_path) -> None:
 
 
 @pytest.mark.parametrize("place", ["data", "runs_root"])
-def test_a_uri_is_not_taken_for_a_folder(config, place, tmp_path, monkeypatch) -> None:
+def test_half_a_uri_is_not_taken_for_a_folder(config, place, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ConfigError, match=r"s3://bucket/photos.*pipelines\.vertex"):
-        check(config.replace(**{place: "s3://bucket/photos"}))
-    assert not (tmp_path / "s3:").exists()
+    with pytest.raises(ConfigError, match="half a URI"):
+        check(config.replace(**{place: "folder/s3://bucket"}))
+    with pytest.raises(ConfigError, match="nfs://"):
+        check(config.replace(**{place: "nfs://bucket/photos"}))
+    assert not (tmp_path / "folder").exists()
 
 
 def test_empty_data(config, tmp_path) -> None:

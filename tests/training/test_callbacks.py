@@ -3,11 +3,12 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import tfvs
 from tests.models.conftest import SMALL
 from tfvs.errors import ConfigError, InputError, TrainingError
-from tfvs.training.callbacks import StopOnNonFinite, ZoomSchedule
+from tfvs.training.callbacks import EpochTable, StopOnNonFinite, ZoomSchedule
 
 
 def data() -> tuple[dict[str, np.ndarray], np.ndarray]:
@@ -57,3 +58,14 @@ def test_a_loss_that_is_not_finite_stops_with_the_step_and_the_term():
     model.decoder.blocks[-1].bias.assign([np.nan])
     with pytest.raises(TrainingError, match=r"step 3: reconstruction is no longer finite"):
         model.fit(inputs, labels, batch_size=4, callbacks=[StopOnNonFinite()], verbose=0)
+
+
+def test_the_table_of_epochs_goes_on_and_may_lie_elsewhere():
+    model = keras.Sequential([keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    for append in (False, True):
+        table = EpochTable("ram://table/history.csv", append=append)
+        model.fit(np.ones([4, 1]), np.ones([4, 1]), epochs=2, callbacks=[table], verbose=0)
+    with tf.io.gfile.GFile("ram://table/history.csv") as file:
+        epochs = [line.split(",")[0] for line in file.read().splitlines()]
+    assert epochs == ["epoch", "0", "1", "0", "1"]

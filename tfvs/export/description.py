@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 
 from tfvs.config import Config, option, require
 from tfvs.errors import DataError
@@ -85,10 +84,13 @@ def read_description(model_dir: str | os.PathLike[str]) -> ModelDescription:
     Raises:
       DataError: The folder holds no model that was exported by this version of tfvs.
     """
-    path = Path(model_dir, "assets", DESCRIPTION_FILE)
+    import tensorflow as tf  # clients that read no folder do not wait for it
+
+    path = os.path.join(model_dir, "assets", DESCRIPTION_FILE)
     try:
-        return ModelDescription.from_json(path.read_text())
-    except (OSError, ValueError) as error:
+        with tf.io.gfile.GFile(path) as file:
+            return ModelDescription.from_json(file.read())
+    except (tf.errors.OpError, ValueError) as error:
         raise DataError(
             "The folder holds no exported saccader",
             expected=path,

@@ -288,10 +288,7 @@ def _obstore(uri: str) -> Any:
 def _make_store(kind: str, bucket: str, options: StorageOptions, writes: bool) -> Any:
     from obstore.store import GCSStore, S3Store
 
-    endpoint = options.s3_endpoint_url if kind == "s3" else options.gs_endpoint_url
-    if kind == "s3" and endpoint is None:
-        names = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
-        endpoint = next((os.environ[name] for name in names if os.environ.get(name)), None)
+    endpoint = options.s3_endpoint if kind == "s3" else options.gs_endpoint_url
     if endpoint is not None and not re.match(r"https?://[^/@]+", endpoint):
         raise ConfigError("The endpoint is no URL", expected="http://HOST:PORT or https://HOST", received=endpoint)
     patience = WRITE_TIMEOUT_S if writes else 2 * options.timeout_s * (options.retries + 1)
@@ -324,8 +321,7 @@ def _no_token() -> dict[str, Any]:
 
 def _s3_access(options: StorageOptions) -> dict[str, Any]:
     """Region and credentials: the options', else the environment's, else those that boto3 finds."""
-    region = options.s3_region_name or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-    found: dict[str, Any] = {"region": region} if region else {}
+    found: dict[str, Any] = {"region": options.s3_region} if options.s3_region else {}
     if options.s3_access_key_id is not None:
         given = ("s3_access_key_id", "s3_secret_access_key", "s3_session_token")
         found |= {name[len("s3_") :]: value for name in given if (value := getattr(options, name)) is not None}

@@ -46,6 +46,17 @@ class StorageOptions(Config):
         return cls.from_dict(values)
 
     @property
+    def s3_endpoint(self) -> str | None:
+        """URL of the server that speaks S3, of the option or of the environment; None for Amazon's."""
+        names = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
+        return self.s3_endpoint_url or next((os.environ[name] for name in names if os.environ.get(name)), None)
+
+    @property
+    def s3_region(self) -> str | None:
+        """Region of the option or of the environment."""
+        return self.s3_region_name or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+
+    @property
     def folder(self) -> Path:
         """The cache's folder."""
         if self.cache_folder is not None:

@@ -1,4 +1,4 @@
-"""Callbacks: the zoom schedule, and a stop where the loss is no longer finite."""
+"""Callbacks: the zoom schedule, the table of epochs, and a stop where the loss is no longer finite."""
 
 from __future__ import annotations
 
@@ -13,6 +13,20 @@ from tfvs.errors import InputError, TrainingError
 
 def _steps_done(model: keras.Model) -> int:
     return int(keras.ops.convert_to_numpy(model.optimizer.iterations))
+
+
+class EpochTable(keras.callbacks.CSVLogger):
+    """Keras' table of epochs, in object storage as well.
+
+    Keras asks a file at the end whether it is closed, which TensorFlow's files do not say: training on ``gs://`` or
+    ``s3://`` ended with an AttributeError after its last epoch.
+    """
+
+    def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
+        """Keras calls it."""
+        if self.csv_file is not None:
+            self.csv_file.close()
+        self.csv_file = self.writer = None
 
 
 class ZoomSchedule(keras.callbacks.Callback):

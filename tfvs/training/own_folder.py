@@ -14,6 +14,8 @@ from tfvs.datasets.image_dataset import COLOURS, ImageDatasetConfig
 from tfvs.errors import DataError, ImageError
 from tfvs.images.colour import FORMATS
 from tfvs.images.proxy import ProxyRecipe
+from tfvs.paths import is_local
+from tfvs.preparation.files import image_here
 from tfvs.preparation.opening import describe, open_source
 from tfvs.preparation.options import PrepareOptions
 from tfvs.preparation.readers import Reader, make_reader
@@ -23,6 +25,7 @@ from tfvs.training.facts import EVAL, TEST, TRAIN, Facts, has_imagenet, total_me
 from tfvs.training.plan import Plan, make_plan
 
 OPENED = 64  # headers that are read
+COPIED = 8  # images that are read in place of their headers where they lie in object storage
 
 
 def plan_from_directory(
@@ -71,6 +74,8 @@ def plan_from_directory(
 def read_facts(reader: Reader, object_px: float | None, options: PrepareOptions, splits: Mapping[str, int]) -> Facts:
     """Facts of raw images.
 
+    Headers of at most :data:`OPENED` images are read; images in object storage, at most :data:`COPIED`, are read whole.
+
     Args:
       reader: Lists them.
       object_px: See :class:`tfvs.training.facts.Facts`.
@@ -88,9 +93,11 @@ def read_facts(reader: Reader, object_px: float | None, options: PrepareOptions,
     names = reader.class_names() or tuple(str(label) for label in range(int(labels.max(initial=-1)) + 1))
     depth = options.pyramid.dtype
     sizes, bands, depths = [], [], set()
-    for source in listed[TRAIN][:: max(len(listed[TRAIN]) // OPENED, 1)]:
+    opened = OPENED if all(is_local(source.uri) for source in listed[TRAIN]) else COPIED
+    for source in listed[TRAIN][:: max(len(listed[TRAIN]) // opened, 1)]:
         try:
-            image = open_source(source.uri, describe(source.uri, options), options)
+            with image_here(source.uri) as path:
+                image = open_source(path, describe(path, options), options)
         except (ImageError, pyvips.Error, OSError):
             continue  # Preparing it says why.
         sizes.append((image.height, image.width))

@@ -15,7 +15,7 @@ from tfvs.config import Config, option, require
 from tfvs.errors import DataError
 from tfvs.images.crops.remote import told_plainly
 from tfvs.storage.tiles import lost_images
-from tfvs.training.callbacks import StopOnNonFinite, ZoomSchedule
+from tfvs.training.callbacks import EpochTable, StopOnNonFinite, ZoomSchedule
 from tfvs.training.checkpointing import ResumableCheckpoint
 from tfvs.training.hosts import by_records, ends_with_others, host_index
 from tfvs.training.optimizer import ClippedAdam
@@ -258,7 +258,7 @@ def train(
         all_callbacks += [
             *callbacks,
             keras.callbacks.TensorBoard(log_dir, write_graph=False),
-            keras.callbacks.CSVLogger(os.path.join(log_dir, "history.csv"), append=initial_epoch > 0),
+            EpochTable(os.path.join(log_dir, "history.csv"), append=initial_epoch > 0),
             ProgressLine(config.epochs, write),
         ]
     all_callbacks.append(checkpoint)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import tensorflow as tf
 
 from tfvs.errors import DataError
 from tfvs.viz.charts import chart, words
@@ -38,17 +41,17 @@ class Curve:
     validation: Sequence[float] | None
 
 
-def read_history(folder: str | Path) -> list[Curve]:
+def read_history(folder: str | os.PathLike[str]) -> list[Curve]:
     """Reads ``history.csv``; no file means no curves.
 
     Raises:
       DataError: The file is there, but no training log.
     """
-    path = Path(folder) / HISTORY_FILE
-    if not path.is_file():
+    path = os.path.join(folder, HISTORY_FILE)
+    if not tf.io.gfile.exists(path):
         return []
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    with tf.io.gfile.GFile(path) as file:
+        rows = list(csv.DictReader(io.StringIO(file.read())))
     if rows and "epoch" not in rows[0]:
         raise DataError(
             "The training log has no epochs", expected="a column epoch", received=f"{path}: {list(rows[0])}"
