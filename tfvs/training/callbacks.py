@@ -24,8 +24,9 @@ class EpochTable(keras.callbacks.CSVLogger):
 
     def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
         """Keras calls it."""
-        if self.csv_file is not None:
-            self.csv_file.close()
+        file = getattr(self, "csv_file", None)  # type checkers cannot tell its type
+        if file is not None:
+            file.close()
         self.csv_file = self.writer = None
 
 
