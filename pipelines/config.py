@@ -21,8 +21,6 @@ from tfvs.preparation.readers import READERS
 if TYPE_CHECKING:
     from tfvs.models.saccader_config import SaccaderConfig
 
-# What to do where a run on this machine is given a bucket.
-ELSEWHERE = "tfvs prepare, train and evaluate read object storage, and python -m pipelines.vertex runs a pipeline there"
 
 CONFIG_FILE_VARIABLE = "TFVS_CONFIG"
 FIELD_VARIABLE_PREFIX = "TFVS_"

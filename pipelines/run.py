@@ -19,12 +19,11 @@ from typing import Any
 
 import click
 
-from pipelines.config import ELSEWHERE
 from tfvs.config import Config, option
 from tfvs.datasets.digits import SOURCES_HELP
 from tfvs.errors import one_sentence
 from tfvs.flags import flags_of, from_flags
-from tfvs.paths import require_local
+from tfvs.paths import is_local, require_local
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 GENERATED = ("two_digit_mnist", "megapixel_mnist", "starcraft2")  # pipelines whose data this repository makes
@@ -41,7 +40,7 @@ _SHOWN = (
 class RunOptions(Config):
     """What a run reads, and where it writes."""
 
-    data: str | None = option(None, f"Folder of the raw data; without it {', '.join(GENERATED)} make their own.")
+    data: str | None = option(None, f"Folder or URI of the raw data; without it {', '.join(GENERATED)} make their own.")
     digits: str = option("uci", SOURCES_HELP)
     runs: str = option(str(REPOSITORY / "runs"), "Folder that everything is written into.")
 
@@ -135,8 +134,9 @@ def main(pipeline: str, **fields: Any) -> None:
     progress = Progress()
     options = from_flags(RunOptions, fields)
     with one_sentence():
-        for place in (options.runs, options.data or ""):
-            require_local(place, "A pipeline on this machine has its folders on it", ELSEWHERE)
+        require_local(
+            options.runs, "make run serves a model from this machine", "tfx run create keeps runs in a bucket"
+        )
     runs = Path(options.runs).resolve()
     environ = {
         **os.environ,
@@ -148,12 +148,12 @@ def main(pipeline: str, **fields: Any) -> None:
     try:
         with one_sentence():
             if options.data:
-                data = Path(options.data)
+                data = options.data if not is_local(options.data) else str(Path(options.data).resolve())
             elif pipeline in GENERATED:
-                data = demo.make_data(pipeline, runs, options.digits, progress.line)
+                data = str(demo.make_data(pipeline, runs, options.digits, progress.line).resolve())
             else:
                 raise click.UsageError(f"{pipeline} needs its data: make run PIPELINE={pipeline} DATA=/path/to/it")
-            environ["TFVS_DATA"] = str(data.resolve())
+            environ["TFVS_DATA"] = data
             run_pipeline(pipeline, environ, progress)
             demo.show(pipeline, environ, progress.line)
     except KeyboardInterrupt:

@@ -7,11 +7,17 @@ The Trainer pastes signs, cut out of the photographs for training by their boxes
 docs/street_photographs.md.
 """
 
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
 from pipelines.config import PipelineConfig, load_config, model_fields
 from pipelines.local_runner import run
 from tfvs.datasets.gtsdb import SPEED_LIMITS
 from tfvs.images.proxy import ProxyRecipe
 from tfvs.models.presets import PRESETS
+from tfvs.paths import require_local
 
 MODEL = PRESETS["street_photographs"]
 
@@ -40,5 +46,20 @@ DEFAULT = PipelineConfig(
     minimum_balanced_accuracy=0.75,
 )
 
+
+def configure(environ: Mapping[str, str] = os.environ) -> PipelineConfig:
+    """The configuration of a run.
+
+    Args:
+      environ: Fields of the configuration; see :func:`pipelines.config.load_config`.
+
+    Raises:
+      ConfigError: The photographs are not on this machine, or a value cannot work.
+    """
+    config = load_config(DEFAULT, environ)
+    require_local(config.data, "Signs are cut out of photographs on this machine", "Copy them to a folder")
+    return config
+
+
 if __name__ == "__main__":
-    run(load_config(DEFAULT))
+    run(configure)

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from pipelines.config import PipelineConfig, load_config
+from pipelines.config import PipelineConfig, load_config, load_pipeline
 from tfvs.errors import ConfigError
 
 DEFAULT = PipelineConfig(name="digits", data="data", reader="manifest", class_names=("a", "b", "c"))
@@ -50,3 +50,11 @@ def test_paths_lie_under_the_runs_root(tmp_path) -> None:
     config = DEFAULT.replace(runs_root=str(tmp_path))
     assert config.serving_root == tmp_path / "digits" / "serving" / "digits"
     assert config.pyramid_root.parent == tmp_path / "digits"
+
+
+def test_what_lies_in_a_bucket_and_what_on_this_machine(tmp_path) -> None:
+    config = DEFAULT.replace(runs_root="s3://bucket/runs/", local_root=str(tmp_path))
+    assert config.location("artifacts") == "s3://bucket/runs/digits/artifacts"
+    assert config.metadata_path == tmp_path / "digits" / "metadata.db"
+    with pytest.raises(ConfigError, match=r"cut out of photographs on this machine.*s3://bucket/gtsdb"):
+        load_pipeline("speed_limits", {"TFVS_DATA": "s3://bucket/gtsdb"})
