@@ -15,6 +15,7 @@ from tfvs.data.layout import MANIFEST, split_folder
 from tfvs.data.shards import check_complete, check_shards
 from tfvs.errors import ConfigError, DataError
 from tfvs.images.proxy import ProxyRecipe
+from tfvs.ops.tracing import as_written
 from tfvs.paths import match_in_folder
 
 Inputs = dict[str, tf.Tensor]
@@ -161,6 +162,7 @@ def read_records(files: Sequence[str]) -> tf.data.Dataset:
     return tf.data.TFRecordDataset(list(files), compression_type=compression)
 
 
+@as_written
 def read_labels(files: Sequence[str]) -> np.ndarray:
     """Labels of all records, ``[N]`` int64."""
 
@@ -172,6 +174,7 @@ def read_labels(files: Sequence[str]) -> np.ndarray:
     return np.concatenate(batches) if batches else np.zeros([0], np.int64)
 
 
+@as_written
 def decode_proxies(encoded: tf.Tensor, proxy: ProxyRecipe) -> tf.Tensor:
     """PNG proxies as float32 in [0, 1], ``[B, h, w, c]``."""
 
@@ -190,6 +193,7 @@ def to_inputs(serialized: tf.Tensor, proxy: ProxyRecipe) -> tuple[Inputs, tf.Ten
     return inputs, parsed[contract.LABEL]
 
 
+@as_written
 def training_dataset(
     files: Sequence[str],
     proxy: ProxyRecipe,
@@ -273,6 +277,7 @@ def _drawn_records(files: Sequence[str], rates: np.ndarray, seed: int, number: t
     return numbered.flat_map(lambda record, count: tf.data.Dataset.from_tensors(record).repeat(count))
 
 
+@as_written
 def evaluation_dataset(
     files: Sequence[str], proxy: ProxyRecipe, *, batch_size: int, limit: int | None = None
 ) -> tf.data.Dataset:

@@ -15,6 +15,7 @@ from tfvs.data.inputs import FIELD_OF_VIEW, MIRRORED, PASTE_BOXES, PASTES
 from tfvs.errors import DataError
 from tfvs.images.cut_outs import Paste, PasteBank, PasteConfig, draw_pastes, lay_over
 from tfvs.images.proxy import ProxyRecipe
+from tfvs.ops.tracing import as_written
 
 ROW, COLUMN = 0, 1
 
@@ -121,6 +122,7 @@ class PastedBatches:
     seed: int = 0
     class_share: Sequence[float] | None = None
 
+    @as_written
     def dataset(self, first_step: int, last_step: int) -> tf.data.Dataset:
         """Batches of ``(inputs, label, weight)``.
 

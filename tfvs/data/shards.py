@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from tfvs.data.layout import MANIFEST, SPLIT_PREFIX
 from tfvs.errors import DataError
+from tfvs.ops.tracing import as_written
 
 _CHUNK = 1 << 20
 _MEND = "Another job wrote it, or it was changed: prepare the images again; pyramids that are done are kept"
@@ -20,7 +21,7 @@ _THREADS = 8  # digests need no lock of Python's
 _checked: set[tuple[str, int, int, str]] = set()  # what was found whole: path, size, time of change, digest
 
 
-@tf.autograph.experimental.do_not_convert  # also called while the function of a dataset is traced
+@as_written  # also called while the function of a dataset is traced
 def check_shards(files: Sequence[str]) -> None:
     """Checks record files that lie in the folders of splits; each is read once per process and version of the file.
 

@@ -22,6 +22,7 @@ from tfvs.data.image_set import ImageSet
 from tfvs.data.layout import MANIFEST, PYRAMIDS, RECORDS
 from tfvs.errors import DataError, TooManyRejectedError
 from tfvs.images.proxy import ProxyRecipe
+from tfvs.ops.tracing import as_written
 from tfvs.preparation.job import Job, fingerprint
 from tfvs.preparation.job_folder import one_at_a_time
 from tfvs.preparation.local import run_local
@@ -246,6 +247,7 @@ def _read_ids(files: Sequence[str]) -> np.ndarray:
     return np.concatenate(found)
 
 
+@as_written
 def _dataset(
     files: Sequence[str], ids: np.ndarray, rows: np.ndarray, image_set: ImageSet, config: ImageDatasetConfig
 ) -> tf.data.Dataset:

@@ -120,7 +120,7 @@ def temperature_of(model: Any, dataset: Iterable[tuple[Any, tf.Tensor, tf.Tensor
       InputError: No image can be read.
     """
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def ask(inputs: Any) -> tuple[tf.Tensor, tf.Tensor]:
         answer = model(inputs, training=False)
         valid = getattr(answer, "valid", None)

@@ -49,7 +49,7 @@ class StorageAnswers:
             kind = tf.string if field.is_string else tf.int64
             fields[field.feature] = tf.TensorSpec([None, None] if field.is_list else [None], kind)
         # Traced here, once, rather than by the first request.
-        self._read = tf.function(self._read_crops).get_concrete_function(
+        self._read = tf.function(self._read_crops, autograph=False).get_concrete_function(
             fields, tf.TensorSpec([None, None, 4], tf.float32)
         )
 

@@ -10,6 +10,8 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from tfvs.ops.tracing import as_written
+
 Tensors = tuple[tf.Tensor, ...]
 
 OTHER, JPEG, PNG = range(3)
@@ -17,6 +19,7 @@ JPEG_SIGNATURE = (0xFF, 0xD8, 0xFF)
 PNG_SIGNATURE = (0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A)
 
 
+@as_written
 def guarded_map(function: Callable[..., Tensors], elements: Tensors, placeholder: Tensors) -> tuple[Tensors, tf.Tensor]:
     """Applies a function to each element of a batch; elements for which an op fails get a placeholder.
 

@@ -25,6 +25,7 @@ from tfvs.export.reasons import (
     TOO_LONG,
     TOO_MANY_SCANS,
 )
+from tfvs.images.crops.reader import TileCrops
 from tfvs.images.proxy import make_proxy_in_graph
 from tfvs.models.saccader import VariationalSaccader
 from tfvs.ops import boxes as box_ops
@@ -51,14 +52,12 @@ class SaccaderSignatures(tf.Module):
     def __init__(self, model: VariationalSaccader, description: ModelDescription, files: dict[str, str]) -> None:
         super().__init__()
         self._spec, self._config = description, model.config
-        # Traced once, called by every signature.
-        self._locate = tf.function(_locate(model), reduce_retracing=True)
-        self._classify = tf.function(_answers(model), reduce_retracing=True)
-        # The model's own layers cut the crops, whatever they have been replaced by.
+        # Traced once, called by every signature that needs them. The model's own layers cut the crops, whatever they
+        # have been replaced by.
+        self._locate = tf.function(_locate(model), reduce_retracing=True, autograph=False)
+        self._classify = tf.function(_answers(model), reduce_retracing=True, autograph=False)
+        self._crop_tiles = tf.function(_crop_tiles(model, description.bands), reduce_retracing=True, autograph=False)
         self._crop_image = lambda image, boxes: model.dense_transformer(image, boxes)
-        self._crop_tiles = lambda features, boxes, roots: model.localized_spatial_transformer(
-            features, boxes, roots=roots, channels=description.bands
-        )
         self.model_variables = [variable.value for variable in model.variables]
         self.files = {name: tf.saved_model.Asset(path) for name, path in files.items()}
 
@@ -89,7 +88,10 @@ class SaccaderSignatures(tf.Module):
         }
         if spec.proxy.obstacle():
             inputs[IMAGES_WITH_PROXIES] = (self.predict_images_with_proxies, [proxy, encoded])
-        return {name: tf.function(method, input_signature=specs) for name, (method, specs) in inputs.items()}
+        return {
+            name: tf.function(method, input_signature=specs, autograph=False)
+            for name, (method, specs) in inputs.items()
+        }
 
     def serving_default(self, examples: tf.Tensor) -> Outputs:
         """Serialized Examples of :mod:`tfvs.data.example`; tiles are read under the image roots."""
@@ -238,7 +240,8 @@ class SaccaderSignatures(tf.Module):
         reason = tf.where(tf.equal(reason, "") & ~finite, NOT_FINITE_PROXY, reason)
         size = _safe_size(size, tf.equal(reason, ""))
         look = self._look(proxy, size)
-        crops, readable, tiles_read = self._crop_tiles(features, look.boxes, self._roots())
+        pyramids = {name: features[name] for name in contract.PYRAMID_FEATURES}
+        crops, readable, tiles_read = self._crop_tiles(pyramids, look.boxes, self._roots())
         reason = tf.where(tf.equal(reason, "") & ~readable, NO_PYRAMID, reason)
         return {**self._answer(look, crops, size, reason), "tiles_read": tiles_read}
 
@@ -322,6 +325,13 @@ def _answers(model: VariationalSaccader) -> Callable[..., tuple[tf.Tensor | None
         return found.logits, found.evidence
 
     return answers
+
+
+def _crop_tiles(model: VariationalSaccader, bands: int) -> Callable[..., TileCrops]:
+    def crop_tiles(features: Outputs, boxes: tf.Tensor, roots: tf.Tensor) -> TileCrops:
+        return model.localized_spatial_transformer(features, boxes, roots=roots, channels=bands)
+
+    return crop_tiles
 
 
 def _masked(values: tf.Tensor | None, valid: tf.Tensor, name: str) -> Outputs:

@@ -16,6 +16,7 @@ from tfvs.models.image_classifier import ImageClassifier
 from tfvs.models.pixels import IMAGE
 from tfvs.models.saccader_config import SaccaderConfig
 from tfvs.models.saccader_output import SaccaderOutput
+from tfvs.ops.tracing import as_written
 
 
 class KerasInterface(ImageClassifier):
@@ -139,6 +140,7 @@ class KerasInterface(ImageClassifier):
         self._check_xla(data)
         return {name: value for name, value in super().predict_step(data)._asdict().items() if value is not None}
 
+    @as_written
     def _transportable(self, x: Any) -> Any:
         """Strings packed as bytes where there are several devices: every kind of device can hold those."""
         if self.distribute_strategy.num_replicas_in_sync == 1 or not isinstance(x, tf.data.Dataset):

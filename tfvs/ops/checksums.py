@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from tfvs.ops.tracing import as_written
+
 # Longest block that gzip stores as it is.
 BLOCK_BYTES = 65535
 GZIP_HEADER = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
 
 
+@as_written
 def require_crc32(data: tf.Tensor, crc32: tf.Tensor) -> tf.Tensor:
     """The data itself, or a DataLossError where its CRC-32 is another.
 

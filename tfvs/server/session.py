@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.core.protobuf import meta_graph_pb2
+from tensorflow.core.protobuf import meta_graph_pb2, rewriter_config_pb2
 
 INIT_SIGNATURE = "__saved_model_init_op"
 DESCRIPTORS = "/proc/self/fd"
@@ -23,6 +23,8 @@ def load_session(path: str) -> tuple[tf.compat.v1.Session, meta_graph_pb2.MetaGr
         intra_op_parallelism_threads=threading.get_intra_op_parallelism_threads(),
         inter_op_parallelism_threads=threading.get_inter_op_parallelism_threads(),
     )
+    # A second pass over the graph makes the first request of a signature a third slower, and later ones no faster.
+    config.graph_options.rewrite_options.meta_optimizer_iterations = rewriter_config_pb2.RewriterConfig.ONE
     graph = tf.Graph()
     session = tf.compat.v1.Session(graph=graph, config=config)
     level = logger.level

@@ -19,6 +19,7 @@ from tfvs.images.crops.plan import make_plan
 from tfvs.images.crops.remote import are_remote, held_here
 from tfvs.images.crops.source import read_tiles
 from tfvs.ops.crop_rule import fill_outside
+from tfvs.ops.tracing import as_written
 
 
 class TileCrops(NamedTuple):
@@ -35,6 +36,7 @@ class TileCrops(NamedTuple):
     tiles_read: tf.Tensor
 
 
+@as_written
 def read_crops(
     features: Mapping[str, tf.Tensor],
     boxes: tf.Tensor,
@@ -90,6 +92,7 @@ def read_crops(
     return TileCrops(crops, valid, tiles_read)
 
 
+@as_written
 def resolve_uris(uris: tf.Tensor, roots: tf.Tensor) -> tf.Tensor:
     """Paths that may be opened.
 
