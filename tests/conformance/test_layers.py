@@ -17,8 +17,10 @@ import pytest
 import tensorflow as tf
 
 import tfvs.layers as public
+from tests.graphs import plain_graphs
 from tfvs.layers.posteriors import GaussianPosterior
 
+__all__ = ["plain_graphs"]
 RNG = np.random.default_rng(4)
 
 

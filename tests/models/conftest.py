@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 
 import tfvs
+from tests.graphs import plain_graphs
+
+__all__ = ["plain_graphs"]
 
 SMALL: dict[str, Any] = {
     "num_classes": 4,

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 import tfvs
 from tests.models.conftest import SMALL
-from tests.models.test_saccader import assert_same
+from tests.models.test_saccader import assert_same, traces_of
 from tfvs.errors import ConfigError, InputError
 from tfvs.layers.posteriors.priors import log_place_prior
 from tfvs.models.saccader_output import SaccaderOutput
@@ -132,12 +132,11 @@ def test_the_loss_shown_is_the_bound(make_places, places_data):
 @pytest.mark.parametrize("changes", VARIANTS)
 def test_keras_file_and_saved_model(make_places, places_data, tmp_path, changes):
     model, inputs = make_places(**changes), places_data[0]
-    model(inputs)
-    expected = model.predict(inputs, verbose=0)
+    expected = model(inputs)
     model.save(tmp_path / "m.keras")
     loaded = keras.models.load_model(tmp_path / "m.keras")
     assert loaded.config == model.config
-    assert_same(loaded.predict(inputs, verbose=0), expected)
+    assert_same(loaded(inputs), expected)
 
     @tf.function
     def serve(image: tf.Tensor, proxy: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -263,7 +262,7 @@ def test_mixed_precision(make_places, places_data):
 def test_jit_compile(make_places, places_data):
     model = make_places()
     inputs, labels = places_data
-    expected = model.predict(inputs, verbose=0)
+    expected = model(inputs)
     model.compile("sgd", jit_compile=True)
     assert_same(model.predict(inputs, verbose=0), expected, atol=1e-3)
     assert np.isfinite(model.fit(inputs, labels, verbose=0).history["loss"][0])
@@ -319,6 +318,8 @@ def test_it_learns_where_a_small_thing_lies():
             "proxy_gain": 4.0,
         }
     )
+    traced = traces_of(model)
     model.compile(keras.optimizers.Adam(5e-3), metrics=["accuracy"])
     model.fit(inputs, labels, epochs=20, batch_size=16, verbose=0)
+    assert len(traced) == 1
     assert model.evaluate(inputs, labels, verbose=0, return_dict=True)["accuracy"] > 0.9
