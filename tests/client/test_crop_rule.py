@@ -12,28 +12,38 @@ from tfvs.client.prediction import Prediction
 from tfvs.client.transport import LocalTransport
 
 PICTURE = picture(200, 260, seed=3)
+RULE = {"margin_px": 0, "max_level": 0}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("images")
+
+
+@pytest.fixture(scope="module")
+def transport(root: Path) -> LocalTransport:
+    return LocalTransport(str(export_small(root / "model", [root], min_scale=0.02, max_scale=0.06, **RULE)))
 
 
 @pytest.mark.parametrize(
-    ("changes", "other"),
+    ("times", "other"),
     [
         # 4 to 12 pixels are seen with 16 samples: without a margin an enlarged crop loses its border.
-        ({"margin_px": 0, "min_scale": 0.02, "max_scale": 0.06}, {"margin_px": 1}),
+        pytest.param(1, {"margin_px": 1}, id="margin"),
         # Level 0 alone is read, with up to 7.5 pixels per sample.
-        ({"max_level": 0}, {"max_level": None}),
+        pytest.param(10, {"max_level": None}, id="level"),
     ],
-    ids=["margin", "level"],
 )
 def test_every_input_mode_cuts_the_crops_of_the_models_rule(
-    tmp_path: Path, changes: dict[str, Any], other: dict[str, Any]
+    root: Path, transport: LocalTransport, times: int, other: dict[str, Any]
 ) -> None:
-    transport = LocalTransport(str(export_small(tmp_path / "model", [tmp_path], **changes)))  # loaded once
-    pyramid = write_picture_pyramid(tmp_path / "a.tif", PICTURE)
-    plain = write_image(tmp_path / "a.png", PICTURE)
+    pixels = np.tile(PICTURE, (times, times, 1))
+    pyramid = write_picture_pyramid(root / f"{times}.tif", pixels)
+    plain = write_image(root / f"{times}.png", pixels)
 
     def answer(mode: str, path: Path, altered: dict[str, Any] | None = None) -> Prediction:
-        client = SaccadeClient(transport, input_mode=mode, pyramid_root=str(tmp_path))
-        assert {name: getattr(client.description, name) for name in other} == {name: changes[name] for name in other}
+        client = SaccadeClient(transport, input_mode=mode, pyramid_root=str(root))
+        assert {name: getattr(client.description, name) for name in RULE} == RULE
         if altered:
             client._description = client.description.replace(**altered)
         found = client.predict(path)

@@ -34,6 +34,7 @@ CATEGORICAL: dict[str, Any] = {
     "map_kernels": (3,),
 }
 CATEGORICAL_LOOKS = 3
+CATEGORICAL_TEMPERATURE = 2.5
 
 
 def small_saccader(num_samples: int = 1, **changes: Any) -> VariationalSaccader:
@@ -67,7 +68,9 @@ def small_saccader(num_samples: int = 1, **changes: Any) -> VariationalSaccader:
     return model
 
 
-def export_small(base: Path, roots: list[Path], looks: int | None = None, **changes: Any) -> Path:
+def export_small(
+    base: Path, roots: list[Path], looks: int | None = None, temperature: float = 1.0, **changes: Any
+) -> Path:
     """Version 1 under the base path."""
     path = export_saved_model(
         small_saccader(**changes),
@@ -77,6 +80,7 @@ def export_small(base: Path, roots: list[Path], looks: int | None = None, **chan
         image_roots=roots,
         max_image_px=MAX_IMAGE_PX,
         num_steps=looks,
+        temperature=temperature,
     )
     return Path(path)
 

@@ -27,7 +27,7 @@ from tfvs.data import example as contract
 from tfvs.errors import ConfigError, DataError, InputError
 from tfvs.export import saving as export
 from tfvs.export import versions
-from tfvs.export.description import DESCRIPTION_FILE, DESCRIPTION_OUTPUT, ModelDescription, read_description
+from tfvs.export.description import DESCRIPTION_FILE, DESCRIPTION_OUTPUT, ModelDescription
 from tfvs.export.signatures import SaccaderSignatures
 from tfvs.images.proxy import encode_png, proxy_from_pyramid
 from tfvs.images.tiff.tile_index import read_index
@@ -333,22 +333,3 @@ def test_arguments_are_checked(tmp_path, changes, message):
     }
     with pytest.raises((InputError, ConfigError), match=message):
         export.export_saved_model(small_saccader(), tmp_path / "1", **arguments)
-
-
-def test_probabilities_are_those_of_the_temperature(servable, tmp_path):
-    path = export.export_saved_model(
-        small_saccader(), tmp_path / "1", class_names=CLASS_NAMES, proxy=RECIPE, image_roots=[tmp_path], temperature=2.5
-    )
-    random = np.random.default_rng(0)
-    inputs = {
-        "crops": random.random((3, NUM_STEPS, CROP_SIZE, CROP_SIZE, 3)).astype("float32"),
-        "proxy": random.random((3, *RECIPE.shape)).astype("float32"),
-        "image_size": np.full([3, 2], 200, np.int32),
-    }
-    plain = servable.run("classify_crops", inputs)
-    calibrated = Servable("saccader", 1, path).run("classify_crops", inputs)
-    powers = plain["probabilities"].astype(np.float64) ** (1 / 2.5)
-    np.testing.assert_allclose(calibrated["probabilities"], powers / powers.sum(axis=1, keepdims=True), atol=1e-5)
-    np.testing.assert_array_equal(calibrated["classes"], plain["classes"])
-    assert np.all(calibrated["entropy"] > plain["entropy"])
-    assert read_description(path).temperature == 2.5

@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.export.saccaders import CATEGORICAL, CATEGORICAL_LOOKS, CLASS_NAMES, RECIPE, picture, small_saccader
+from tests.export.saccaders import (
+    CATEGORICAL,
+    CATEGORICAL_LOOKS,
+    CATEGORICAL_TEMPERATURE,
+    CLASS_NAMES,
+    RECIPE,
+    picture,
+    small_saccader,
+)
+from tfvs.export.description import read_description
 
 LOOKS = CATEGORICAL_LOOKS
 
@@ -19,7 +28,7 @@ def served(exported_categorical):
     return tf.saved_model.load(str(exported_categorical))
 
 
-def test_locate_and_classify_give_what_the_model_gives(model, served):
+def test_locate_and_classify_give_what_the_model_gives(model, served, exported_categorical):
     rng = np.random.default_rng(3)
     proxy = rng.random((2, *RECIPE.shape)).astype("float32")
     size = np.array([[300, 400], [400, 500]], np.int32)
@@ -37,7 +46,12 @@ def test_locate_and_classify_give_what_the_model_gives(model, served):
     )
     expected = model.answer_crops(tf.constant(crops), trajectory.hidden_states)
     np.testing.assert_allclose(answer["evidence"], expected.evidence, atol=1e-4)
-    np.testing.assert_allclose(answer["probabilities"], tf.nn.softmax(np.sum(answer["evidence"], 1)), atol=1e-5)
+    assert read_description(str(exported_categorical)).temperature == CATEGORICAL_TEMPERATURE
+    plain = tf.nn.softmax(np.sum(answer["evidence"], 1)).numpy().astype(np.float64)
+    powers = plain ** (1 / CATEGORICAL_TEMPERATURE)
+    np.testing.assert_allclose(answer["probabilities"], powers / powers.sum(axis=1, keepdims=True), atol=1e-5)
+    np.testing.assert_array_equal(answer["classes"], plain.argmax(1))
+    assert np.all(answer["entropy"] > -np.sum(plain * np.log(plain), axis=1))
     np.testing.assert_allclose(answer["posterior_map"], trajectory.posterior_map, atol=1e-6)
 
 

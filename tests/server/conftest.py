@@ -4,6 +4,6 @@ import pytest
 
 pytest.importorskip("tensorflow_serving", reason="tfvs[serving] is not installed")
 
-from tests.server.fixtures import exported, serve, stub, toy_model
+from tests.server.fixtures import exported, saccader_rest_port, saccader_server, serve, served_images, stub, toy_model
 
-__all__ = ["exported", "serve", "stub", "toy_model"]
+__all__ = ["exported", "saccader_rest_port", "saccader_server", "serve", "served_images", "stub", "toy_model"]

@@ -15,7 +15,16 @@ pytest.importorskip("tensorflow_serving", reason="tfvs[serving] is not installed
 
 from tensorflow_serving.apis import prediction_service_pb2_grpc
 
-from tests.export.saccaders import CATEGORICAL, CATEGORICAL_LOOKS, export_small
+from benchmarks.machine import free_port
+from tests.export.saccaders import (
+    CATEGORICAL,
+    CATEGORICAL_LOOKS,
+    CATEGORICAL_TEMPERATURE,
+    adapt,
+    export_small,
+    picture,
+    write_picture_pyramid,
+)
 from tests.server.toy import write_toy
 from tfvs.server.model_server import ModelServer
 from tfvs.server.options import ServerOptions
@@ -53,8 +62,44 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def exported_categorical(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small saccader with places, evidence and two scales, which looks three times where it learned to look twice."""
-    return export_once(tmp_path_factory, "categorical", looks=CATEGORICAL_LOOKS, **CATEGORICAL)
+    """A small saccader with places, evidence, two scales and a temperature; it learned two looks and takes three."""
+    changes = {"looks": CATEGORICAL_LOOKS, "temperature": CATEGORICAL_TEMPERATURE, **CATEGORICAL}
+    return export_once(tmp_path_factory, "categorical", **changes)
+
+
+@pytest.fixture(scope="session")
+def served_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The image root of ``saccader_server``, with one pyramid, ``a.tif``."""
+    folder = tmp_path_factory.mktemp("served") / "images"
+    folder.mkdir()
+    write_picture_pyramid(folder / "a.tif", picture(300, 400, seed=1))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def saccader_rest_port() -> int:
+    return free_port()
+
+
+@pytest.fixture(scope="session")
+def saccader_server(
+    served_images: Path, saccader_rest_port: int, exported: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ModelServer]:
+    """A server of the small saccader, which takes seconds to load: it batches, bounds requests and has metrics."""
+    base = tmp_path_factory.mktemp("saccader")
+    adapt(exported, base, [served_images])
+    monitoring = base.parent / f"{base.name}.txt"
+    monitoring.write_text("prometheus_config { enable: true }")
+    options = ServerOptions(
+        model_base_path=str(base),
+        port=0,
+        rest_api_port=saccader_rest_port,
+        monitoring_config_file=str(monitoring),
+        enable_batching=True,
+        max_request_pixels=1_000_000,
+    )
+    with ModelServer(options) as running:
+        yield running
 
 
 @pytest.fixture

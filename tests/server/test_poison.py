@@ -10,32 +10,19 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.export.saccaders import adapt, picture, pyramid_request, write_picture_pyramid
+from tests.export.saccaders import picture, pyramid_request, write_picture_pyramid
 from tfvs.client.transport import predict_request
-from tfvs.server.model_server import ModelServer
-from tfvs.server.options import ServerOptions
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 ROOTS, DECODING, PIXELS = b"image roots", b"no JPEG or PNG", b"more pixels"
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("served") / "images"
-    folder.mkdir()
-    write_picture_pyramid(folder / "a.tif", picture(300, 400, seed=1))
-    write_picture_pyramid(folder.parent / "secret.tif", picture(300, 400, seed=1))
-    (folder / "link.tif").symlink_to(folder.parent / "secret.tif")
-    (folder / "folder").symlink_to(folder.parent)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def server(root, exported, tmp_path_factory):
-    base = tmp_path_factory.mktemp("saccader")
-    adapt(exported, base, [root])
-    with ModelServer(ServerOptions(model_base_path=str(base), port=0, enable_batching=True)) as running:
-        yield running
+def root(served_images) -> Path:
+    write_picture_pyramid(served_images.parent / "secret.tif", picture(300, 400, seed=1))
+    (served_images / "link.tif").symlink_to(served_images.parent / "secret.tif")
+    (served_images / "folder").symlink_to(served_images.parent)
+    return served_images
 
 
 def message(signature: str, **inputs: np.ndarray):
@@ -105,8 +92,8 @@ def outputs(response) -> dict[str, bytes]:
     return {key: value.SerializeToString(deterministic=True) for key, value in response.outputs.items()}
 
 
-def test_a_thousand_malformed_requests(server, stub, root):
-    client = stub(server)
+def test_a_thousand_malformed_requests(saccader_server, stub, root):
+    client = stub(saccader_server)
     good = good_requests(root)
     before = [outputs(client.Predict(request, timeout=60)) for request in good]
     assert all(tf.make_ndarray(client.Predict(request).outputs["valid"])[0] for request in good)
@@ -124,20 +111,22 @@ def test_a_thousand_malformed_requests(server, stub, root):
         else:
             request, code = failing[number // 2 % len(failing)]
             assert code_of(client.Predict, request) == code
-        still_bit_equal(number // 2)
-    with grpc.insecure_channel(f"127.0.0.1:{server.port}", [("grpc.max_send_message_length", -1)]) as channel:
+        if number % 5 == 0:
+            still_bit_equal(number // 5)
+    with grpc.insecure_channel(f"127.0.0.1:{saccader_server.port}", [("grpc.max_send_message_length", -1)]) as channel:
         raw = channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
         for number in range(98):
             not_utf8 = b"\x0a\x04\x0a\x02\xff" + bytes([0x80 + number])
             assert code_of(raw, not_utf8) == grpc.StatusCode.INTERNAL
-            still_bit_equal(number)
+            if number % 5 == 0:
+                still_bit_equal(number // 5)
         for number in range(2):
             assert code_of(raw, bytes(100_000_000)) == grpc.StatusCode.RESOURCE_EXHAUSTED
             still_bit_equal(number)
 
 
-def test_fifty_good_clients_do_not_notice_fifty_poisoned_ones(server, stub, root):
-    client = stub(server)
+def test_fifty_good_clients_do_not_notice_fifty_poisoned_ones(saccader_server, stub, root):
+    client = stub(saccader_server)
     good = good_requests(root)
     wanted = [tf.make_ndarray(client.Predict(request).outputs["probabilities"]) for request in good]
     bad = [request for request, _ in [*bad_images(root), *bad_requests(root)]]

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import time
 import zlib
-from pathlib import Path
 
 import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.export.saccaders import adapt, picture, pyramid_request, write_picture_pyramid
+from tests.export.saccaders import picture, pyramid_request
 from tfvs.client.transport import predict_request
 from tfvs.data.example import PROXY
 from tfvs.export.reasons import NO_PYRAMID, NOT_AN_EXAMPLE, TOO_MANY_SCANS
 from tfvs.ops.jpeg_markers import MAX_SCANS, count_scans, holds_tables_alone
 from tfvs.server.image_cost import stated_pixels
-from tfvs.server.model_server import ModelServer
-from tfvs.server.options import ServerOptions
 
 SCAN = b"\xff\xda"
 
@@ -45,24 +42,9 @@ def png_bomb(height: int, width: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("images")
-    write_picture_pyramid(folder / "a.tif", picture(300, 400))
-    return folder
-
-
-@pytest.fixture(scope="module")
-def server(exported, root, tmp_path_factory):
-    base = tmp_path_factory.mktemp("saccader")
-    adapt(exported, base, [root])
-    with ModelServer(ServerOptions(model_base_path=str(base), port=0, max_request_pixels=1_000_000)) as running:
-        yield running
-
-
 @pytest.fixture
-def ask(server, stub):
-    client = stub(server)
+def ask(saccader_server, stub):
+    client = stub(saccader_server)
 
     def call(signature: str, **inputs: np.ndarray) -> dict[str, np.ndarray]:
         answer = client.Predict(predict_request("default", signature, inputs), timeout=60)
@@ -71,7 +53,7 @@ def ask(server, stub):
     return call
 
 
-def test_costly_images_are_refused_alone_and_at_once(ask, root):
+def test_costly_images_are_refused_alone_and_at_once(ask):
     good = progressive(300, 400)
     bomb = scan_bomb(300, 400, 10_000)
     start = time.monotonic()
@@ -103,8 +85,8 @@ def test_a_proxy_is_not_decoded_before_its_size_is_known(ask):
     assert time.monotonic() - start < 5.0
 
 
-def test_jpeg_tables_that_hold_an_image_are_refused(ask, root):
-    inputs = pyramid_request(root, "a.tif")
+def test_jpeg_tables_that_hold_an_image_are_refused(ask, served_images):
+    inputs = pyramid_request(served_images, "a.tif")
     for tables in (scan_bomb(300, 400, 5_000), progressive(40, 40), tf.io.encode_jpeg(picture(40, 40)).numpy()):
         refused = {**inputs, "compression": np.array([b"jpeg"], object), "jpeg_tables": np.array([tables], object)}
         start = time.monotonic()

@@ -146,25 +146,18 @@ def test_there_are_no_metrics_where_none_are_wanted(rules_port, tmp_path, toy_mo
         assert ask(port, "GET", "/monitoring/prometheus/metrics")[0] == 404
 
 
-def test_tiles_read_are_counted(exported, stub, tmp_path):
-    from tests.export.saccaders import adapt, picture, pyramid_request, write_picture_pyramid
+def test_tiles_read_are_counted(saccader_server, saccader_rest_port, served_images, stub):
+    from tests.export.saccaders import pyramid_request
     from tfvs.client.transport import predict_request
 
-    root = tmp_path / "images"
-    root.mkdir()
-    write_picture_pyramid(root / "a.tif", picture(300, 400, seed=1))
-    adapt(exported, tmp_path / "saccader", [root])
-    config = tmp_path / "monitoring.txt"
-    config.write_text("prometheus_config { enable: true }")
-    port = free_port()
-    options = ServerOptions(
-        model_base_path=str(tmp_path / "saccader"), port=0, rest_api_port=port, monitoring_config_file=str(config)
-    )
-    with ModelServer(options) as server:
-        message = predict_request("default", "predict_pyramids", pyramid_request(root, "a.tif"))
-        read = stub(server).Predict(message, timeout=60).outputs["tiles_read"].int_val[0]
-        assert read > 0
-        assert samples(port)['tfvs_tiles_read_total{model_name="default"}'] == read
+    def counted() -> float:
+        return samples(saccader_rest_port).get('tfvs_tiles_read_total{model_name="default"}', 0.0)
+
+    before = counted()
+    message = predict_request("default", "predict_pyramids", pyramid_request(served_images, "a.tif"))
+    read = stub(saccader_server).Predict(message, timeout=60).outputs["tiles_read"].int_val[0]
+    assert read > 0
+    assert counted() - before == read
 
 
 def test_requests_are_logged_without_their_contents(stub, toy_model, tmp_path):
