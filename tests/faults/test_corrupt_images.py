@@ -115,7 +115,7 @@ def frame_or_convert(path):
 
 
 def test_damaged_files_are_refused_or_read(sources, tmp_path):
-    fuzz(sources, tmp_path, 200, seed=0)
+    fuzz(sources, tmp_path, 100, seed=0)
 
 
 @pytest.mark.slow
