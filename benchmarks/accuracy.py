@@ -118,12 +118,18 @@ def to_dataset(examples: Examples, batch_size: int, *, steps: tuple[int, int] | 
 
 
 class Stopwatch(keras.callbacks.Callback):
-    """Counts the processor's minutes over all calls of a run, and stops at the end of the epoch in which time is up."""
+    """Counts the processor's minutes over all calls of a run, and stops at the end of the epoch in which time is up.
 
-    def __init__(self, path: Path, minutes: float) -> None:
+    Args:
+      path: File that keeps them from call to call.
+      minutes: When time is up.
+      left_out: Minutes of this process that do not count.
+    """
+
+    def __init__(self, path: Path, minutes: float, left_out: float = 0.0) -> None:
         super().__init__()
         self._path, self._limit = path, minutes
-        self._before = float(path.read_text()) if path.exists() else 0.0
+        self._before = (float(path.read_text()) if path.exists() else 0.0) - left_out
 
     @property
     def minutes(self) -> float:

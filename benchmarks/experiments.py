@@ -232,18 +232,18 @@ EXPERIMENTS = (
         for seed in (1, 2)
     ),
     _two_digits(
-        BOTH, "identify", "saccader", "95.42", 360, 24, "--preset=paper", "--minutes=360", label="paper-size"
+        BOTH, "identify", "saccader", "95.42", 360, 22, "--preset=paper", "--minutes=360", label="paper-size"
     ),
     _two_digits(BOTH, "identify", "resnet18", "97.4", 42, 3, "--epoch-images=29984"),
     _two_digits(BOTH, "identify", "resnet18", "97.4", 600, 16, "--minutes=600", label="to-convergence"),
-    _two_digits(BOTH, "identify", "ram", "93", 240, 40, LONG, RAM_SCALES),
-    _two_digits(BOTH, "identify", "dram", "95", 240, 40, LONG),
+    _two_digits(BOTH, "identify", "ram", "93", 240, 24, LONG, RAM_SCALES),
+    _two_digits(BOTH, "identify", "dram", "95", 240, 24, LONG),
     _two_digits(SUM, "sum", "saccader", "97.2", 29, 10),
     *(_two_digits(SUM, "sum", "saccader", "97.2", 42, 10, *PLACES, label="categorical", seed=seed) for seed in (1, 2)),
     _two_digits(SUM, "sum", "resnet18", "99.86", 26, 2, "--epoch-images=27008"),
     _two_digits(SUM, "sum", "resnet18", "99.86", 600, 16, "--minutes=600", label="to-convergence"),
-    _two_digits(SUM, "sum", "ram", "91", 240, 40, LONG, RAM_SCALES),
-    _two_digits(SUM, "sum", "dram", "97.5", 240, 40, LONG),
+    _two_digits(SUM, "sum", "ram", "91", 240, 24, LONG, RAM_SCALES),
+    _two_digits(SUM, "sum", "dram", "97.5", 240, 24, LONG),
     _two_digits(ONE, "one", "saccader", "97", 11, 6, label="spatial"),
     _two_digits(ONE, "one", "saccader", "–", 11, 6, LOCALIZED, "--override=margin_px=1", label="localized"),
     _two_digits(
@@ -255,7 +255,7 @@ EXPERIMENTS = (
     ),
     *(_two_digits(ONE, "one", "saccader", "–", 42, 10, *PLACES, label="categorical", seed=seed) for seed in (1, 2)),
     *(
-        _two_digits(SANITY, "one", model, paper, 120, 20, "--canvas=60", "--distractors=4", "--minutes=120", label="60")
+        _two_digits(SANITY, "one", model, paper, 120, 11, "--canvas=60", "--distractors=4", "--minutes=120", label="60")
         for model, paper in (("ram", "95.96 or 94.77, its own paper"), ("dram", "–"))
     ),
     *_ablation(NOISY, "keep", KEPT, "share kept {}", 3, 9, 3, "--proxy-keep="),

@@ -240,8 +240,9 @@ class TestVRNNCell:
         np.testing.assert_allclose(found.prior_scale, 1.0, atol=1e-5)
         np.testing.assert_allclose(found.prior_loc, 0.0, atol=1e-6)
 
-    def test_a_fixed_posterior_stddev_has_no_weights(self):
-        np.testing.assert_allclose(self.step(stddev=0.9)[0].proposal.posterior_scale, 0.9)
+    @pytest.mark.parametrize("stddev", [0.9, 5])
+    def test_a_fixed_posterior_stddev_has_no_weights(self, stddev):
+        np.testing.assert_allclose(self.step(stddev=stddev)[0].proposal.posterior_scale, stddev, rtol=1e-6)
 
     def test_noise_on_the_initial_state_only_while_training(self):
         _, states = self.step(training=True, initial_state_noise=0.5)

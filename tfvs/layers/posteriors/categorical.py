@@ -181,7 +181,7 @@ class CategoricalPosterior(keras.layers.Layer):
             cell, looking = drawn[:, 0], looking._replace(free=free)
             if self.learns_offset:
                 local = tf.gather(looking.feature_map, cell, batch_dims=1)
-        initial = self.stddev or INITIAL_STDDEV
+        initial = float(self.stddev or INITIAL_STDDEV)
         prior_loc, prior_raw = tf.split(tf.cast(self.prior_head(self.prior_hidden(hidden)), tf.float32), 2, axis=-1)
         prior_scale = gaussian.stddev_from_raw(prior_raw, max(initial, NARROWEST_PRIOR))
         loc, scale = self._in_cell(local, hidden, prior_loc, initial)

@@ -144,7 +144,7 @@ class GaussianPosterior(keras.layers.Layer):
             scale = gaussian.stddev_from_raw(raw, INITIAL_STDDEV)
         else:
             loc = posterior
-            scale = tf.fill(tf.shape(loc), self.stddev)
+            scale = tf.fill(tf.shape(loc), float(self.stddev))
         if self.attention is not None:
             anchor = tf.convert_to_tensor(self.places)[step]
             place = self.attention(looking.feature_map, evidence, anchor)  # [B, (x, y)]
