@@ -109,16 +109,16 @@ def test_every_input_mode_gives_the_same_answer(model, share, images, folder, re
         assert all(difference <= 1e-3 for _, difference in worst.values()), (way, worst)
 
 
-class Described(LocalTransport):
-    """An exported model that describes itself in another way."""
+class Described:
+    """A loaded model that describes itself in another way."""
 
-    def __init__(self, path: str, **changes: object) -> None:
-        super().__init__(path)
-        asset = (Path(path) / "assets" / DESCRIPTION_FILE).read_text()
+    def __init__(self, transport: LocalTransport, path: Path, **changes: object) -> None:
+        self._call, self.input_shapes, self.close = transport.call, transport.input_shapes, transport.close
+        asset = (path / "assets" / DESCRIPTION_FILE).read_text()
         self.description = ModelDescription.from_json(asset).replace(**changes)
 
     def call(self, signature: str, inputs: Arrays) -> Arrays:
-        outputs = super().call(signature, inputs)
+        outputs = self._call(signature, inputs)
         if signature == "locate":
             outputs[DESCRIPTION_OUTPUT] = np.array([self.description.to_json().encode()], object)
         return outputs
@@ -126,7 +126,7 @@ class Described(LocalTransport):
 
 def test_what_cannot_be_followed_is_refused_with_a_sentence(transport, exported, images):
     changes = {"proxy": {"noise": 5.0}, "max_side_px": 500}
-    noisy = Described(str(exported), **changes)
+    noisy = Described(transport, exported, **changes)
     files = {name: str(exported / "assets" / name) for name in (ROOTS_FILE, DESCRIPTION_FILE)}
     signatures = SaccaderSignatures(small_saccader(), noisy.description, files)
     answer = signatures.predict_images(tf.constant([images[0].path.read_bytes()]))
@@ -142,6 +142,6 @@ def test_what_cannot_be_followed_is_refused_with_a_sentence(transport, exported,
     large = next(image for image in images if image.path.name == "huge.jpg")
     with pytest.raises(InputError, match="at most 500 pixels"):
         client.predict(large.path, proxy=np.zeros(RECIPE.shape, np.uint8))
-    scaled = SaccadeClient(Described(str(exported), conversion=["scale=(0, 4095)"]), input_mode="crops")
+    scaled = SaccadeClient(Described(transport, exported, conversion=["scale=(0, 4095)"]), input_mode="crops")
     with pytest.raises(InputError, match="scale="):
         scaled.predict(images[0].path)
