@@ -120,15 +120,16 @@ def build(name: str, data: LargeDigits, canvases: str, preset: str, overrides: d
         model: keras.Model = GridResNet18(classes, grid=crops_across(side))
         model.build({"image": (None, side, side, 1)})
         return model
+    fields: dict[str, Any] = {"num_classes": classes, "pyramid_roots": (data.pyramid_root,)}
     if canvases == "native":
         share, cells = NATIVE_CROP_PX / side, max(data.recipe.height // 3, 4)
-        fields = {"crop_size": NATIVE_CROP_PX, "min_scale": share, "max_scale": share, "cells": (cells, cells)}
-        base = PRESETS["small_things"].replace(**fields)
+        fields |= {"crop_size": NATIVE_CROP_PX, "min_scale": share, "max_scale": share, "cells": (cells, cells)}
+        base = PRESETS["small_things"]
     elif preset == OWN:
         base = PRESETS["cpu"].replace(**COMMON, **SACCADER["identify"])
     else:
         base = PRESETS[preset]
-    model = VariationalSaccader(base.replace(num_classes=classes, pyramid_roots=(data.pyramid_root,), **overrides))
+    model = VariationalSaccader(base.replace(**{**fields, **overrides}))
     model.build({"proxy": (None, *data.recipe.shape), "image": (None, side, side, 1)})
     return model
 
