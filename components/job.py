@@ -53,5 +53,4 @@ def _read_summary(path: str) -> dict[str, Any]:
             mend="Give an output that every worker and this machine share; look into the engine's log, and start again:"
             " pyramids that are done are kept",
         )
-    with files.open_read(path) as file:
-        return json.loads(file.read())
+    return json.loads(files.read(path))

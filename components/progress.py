@@ -88,17 +88,12 @@ class _Reader:
         """Numbers of images that are done and that are listed, as far as they are told."""
         for (name,), uri in files.below(self._folder, 1):
             if name == _LISTED:
-                self._listed = self._listed or int(_read(uri))
+                self._listed = self._listed or int(files.read(uri))
             elif name.endswith(".done"):
-                data, start = _read(uri), self._read_to.get(name, 0)
+                data, start = files.read(uri), self._read_to.get(name, 0)
                 self._done.update(data[i : i + _DIGEST_BYTES] for i in range(start, len(data), _DIGEST_BYTES))
                 self._read_to[name] = len(data)
         return len(self._done), max(self._listed, len(self._done))
-
-
-def _read(uri: str) -> bytes:
-    with files.open_read(uri) as file:
-        return file.read()
 
 
 def _write(uri: str, data: bytes) -> None:

@@ -21,7 +21,6 @@ from tfvs.preparation.readers import READERS
 if TYPE_CHECKING:
     from tfvs.models.saccader_config import SaccaderConfig
 
-
 CONFIG_FILE_VARIABLE = "TFVS_CONFIG"
 FIELD_VARIABLE_PREFIX = "TFVS_"
 TRAINER = "pipelines.modules.trainer"

@@ -63,7 +63,7 @@ def read_statistics(artifact: Artifact) -> list[SplitStatistics]:
     splits = []
     for split in split_names(artifact):
         path = files.join(artifact.uri, split_folder(split), STATISTICS_FILE)
-        for dataset in statistics_pb2.DatasetFeatureStatisticsList.FromString(_read(path)).datasets:
+        for dataset in statistics_pb2.DatasetFeatureStatisticsList.FromString(files.read(path)).datasets:
             splits.append(split_statistics(split, dataset))
     return splits
 
@@ -120,14 +120,9 @@ def read_anomalies(artifacts: Sequence[Artifact]) -> list[Anomaly]:
             if not files.exists(path):
                 path = files.join(artifact.uri, f"SplitPair-{name}", ANOMALIES_FILE)
                 split = name.partition("_")[0]
-            anomalies = anomalies_pb2.Anomalies.FromString(_read(path))
+            anomalies = anomalies_pb2.Anomalies.FromString(files.read(path))
             found += split_anomalies(split, anomalies)
     return found
-
-
-def _read(path: str) -> bytes:
-    with files.open_read(path) as file:
-        return file.read()
 
 
 def split_anomalies(split: str, anomalies: Any) -> list[Anomaly]:

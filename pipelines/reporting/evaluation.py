@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from tfvs.data.example import HEIGHT, LABEL, WIDTH
 from tfvs.evaluation.calibration import Calibration
@@ -77,9 +76,7 @@ def read_evaluation(uri: str, class_names: Sequence[str]) -> Evaluation:
     import tensorflow_model_analysis as tfma
 
     result = tfma.load_eval_result(uri)
-    has_thresholds = bool(
-        tf.io.gfile.glob(files.join(uri, "validations*"))
-    )  # written where the evaluation has thresholds
+    has_thresholds = bool(files.match(uri, "validations*"))  # written where the evaluation has thresholds
     failures = threshold_failures(tfma.load_validation_result(uri), class_names) if has_thresholds else []
     return summarise(result.slicing_metrics, result.plots, class_names, failures)
 

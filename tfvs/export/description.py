@@ -13,6 +13,7 @@ from tfvs.config import Config, option, require
 from tfvs.errors import DataError
 from tfvs.images.colour import BANDS, DTYPES
 from tfvs.images.proxy import ProxyRecipe
+from tfvs.preparation import files
 
 DESCRIPTION_FILE = "model.json"
 MAX_IMAGE_PX = 4096 * 4096
@@ -84,13 +85,10 @@ def read_description(model_dir: str | os.PathLike[str]) -> ModelDescription:
     Raises:
       DataError: The folder holds no model that was exported by this version of tfvs.
     """
-    import tensorflow as tf  # clients that read no folder do not wait for it
-
-    path = os.path.join(model_dir, "assets", DESCRIPTION_FILE)
+    path = files.join(os.fspath(model_dir), "assets", DESCRIPTION_FILE)
     try:
-        with tf.io.gfile.GFile(path) as file:
-            return ModelDescription.from_json(file.read())
-    except (tf.errors.OpError, ValueError) as error:
+        return ModelDescription.from_json(files.read(path).decode())
+    except (OSError, ValueError) as error:
         raise DataError(
             "The folder holds no exported saccader",
             expected=path,

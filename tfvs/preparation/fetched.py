@@ -36,8 +36,7 @@ def fetch_prepared(uri: str) -> Path:
     """
     root = files.join(uri, RECORDS)
     try:
-        with files.open_read(files.join(root, MANIFEST)) as file:
-            manifest = file.read()
+        manifest = files.read(files.join(root, MANIFEST))
         shards = json.loads(manifest)["shards"]
     except (FileNotFoundError, ValueError, KeyError) as error:
         raise DataError(

@@ -94,6 +94,12 @@ def open_read(uri: str) -> IO[bytes]:
     return open(uri, "rb") if is_local(uri) else remote(uri).open_read(uri)
 
 
+def read(uri: str) -> bytes:
+    """The whole of :func:`open_read`."""
+    with open_read(uri) as file:
+        return file.read()
+
+
 def exists(uri: str) -> bool:
     """Whether there is such a file or folder."""
     return os.path.exists(uri) if is_local(uri) else remote(uri).exists(uri)

@@ -179,8 +179,7 @@ def root_identity(root: str) -> str:
     path = files.join(root, ROOT_ID)
     if not files.exists(path):
         _write(path, uuid.uuid4().hex)
-    with files.open_read(path) as file:
-        return file.read().decode()
+    return files.read(path).decode()
 
 
 def _reconcile(summary: dict[str, Any]) -> None:

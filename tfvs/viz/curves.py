@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import tensorflow as tf
-
 from tfvs.errors import DataError
+from tfvs.preparation import files
 from tfvs.viz.charts import chart, words
 from tfvs.viz.palette import INK, RIGHT, WRONG
 
@@ -47,11 +46,10 @@ def read_history(folder: str | os.PathLike[str]) -> list[Curve]:
     Raises:
       DataError: The file is there, but no training log.
     """
-    path = os.path.join(folder, HISTORY_FILE)
-    if not tf.io.gfile.exists(path):
+    path = files.join(os.fspath(folder), HISTORY_FILE)
+    if not files.exists(path):
         return []
-    with tf.io.gfile.GFile(path) as file:
-        rows = list(csv.DictReader(io.StringIO(file.read())))
+    rows = list(csv.DictReader(io.StringIO(files.read(path).decode(), newline="")))
     if rows and "epoch" not in rows[0]:
         raise DataError(
             "The training log has no epochs", expected="a column epoch", received=f"{path}: {list(rows[0])}"

@@ -91,8 +91,7 @@ class FiveKReader:
         )
 
     def _parse(self, uri: str, root: str) -> Iterator[Photograph]:
-        with files.open_read(uri) as file:
-            text = file.read().decode("utf-8", errors="replace")
+        text = files.read(uri).decode("utf-8", errors="replace")
         if not uri.endswith(CATEGORIES):
             yield from parse_annotation(text, uri)
             return
@@ -108,8 +107,7 @@ def _read_lists(root: str) -> set[str]:
     for name in LISTS:
         uri = files.join(root, name)
         if files.exists(uri):
-            with files.open_read(uri) as file:
-                names.update(line.strip() for line in file.read().decode("utf-8", errors="replace").splitlines())
+            names.update(line.strip() for line in files.read(uri).decode("utf-8", errors="replace").splitlines())
     return names - {""}
 
 

@@ -83,8 +83,7 @@ class GTSDBReader:
 
     def _parse(self, uri: str) -> tuple[dict[str, list[Sign]], list[tuple[int, str | None, str]]]:
         """Signs by photograph; and number, photograph and reason of lines that cannot be read."""
-        with files.open_read(uri) as file:
-            text = file.read().decode("utf-8", errors="replace")
+        text = files.read(uri).decode("utf-8", errors="replace")
         signs: dict[str, list[Sign]] = {}
         damaged = []
         for line in parse_ground_truth(text):
