@@ -263,8 +263,7 @@ def main(
     output = model.predict(to_dataset(test_set, batch_size, steps=None, seed=seed), verbose=0)
     sampled = output
     if saccades:  # the same weights, following several sampled trajectories
-        sampling = build(model_name, canvases, {**overrides, "num_samples": num_samples}, dtype, preset)
-        sampling.set_weights(model.get_weights())
+        sampling = model.adapted(num_samples=num_samples)
         sampled = sampling.predict(to_dataset(test_set, batch_size, steps=None, seed=seed), verbose=0)
     held_out = to_dataset(make_examples(canvases, "eval", eval_images, recipe), batch_size, steps=None, seed=seed)
     report = {

@@ -29,11 +29,10 @@ from benchmarks.headline_images import enlarged, write_canvases
 from benchmarks.headline_measure import crops_across
 from benchmarks.machine import describe_machine, peak_memory_mb
 from benchmarks.megapixel_measure import look_at
+from benchmarks.pyramid_set import PyramidSet
 from benchmarks.running import parse_overrides
 from benchmarks.starcraft2_measure import TEST_BATCH, dense_images, measure
 from tfvs.data.dataset import evaluation_dataset, training_dataset
-from tfvs.data.layout import PYRAMIDS
-from tfvs.datasets.pyramid_records import record_files
 from tfvs.datasets.two_digit_mnist import TwoDigitConfig
 from tfvs.images.proxy import ProxyRecipe
 from tfvs.models.grid_resnet import GridResNet18
@@ -52,34 +51,19 @@ SHORT = ("name", "accuracy", "accuracy_of_samples", "digits_covered", "cpu_minut
 
 
 @dataclass(frozen=True)
-class LargeDigits:
+class LargeDigits(PyramidSet[TwoDigitConfig]):
     """The canvases as pyramids and records.
 
     Attributes:
-      folder: Folder of the data set.
-      config: Configuration of the canvases.
       recipe: Recipe of the proxies.
-      counts: Images per split that are used: the first ones.
     """
 
-    folder: Path
-    config: TwoDigitConfig
     recipe: ProxyRecipe
-    counts: dict[str, int]
-
-    @property
-    def pyramid_root(self) -> str:
-        """What the records' paths are relative to."""
-        return str(self.folder / PYRAMIDS)
 
     @property
     def side(self) -> int:
         """Side of the canvases, pixels."""
         return self.config.canvas_sizes[0][0]
-
-    def files(self, split: str) -> list[str]:
-        """Record files of the images used."""
-        return record_files(self.folder, split, self.counts[split])
 
     def dense(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
         """The dataset with all pixels in place of tile indices."""
@@ -100,7 +84,7 @@ def make_data(folder: Path, canvases: str, side: int, digits: str, counts: dict[
     native = canvases == "native"
     config = TwoDigitConfig(digits=digits, canvas_sizes=((side, side),)) if native else enlarged(side, digits)
     proxy_px = round(NATIVE_PROXY_SHARE * side) if native else ENLARGED_PROXY_PX
-    data = LargeDigits(folder / f"{canvases}-{side}", config, ProxyRecipe(height=proxy_px, width=proxy_px), counts)
+    data = LargeDigits(folder / f"{canvases}-{side}", config, counts, ProxyRecipe(height=proxy_px, width=proxy_px))
     write_canvases(data.folder, config, counts, data.recipe, workers=workers)
     return data
 

@@ -67,7 +67,7 @@ def build(data: MegapixelData, num_steps: int, overrides: dict[str, Any], dtype:
         "min_scale": CROP_PX / data.config.height,
         "max_scale": CROP_PX / data.config.height,
         "cells": (cells, cells),
-        "pyramid_roots": (str(data.pyramid_root),),
+        "pyramid_roots": (data.pyramid_root,),
         **overrides,
     }
     model = VariationalSaccader(PRESETS["small_things"].replace(**fields), dtype=dtype)
@@ -87,7 +87,7 @@ def adapt(path: str, data: MegapixelData, overrides: dict[str, Any]) -> Variatio
         proxy_size=(data.config.proxy_px, data.config.proxy_px),
         min_scale=CROP_PX / data.config.height,
         max_scale=CROP_PX / data.config.height,
-        pyramid_roots=(str(data.pyramid_root),),
+        pyramid_roots=(data.pyramid_root,),
         **overrides,
     )
 

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from benchmarks.pyramid_set import PyramidSet
 from tfvs.data.dataset import evaluation_dataset, read_labels
 from tfvs.data.example import PYRAMID_FEATURES
-from tfvs.data.layout import PYRAMIDS
 from tfvs.datasets.digits import DIGIT_PX
 from tfvs.datasets.megapixel_mnist import NUM_OF_TARGET, draw
 from tfvs.datasets.megapixel_pyramids import MegapixelPyramidConfig
-from tfvs.datasets.pyramid_records import record_files
 from tfvs.images.crops.reader import read_crops
 from tfvs.images.proxy import ProxyRecipe
 from tfvs.models.saccader import VariationalSaccader
@@ -25,33 +22,13 @@ from tfvs.models.saccader import VariationalSaccader
 TEST_BATCH = 50
 
 
-@dataclass(frozen=True)
-class MegapixelData:
-    """A data set as pyramids and records.
-
-    Attributes:
-      folder: Folder of the data set.
-      config: Configuration of its canvases and pyramids.
-      counts: Images per split that are used: the first ones.
-    """
-
-    folder: Path
-    config: MegapixelPyramidConfig
-    counts: dict[str, int]
-
-    @property
-    def pyramid_root(self) -> Path:
-        """What the records' paths are relative to."""
-        return self.folder / PYRAMIDS
+class MegapixelData(PyramidSet[MegapixelPyramidConfig]):
+    """Megapixel MNIST as pyramids and records."""
 
     @property
     def recipe(self) -> ProxyRecipe:
         """Shape of the proxies."""
         return self.config.recipe
-
-    def files(self, split: str) -> list[str]:
-        """Record files of the images used."""
-        return record_files(self.folder, split, self.counts[split])
 
     def positions(self, split: str) -> np.ndarray:
         """``[N, 5, 2]`` top and left of the digits, pixels, those of the class first."""

@@ -89,12 +89,12 @@ def answer(path: Path, digits: str, report: dict[str, Any], count: int, samples:
 
 def draw_saccades(shown: Shown) -> bytes:
     """A row per image: the looks in their order, the proxy, the crops, the answer."""
+    import tensorflow as tf
+
     from tfvs.viz.saccade import Saccade
     from tfvs.viz.saccade_sheet import render_saccade_sheet
 
-    logits = np.asarray(shown.output.logits, np.float64)
-    probabilities = np.exp(logits - logits.max(-1, keepdims=True))
-    probabilities /= probabilities.sum(-1, keepdims=True)
+    probabilities = np.asarray(tf.nn.softmax(shown.output.logits))
 
     def of(values: Any, index: int) -> np.ndarray | None:
         return None if values is None else np.asarray(values[index])

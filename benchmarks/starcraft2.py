@@ -16,7 +16,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +26,10 @@ import tensorflow as tf
 from benchmarks.accuracy import Stopwatch, read_history
 from benchmarks.machine import describe_machine, peak_memory_mb
 from benchmarks.megapixel import TrainingClock
+from benchmarks.pyramid_set import PyramidSet
 from benchmarks.running import parse_overrides
 from benchmarks.starcraft2_measure import TEST_BATCH, dense_images, draw_pictures, measure, measure_looks
 from tfvs.data.dataset import balanced_class_weights, evaluation_dataset, read_labels, training_dataset
-from tfvs.data.layout import PYRAMIDS
-from tfvs.datasets.pyramid_records import record_files
 from tfvs.datasets.starcraft2.battles import BattleConfig
 from tfvs.datasets.starcraft2.layout import CLASS_NAMES
 from tfvs.datasets.starcraft2.simulate import recipe, write_battle_records
@@ -48,31 +46,7 @@ SHORT = ("name", "accuracy", "balanced_accuracy", "mean_absolute_error", "within
 GAUSSIAN = {"num_steps": 6, "crop_size": 64, "min_scale": 0.06, "max_scale": 0.3}
 
 
-@dataclass(frozen=True)
-class Battles:
-    """A data set as pyramids and records.
-
-    Attributes:
-      folder: Folder of the data set.
-      config: Configuration of the battles.
-      counts: Battles per split that are used: the first ones.
-    """
-
-    folder: Path
-    config: BattleConfig
-    counts: dict[str, int]
-
-    @property
-    def pyramid_root(self) -> str:
-        """What the records' paths are relative to."""
-        return str(self.folder / PYRAMIDS)
-
-    def files(self, split: str) -> list[str]:
-        """Record files of the battles used."""
-        return record_files(self.folder, split, self.counts[split])
-
-
-def build(name: str, data: Battles, overrides: dict[str, Any]) -> keras.Model:
+def build(name: str, data: PyramidSet[BattleConfig], overrides: dict[str, Any]) -> keras.Model:
     """The model of a run, with its weights.
 
     Args:
@@ -92,7 +66,7 @@ def build(name: str, data: Battles, overrides: dict[str, Any]) -> keras.Model:
     return model
 
 
-def reading(name: str, data: Battles, side: int) -> Callable[[tf.data.Dataset], tf.data.Dataset]:
+def reading(name: str, data: PyramidSet[BattleConfig], side: int) -> Callable[[tf.data.Dataset], tf.data.Dataset]:
     """What a model reads of the records: tiles by the way, dense screens of a side, or the minimap as the image."""
     if name == "minimap":
         return lambda dataset: dataset.map(lambda inputs, *rest: ({"image": inputs["proxy"]}, *rest))
@@ -148,7 +122,7 @@ def main(
     limit_threads(threads)
     keras.utils.set_random_seed(seed)
     battles, counts = BattleConfig(side=screen), {"train": train_images, "test": test_images}
-    data = Battles(Path(data_root) / f"{screen}-{battles.seed}", battles, counts)
+    data = PyramidSet(Path(data_root) / f"{screen}-{battles.seed}", battles, counts)
     write_battle_records(str(data.folder), battles, counts, workers=workers)
     overrides = parse_overrides(override)
     model = build(model_name, data, overrides)
