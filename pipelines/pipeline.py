@@ -42,6 +42,7 @@ def training_config(config: PipelineConfig) -> PipelineConfig:
     It is part of the Trainer's cache key: a change in those settings trains nothing again.
     """
     return config.replace(
+        local_root=PipelineConfig.local_root,
         minimum_accuracy=1.0,
         minimum_skill=0.0,
         minimum_balanced_accuracy=0.0,

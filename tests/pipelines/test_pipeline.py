@@ -43,6 +43,7 @@ def test_the_trainer_s_key_holds_every_setting_but_those_of_the_gates(tmp_path) 
     assert given() == given(minimum_accuracy=0.9, maximum_drop=0.5, minimum_skill=0.3, minimum_balanced_accuracy=0.4)
     assert given() != given(train={"epochs": 3})
     assert given() == given(ingest_workers=1)
+    assert given() == given(local_root=str(tmp_path))
     assert given() != given(model={"num_steps": 5})
     assert given() != given(trainer="pipelines.modules.speed_limits")
     assert training_config(DEFAULT).train == DEFAULT.train
