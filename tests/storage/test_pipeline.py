@@ -14,6 +14,7 @@ from benchmarks.object_server import KEYS
 from benchmarks.relay import RunningRelay
 from tests.e2e.test_my_images import COLOURS, IMAGES, photographs
 from tests.preparation.images import write_folder
+from tests.storage.reaching import upload_below
 from tfvs.errors import DataError, ResourceError
 from tfvs.preparation import files
 
@@ -47,16 +48,14 @@ sys.exit(7)
 def test_tensorflow_writes_and_the_process_ends_with_its_own_exit_code(reached: RunningRelay) -> None:
     done = subprocess.run([sys.executable, "-c", WRITES], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (7, "said before the end"), done.stderr[-3000:]
-    with files.open_read("s3://bucket/written/a.txt") as file:
-        assert file.read() == b"whole"
+    assert files.read("s3://bucket/written/a.txt") == b"whole"
 
 
 def test_a_bucket_is_looked_at_before_the_run(reached: RunningRelay, tmp_path: Path) -> None:
     from pipelines.config import PipelineConfig
     from pipelines.preflight import check
 
-    for path in write_folder(tmp_path / "photos", 60).rglob("*.png"):
-        files.upload(str(path), f"s3://bucket/photos/{path.relative_to(tmp_path / 'photos')}")
+    upload_below(write_folder(tmp_path / "photos", 60), "s3://bucket/photos")
     config = PipelineConfig(
         name="p", data="s3://bucket/photos", reader="folder", class_names=("class0", "class1"), minimum_accuracy=0.6,
         runs_root=RUNS, local_root=str(tmp_path / "here"), train={"batch_size": 4},
@@ -73,8 +72,7 @@ def test_a_bucket_is_looked_at_before_the_run(reached: RunningRelay, tmp_path: P
 @pytest.mark.e2e
 @pytest.mark.timeout(2400)
 def test_a_pipeline_from_bucket_to_bucket(reached: RunningRelay, tmp_path: Path) -> None:
-    for path in photographs(tmp_path / "photos").rglob("*.jpg"):
-        files.upload(str(path), f"{DATA}/{path.relative_to(tmp_path / 'photos')}")
+    upload_below(photographs(tmp_path / "photos"), DATA)
     (tmp_path / "config.json").write_text(json.dumps({**CONFIG, "data": DATA, "runs_root": RUNS}))
     environ = {
         **os.environ,

@@ -17,7 +17,7 @@ from benchmarks.object_server import KEYS
 from benchmarks.relay import RunningRelay, running_relay
 from tests.preparation.images import write_folder
 from tests.preparation.test_local import OPTIONS, contents
-from tests.storage.reaching import reach
+from tests.storage.reaching import reach, upload_below
 from tfvs.cli.main import cli
 from tfvs.cli.main import main as tfvs_main
 from tfvs.cli.place import LocalPath
@@ -40,11 +40,7 @@ def make_job(data: Path | str, output: Path | str, **fields: Any) -> Job:
 
 
 def objects_below(root: str) -> dict[str, bytes]:
-    found = {}
-    for parts, uri in files.below(root):
-        with files.open_read(uri) as file:
-            found["/".join(parts)] = file.read()
-    return found
+    return {"/".join(parts): files.read(uri) for parts, uri in files.below(root)}
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +49,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_bytes_are_those_of_a_disk_and_requests_are_few(photos: Path, tmp_path: Path, reached: RunningRelay) -> None:
-    for path in photos.rglob("*.png"):
-        files.upload(str(path), f"s3://bucket/in [1]/{path.relative_to(photos)}")
+    upload_below(photos, "s3://bucket/in [1]")
     on_disk = run_local(make_job(photos, tmp_path / "out"))
     reached.forget()
     manifest = run_local(make_job("s3://bucket/in [1]", "s3://bucket/out [1]"))
