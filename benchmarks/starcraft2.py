@@ -46,22 +46,23 @@ SHORT = ("name", "accuracy", "balanced_accuracy", "mean_absolute_error", "within
 GAUSSIAN = {"num_steps": 6, "crop_size": 64, "min_scale": 0.06, "max_scale": 0.3}
 
 
-def build(name: str, data: PyramidSet[BattleConfig], overrides: dict[str, Any]) -> keras.Model:
+def build(name: str, data: PyramidSet[BattleConfig], overrides: dict[str, Any], dtype: str) -> keras.Model:
     """The model of a run, with its weights.
 
     Args:
       name: One of ``MODELS``.
       data: What it is trained on.
       overrides: Fields of a saccader's configuration.
+      dtype: Keras dtype policy.
     """
     proxy = (None, *recipe(data.config).shape)
     if name not in SACCADERS:
-        model: keras.Model = ResNet18(len(CLASS_NAMES))
+        model: keras.Model = ResNet18(len(CLASS_NAMES), dtype=dtype)
         model.build({"image": proxy if name == "minimap" else (None, None, None, 3)})
         return model
     fields = {"num_classes": len(CLASS_NAMES), "pyramid_roots": (data.pyramid_root,), **overrides}
     base = PRESETS["counting"] if name == "categorical" else PRESETS["cpu"].replace(**GAUSSIAN)
-    model = VariationalSaccader(base.replace(**fields))
+    model = VariationalSaccader(base.replace(**fields), dtype=dtype)
     model.build({"proxy": proxy, "image": (None, None, None, 3)})
     return model
 
@@ -88,6 +89,7 @@ def reading(name: str, data: PyramidSet[BattleConfig], side: int) -> Callable[[t
 @click.option("--threads", default=1, show_default=True, help="Of TensorFlow; 0: as many as there are cores.")
 @click.option("--batch-size", default=32, show_default=True)
 @click.option("--learning-rate", default=1e-3, show_default=True)
+@click.option("--dtype", default="mixed_bfloat16", show_default=True, help="Keras dtype policy, or float32.")
 @click.option("--sample-evenly", is_flag=True, help="Draw with 1 / class frequency, with replacement, as the paper.")
 @click.option("--override", multiple=True, help="FIELD=JSON of the saccader's configuration.")
 @click.option("--label", default="", help="Names the run, beside model, images and seed.")
@@ -109,6 +111,7 @@ def main(
     threads: int,
     batch_size: int,
     learning_rate: float,
+    dtype: str,
     sample_evenly: bool,
     override: tuple[str, ...],
     label: str,
@@ -125,7 +128,7 @@ def main(
     data = PyramidSet(Path(data_root) / f"{screen}-{battles.seed}", battles, counts)
     write_battle_records(str(data.folder), battles, counts, workers=workers)
     overrides = parse_overrides(override)
-    model = build(model_name, data, overrides)
+    model = build(model_name, data, overrides, dtype)
     reads = reading(model_name, data, side)
     shown = f"{model_name}-{side or screen}" if model_name == "resnet18" else model_name
     name = "-".join(str(part) for part in (shown, train_images, "evenly" if sample_evenly else "", label, seed) if part)
@@ -189,6 +192,7 @@ def main(
         "training_images_per_second": clock.images / clock.seconds if clock.seconds else None,
         "training": config.to_dict(),
         "config": model.config.to_dict() if model_name in SACCADERS else {},
+        "dtype": model.dtype_policy.name,
         "parameters": int(model.count_params()),
         "peak_memory_mb": peak_memory_mb(),
         "history": read_history(folder / "logs" / "history.csv"),

@@ -18,6 +18,7 @@ from tfvs.layers import (
     SpatialAttention,
     VRNNCell,
 )
+from tfvs.layers.crop_classifier import LOOK_POOLINGS
 from tfvs.layers.posteriors import GaussianPosterior
 from tfvs.layers.spatial_attention import spread_anchors
 from tfvs.ops import boxes as box_ops
@@ -151,13 +152,13 @@ def classifier(**kwargs):
 
 
 class TestCropClassifier:
-    @pytest.mark.parametrize("pooling", ["mean", "evidence", "seen"])
+    @pytest.mark.parametrize("pooling", LOOK_POOLINGS)
     def test_order_of_crops_does_not_matter(self, pooling):
         layer = classifier(look_pooling=pooling)
         crops = tf.constant(RNG.random((2, 3, 10, 10, 1)), tf.float32)
         np.testing.assert_allclose(layer(crops), layer(crops[:, ::-1]), atol=1e-5)
 
-    @pytest.mark.parametrize("pooling", ["mean", "evidence", "seen"])
+    @pytest.mark.parametrize("pooling", LOOK_POOLINGS)
     def test_reads_the_state_only_if_asked(self, pooling):
         crops = tf.constant(RNG.random((2, 3, 10, 10, 1)), tf.float32)
         state = tf.constant(RNG.normal(size=(2, 3, 6)), tf.float32)
@@ -166,13 +167,15 @@ class TestCropClassifier:
             difference = np.abs(layer(crops, state) - layer(crops, 2.0 * state)).max()
             assert bool(difference > 1e-6) == reads
 
-    @pytest.mark.parametrize("scales", [1, 2])
-    @pytest.mark.parametrize("pooling", ["mean", "evidence", "seen"])
+    @pytest.mark.parametrize(
+        ("pooling", "scales"),
+        [(name, number) for name in ("mean", "evidence", "seen") for number in (1, 2)] + [("count", 1)],
+    )
     def test_without_a_look_is_what_the_other_looks_say(self, pooling, scales):
         layer = classifier(look_pooling=pooling, num_scales=scales)
         crops = tf.constant(RNG.random((2, 3 * scales, 10, 10, 1)), tf.float32)
         layer(crops)
-        if pooling == "seen":
+        if pooling in ("seen", "count"):
             layer.bias.assign([0.3, -0.1, 0.0, 0.2, 0.5])
         answers = layer.answer(crops, without_each=True)
         by_look = tf.reshape(crops, [2, 3, scales, 10, 10, 1])
@@ -203,6 +206,27 @@ class TestCropClassifier:
         expected = layer.bias.numpy() + np.log(np.exp(odds).sum(1))
         expected[:, 2] = 0.7
         np.testing.assert_allclose(answers.logits, expected, atol=1e-5)
+
+    def test_counts_of_looks_are_added(self):
+        layer = classifier(look_pooling="count")
+        crops = tf.constant(RNG.random((4, 3, 10, 10, 1)), tf.float32)
+        layer(crops)
+        layer.bias.assign([0.0, 2.1, 3.7, 6.2, 8.3])
+        answers = layer.answer(crops, without_each=True)
+        for image in range(4):
+            # One look alone gives its own distribution: that of no further thing has no nats left to give.
+            alone = [np.exp(layer.answer(crops[image : image + 1, t : t + 1]).logits[0]) for t in range(3)]
+            np.testing.assert_allclose([np.sum(one) for one in alone], 1.0, rtol=1e-5)
+            whole = np.convolve(np.convolve(alone[0], alone[1]), alone[2])[:5]
+            np.testing.assert_allclose(np.exp(answers.logits[image]), whole, rtol=1e-4)
+        lost = answers.logits[:, tf.newaxis] - answers.logits_without
+        np.testing.assert_allclose(answers.evidence, lost, atol=1e-5)
+
+    def test_counts_take_one_crop_per_look_and_no_weights(self):
+        with pytest.raises(ConfigError, match="count a thing twice"):
+            classifier(look_pooling="count", num_scales=2)
+        with pytest.raises(ConfigError, match="has no weight"):
+            classifier(look_pooling="count").answer(tf.zeros((2, 3, 10, 10, 1)), weights=tf.ones((2, 3)))
 
     def test_any_network_may_read_the_crops(self):
         network = keras.Sequential([keras.Input((10, 10, 1)), keras.layers.Flatten(), keras.layers.Dense(7)])

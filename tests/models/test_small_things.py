@@ -50,6 +50,7 @@ VARIANTS = [
     OTHER,
     {"place_prior": "learned", "place_gradient": "attention"},
     {"place_prior": "uniform", "learns_offset": False, "look_pooling": "mean"},
+    {"look_pooling": "count"},
 ]
 
 

@@ -22,6 +22,7 @@ from tfvs.config import Config, option, require
 from tfvs.errors import ConfigError, DataError, ResourceError
 from tfvs.layers.shapes import CHANNELS_LAST
 from tfvs.ops.contrast import standardize
+from tfvs.ops.pooling import POOLINGS, pool_map
 
 OWN_NETWORKS: dict[str, Callable[..., keras.Model]] = {
     "efficientnet_lite0": EfficientNetLite0,
@@ -29,7 +30,6 @@ OWN_NETWORKS: dict[str, Callable[..., keras.Model]] = {
     "efficientnet_lite2": EfficientNetLite2,
 }
 AUTO = "auto"
-POOLINGS = ("max", "mean", None)
 CHANNELS = 3
 
 
@@ -195,8 +195,8 @@ class ImageEncoder(keras.layers.Layer):
       scaling: See :class:`EncoderConfig`. ``"auto"`` goes by the network's name and takes [0, 1] for unknown ones.
       standardize: Whether each image is brought to a common mean and contrast first.
       gain: What features are multiplied by.
-      pooling: Pooling of feature maps, ``"max"`` or ``"mean"``: all features of an image become one vector. None gives
-        what the network gives.
+      pooling: Pooling of feature maps, ``"max"``, ``"mean"`` or ``"mean_max"``: all features of an image become one
+        vector. None gives what the network gives.
 
     Raises:
       ConfigError: A scaling or pooling that does not exist.
@@ -214,7 +214,12 @@ class ImageEncoder(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        require(pooling in POOLINGS, "Unknown pooling", expected=POOLINGS, received=repr(pooling))
+        require(
+            pooling is None or pooling in POOLINGS,
+            "Unknown pooling",
+            expected=(*POOLINGS, None),
+            received=repr(pooling),
+        )
         require(scaling in (AUTO, *SCALINGS), "Unknown scaling", expected=(AUTO, *SCALINGS), received=repr(scaling))
         self.freeze_statistics = not _has_new_statistics(network) if freeze_statistics is None else freeze_statistics
         self.standardize, self.gain = standardize, gain
@@ -249,8 +254,7 @@ class ImageEncoder(keras.layers.Layer):
         scaled = [tf.cast(value, self.compute_dtype) * self.gain for value in tf.nest.flatten(features)]
         if self.pooling is None:
             return tf.nest.pack_sequence_as(features, scaled)
-        pool = tf.reduce_max if self.pooling == "max" else tf.reduce_mean
-        pooled = [pool(value, axis=[1, 2]) if value.shape.rank == 4 else value for value in scaled]
+        pooled = [pool_map(value, self.pooling) if value.shape.rank == 4 else value for value in scaled]
         return tf.concat(pooled, axis=-1)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> Any:
@@ -259,7 +263,8 @@ class ImageEncoder(keras.layers.Layer):
         if self.pooling is None:
             return shapes
         each = [shapes] if shapes[0] is None or isinstance(shapes[0], int) else shapes
-        return (input_shape[0], sum(shape[-1] for shape in each))
+        widths = [shape[-1] * (POOLINGS[self.pooling] if len(shape) == 4 else 1) for shape in each]
+        return (input_shape[0], sum(widths))
 
     def get_config(self) -> dict[str, Any]:
         """All arguments, the network among them."""

@@ -8,11 +8,15 @@ import keras
 import tensorflow as tf
 
 from tfvs.config import require
+from tfvs.errors import ConfigError
 from tfvs.layers.dense_block import DenseBlock
 from tfvs.layers.shapes import known
+from tfvs.ops.counts import sum_of_all, sums_without_each
 
-LOOK_POOLINGS = ("mean", "evidence", "seen")
+LOOK_POOLINGS = ("mean", "evidence", "seen", "count")
 NOTHING_SEEN = -30.0  # log odds of a look that is left out
+# "count": before anything is learned, each further thing in a look is e² times less likely, so that most show none.
+NATS_PER_THING = 2.0
 
 
 class LookAnswers(NamedTuple):
@@ -29,6 +33,24 @@ class LookAnswers(NamedTuple):
     logits_without: tf.Tensor | None
 
 
+def check_scales(look_pooling: str, num_scales: int) -> None:
+    """Checks that looks of several crops can be pooled.
+
+    Args:
+      look_pooling: One of ``LOOK_POOLINGS``.
+      num_scales: Crops per look.
+
+    Raises:
+      ConfigError: A thing in two crops of a look would be counted twice.
+    """
+    require(
+        look_pooling != "count" or num_scales == 1,
+        "Several crops of a look would count a thing twice",
+        expected='one scale with look_pooling="count"',
+        received=num_scales,
+    )
+
+
 @keras.saving.register_keras_serializable("tfvs")
 class CropClassifier(keras.layers.Layer):
     """p(y | f_1 … f_T): one network reads every crop, and the looks are pooled.
@@ -41,6 +63,9 @@ class CropClassifier(keras.layers.Layer):
       training and use.
     * ``"seen"``: the log odds of class c against ``none_class`` are ``b_c + logsumexp_t(e_tc − e_t,none)``: that class
       means that nothing was seen.
+    * ``"count"``: class c means c things. Each look gives the logarithm of the probability that it shows 0 … K−1 of
+      them, and the logits are those of the sum, the convolution of all looks, given that it is below K. The evidence of
+      a look is what the logits lose without it.
 
     Args:
       encoder: Reads crops: a layer or model ``[N, S, S, C]`` → ``[N, F]``, or what Keras serialized of one.
@@ -49,14 +74,15 @@ class CropClassifier(keras.layers.Layer):
       head_units: Width of the head's hidden layer, which only ``"mean"`` has.
       normalization: Normalisation of the dense layer of a crop, see :class:`DenseBlock`.
       reads_state: Whether the recurrent state of each step is joined to its crop's features.
-      look_pooling: ``"mean"``, ``"evidence"`` or ``"seen"``.
+      look_pooling: ``"mean"``, ``"evidence"``, ``"seen"`` or ``"count"``.
       none_class: Index of the class that means that nothing was seen; used by ``"seen"`` only.
-      num_scales: Crops per look, M; the L = T · M crops of an image lie look by look.
+      num_scales: Crops per look, M; the L = T · M crops of an image lie look by look. 1 with ``"count"`` pooling, which
+        would count a thing twice.
       dropout: Fraction of a crop's features that are dropped while training.
       initial_evidence: Factor on the initial weights that give a crop's evidence; not used with ``"mean"`` pooling.
 
     Raises:
-      ConfigError: Too few classes or an unknown pooling.
+      ConfigError: Too few classes, an unknown pooling, or one that the number of scales does not allow.
     """
 
     def __init__(
@@ -77,6 +103,7 @@ class CropClassifier(keras.layers.Layer):
         super().__init__(**kwargs)
         require(num_classes >= 2, "num_classes is too small", expected="at least 2", received=num_classes)
         require(look_pooling in LOOK_POOLINGS, "Unknown pooling", expected=LOOK_POOLINGS, received=repr(look_pooling))
+        check_scales(look_pooling, num_scales)
         self.encoder: Any = keras.saving.deserialize_keras_object(encoder) if isinstance(encoder, dict) else encoder
         self.num_classes, self.crop_units, self.head_units = num_classes, crop_units, head_units
         self.normalization, self.reads_state = normalization, reads_state
@@ -115,7 +142,7 @@ class CropClassifier(keras.layers.Layer):
             self.logits.build((None, self.head_units))
         else:
             self.logits.build((None, self.crop_units))
-        if self.look_pooling == "seen":
+        if self.look_pooling in ("seen", "count"):
             self.bias = self.add_weight(
                 name="bias", shape=(self.num_classes,), initializer="zeros", dtype="float32", autocast=False
             )
@@ -176,7 +203,7 @@ class CropClassifier(keras.layers.Layer):
             number = tf.shape(crops)[0] * length
             nats = nats[:number] - nats[number:]
         nats = tf.reshape(nats, [-1, length, self.num_classes])
-        pool = self._sum if self.look_pooling == "evidence" else self._seen
+        pool = {"evidence": self._sum, "seen": self._seen, "count": self._count}[self.look_pooling]
         return pool(nats, weights, without_each)
 
     def _by_look(self, x: tf.Tensor, weights: tf.Tensor | None) -> tf.Tensor:
@@ -215,6 +242,18 @@ class CropClassifier(keras.layers.Layer):
         itself = tf.eye(steps, dtype=tf.bool)[tf.newaxis, :, :, tf.newaxis]
         rest = tf.reduce_logsumexp(tf.where(itself, NOTHING_SEEN, looks[:, tf.newaxis]), axis=2)  # [B, T, K]
         return LookAnswers(logits, odds, self.bias + others * rest)
+
+    def _count(self, nats: tf.Tensor, weights: tf.Tensor | None, without_each: bool) -> LookAnswers:
+        if weights is not None:
+            raise ConfigError(
+                "A look's distribution over counts has no weight",
+                expected='another place_gradient than "attention" with look_pooling="count"',
+            )
+        things = tf.range(self.num_classes, dtype=tf.float32)
+        looks = tf.nn.log_softmax(nats + self.bias - NATS_PER_THING * things)  # [B, T, K]
+        logits, without = sum_of_all(looks), sums_without_each(looks)
+        evidence = logits[:, tf.newaxis] - without
+        return LookAnswers(logits, evidence, without if without_each else None)
 
     def compute_output_shape(
         self, crops_shape: tuple[int | None, ...], hidden_states_shape: tuple[int | None, ...] | None = None

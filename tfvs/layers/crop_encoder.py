@@ -12,8 +12,8 @@ from tfvs.config import require
 from tfvs.layers.conv_block import ConvBlock
 from tfvs.layers.shapes import known
 from tfvs.ops.contrast import standardize
+from tfvs.ops.pooling import POOLINGS, pool_map
 
-POOLINGS = ("max", "mean")
 CONTRAST = 0.5  # standard deviation of a crop that is standardised
 
 
@@ -28,7 +28,7 @@ class CropEncoder(keras.layers.Layer):
       strides: Strides of each convolution. A first stride of 2 halves the time a step takes on a CPU.
       stem_kernel_size: Side of the first convolution's kernel, pixels; 3 for the others.
       pooling: Over a crop's feature map: ``"max"``, which learns from a thing anywhere in the crop after a fraction of
-        the images, or ``"mean"``.
+        the images, ``"mean"``, or ``"mean_max"``, both side by side, which count and tell apart.
       normalization: Normalisation of the convolutions, see :class:`ConvBlock`.
       standardize: Whether each crop is brought to mean 0 and a common contrast first.
 
@@ -53,7 +53,7 @@ class CropEncoder(keras.layers.Layer):
             expected=f"{len(filters)} strides",
             received=tuple(strides),
         )
-        require(pooling in POOLINGS, "Unknown pooling", expected=POOLINGS, received=repr(pooling))
+        require(pooling in POOLINGS, "Unknown pooling", expected=tuple(POOLINGS), received=repr(pooling))
         self.filters, self.strides, self.stem_kernel_size = tuple(filters), tuple(strides), stem_kernel_size
         self.pooling, self.normalization, self.standardize = pooling, normalization, standardize
         self.blocks = [
@@ -82,11 +82,11 @@ class CropEncoder(keras.layers.Layer):
             x = standardize(x, mean=0.0, stddev=CONTRAST)
         for block in self.blocks:
             x = block(x)
-        return tf.reduce_max(x, axis=[1, 2]) if self.pooling == "max" else tf.reduce_mean(x, axis=[1, 2])
+        return pool_map(x, self.pooling)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Static shape of the output."""
-        return (input_shape[0], known(self.filters[-1], "a crop's features"))
+        return (input_shape[0], known(self.filters[-1], "a crop's features") * POOLINGS[self.pooling])
 
     def get_config(self) -> dict[str, Any]:
         """All arguments."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from tfvs.backbones.encoder import EncoderConfig, encoder_config
 from tfvs.config import Config, option, require
 from tfvs.layers.conv_block import CONV_NORMALIZATIONS
-from tfvs.layers.crop_encoder import POOLINGS
 from tfvs.layers.dense_block import NORMALIZATIONS
 from tfvs.layers.vrnn_cell import STATES
+from tfvs.ops.pooling import POOLINGS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +45,9 @@ class NetworkOptions(Config):
     )
     crop_stem_kernel: int = option(5, "Side of the kernel of the first of these convolutions, pixels.", at_least=1)
     crop_pooling: str = option(
-        "max", 'How a crop\'s feature map becomes one vector: ``"max"`` or ``"mean"``.', choices=POOLINGS
+        "max",
+        'How a crop\'s feature map becomes one vector: ``"max"``, ``"mean"`` or ``"mean_max"``, both side by side.',
+        choices=tuple(POOLINGS),
     )
     crop_normalization: str = option(
         "group",

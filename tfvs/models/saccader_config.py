@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tfvs.config import option, require
-from tfvs.layers.crop_classifier import LOOK_POOLINGS
+from tfvs.layers.crop_classifier import LOOK_POOLINGS, check_scales
 from tfvs.losses.likelihoods import LIKELIHOODS
 from tfvs.models.network_options import NetworkOptions
 from tfvs.models.place_options import PlaceOptions
@@ -58,8 +58,8 @@ class SaccaderConfig(PlaceOptions, NetworkOptions):
     look_pooling: str = option(
         "mean",
         'How the looks are joined: ``"mean"`` (of their features, then a head), ``"evidence"`` (every look gives nats '
-        'per class, which add up) or ``"seen"`` (log odds against ``none_class``, by logsumexp: that class means that '
-        "nothing was seen).",
+        'per class, which add up), ``"seen"`` (log odds against ``none_class``, by logsumexp: that class means that '
+        'nothing was seen) or ``"count"`` (class c means c things, and every look says how many it shows).',
         choices=LOOK_POOLINGS,
     )
     none_class: int = option(
@@ -117,6 +117,13 @@ class SaccaderConfig(PlaceOptions, NetworkOptions):
             "none_class is no class",
             expected=f"0 to {self.num_classes - 1}",
             received=self.none_class,
+        )
+        check_scales(self.look_pooling, len(self.scales))
+        require(
+            self.look_pooling != "count" or self.place_gradient != "attention",
+            "A look's distribution over counts has no weight",
+            expected='another place_gradient than "attention" with look_pooling="count"',
+            received=repr(self.place_gradient),
         )
         require(
             self.margin_px != 0 or self.localized is not False,

@@ -55,7 +55,7 @@ class SaccaderOutput(NamedTuple):
       valid: ``[B]`` bool, False where the image could not be read: its weight in the loss is 0.
       evidence: ``[B, T, K]`` float32, nats for each class that each look gives, less those of a blank crop; with
         ``"evidence"`` pooling their sum over T is ``logits`` (of one trajectory), with ``"seen"`` they are log odds
-        against nothing seen. None with ``"mean"`` pooling.
+        against nothing seen, with ``"count"`` what the logits lose without the look. None with ``"mean"`` pooling.
       posterior_map: ``[B, rows, columns]`` float32, probability of each cell for the first look, q(k_1 | x̂); None with
         the Gaussian posterior.
       place_log_prob: ``[B, T]`` float32, log q(k_t | x̂, h_{t-1}, k_<t) of the cells looked at; None with the Gaussian
