@@ -98,7 +98,7 @@ TINY_MODELS = {
 }
 TINY_LARGE = (*TINY, "--epoch-images=32", "--epochs=1", "--side=300")
 TINY_MEGAPIXEL = (*TINY, "--passes=1", "--num-samples=2", "--side=300", "--override=cells=[18,18]", "--num-steps=2")
-TINY_MARINES = (*TINY, "--passes=1", "--screen=256")
+TINY_MARINES = (*TINY, "--passes=1", "--steps-per-epoch=1", "--screen=256")
 NAMES = {"saccader": "variational saccading", "resnet18": "ResNet18 on whole images", "ram": "RAM", "dram": "DRAM"}
 
 
@@ -183,17 +183,20 @@ def _megapixel(
     )
 
 
-def _marines(title: str, paper: str, minutes: int, name: str, model: str, passes: int, *tiny: str) -> Experiment:
+def _marines(
+    title: str, paper: str, minutes: int, name: str, model: str, passes: int, *tiny: str, seed: int = 1
+) -> Experiment:
     return Experiment(
-        name=f"starcraft2-{name}-20000-1",
+        name=f"starcraft2-{name}-20000-{seed}",
         section=MARINES,
-        title=f"{title}, seed 1",
+        title=f"{title}, seed {seed}",
         paper=paper,
         module="starcraft2",
         arguments=(
             f"--model={model}",
-            "--seed=1",
+            f"--seed={seed}",
             f"--passes={passes}",
+            "--steps-per-epoch=125",
             "--train-images=20000",
             f"--minutes={minutes}",
         ),
@@ -286,7 +289,8 @@ EXPERIMENTS = (
         "ResNet18 on 144 crops, enlarged canvases, the same minutes, 200 test images, seed 1", "97.3", 120, "resnet18",
         "enlarged", "--epochs=10", "--epoch-images=40", "--batch-size=8", "--test-images=200",
     ),
-    _marines("looks that share no place", "50", 60, "categorical", "categorical", 10, TWO_LOOKS),
+    _marines("looks that share no place", "50", 60, "categorical", "categorical", 6, TWO_LOOKS),
+    _marines("looks that share no place", "50", 60, "categorical", "categorical", 6, TWO_LOOKS, seed=2),
     _marines("the paper's posterior", "50", 60, "gaussian", "gaussian", 4, TWO_LOOKS),
     _marines("ResNet18 on 224²", "65", 60, "resnet18-224", "resnet18", 1, "--train-images=8", "--test-images=8",
              "--batch-size=4"),

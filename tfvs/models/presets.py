@@ -108,23 +108,30 @@ STREET_PHOTOGRAPHS = SaccaderConfig(
 )
 
 # Counting small things that stand close together, told where by another image: each look is one square of a grid and
-# none is taken twice, so that nothing is counted twice, and evidence adds up as counts do. Made for battles of up to 22
-# marines among up to 100 other units and minimaps of 64 × 64. Train it as `SMALL_THINGS`.
+# none is taken twice, so that nothing is counted twice, and every look says how many things it shows. Made for battles
+# of up to 22 marines among up to 100 other units, screens of 1 024 × 1 024 in tiles of 128, and minimaps of 64 × 64 on
+# which a unit is a pixel. A look has the screen's own pixels, and leaves out the two along each border of its square,
+# so that one tile holds it with its margin. Train it as `SMALL_THINGS`.
 COUNTING = SMALL_THINGS.replace(
     num_classes=23,
-    num_steps=14,
-    crop_size=64,
-    min_scale=1 / 8,
-    max_scale=1 / 8,
+    num_steps=20,
+    crop_size=124,
+    min_scale=124 / 1024,
+    max_scale=124 / 1024,
     cells=(8, 8),
     inhibition_cells=0,
-    posterior_stddev=0.03,
-    prior_power=1.0,
-    proxy_gain=1.0,
-    map_filters=(32, 32),
-    map_kernels=(3, 1),
-    crop_normalization="group",
-    crop_pooling="mean",
+    posterior_stddev=0.0001,
+    place_prior="isolated",
+    thing_scale=1 / 64,
+    prior_power=3.0,
+    map_filters=(64, 64),
+    map_kernels=(3, 3),
+    map_reads_place=True,
+    look_pooling="count",
+    crop_filters=(16, 32, 64, 64, 64),
+    crop_strides=(2, 2, 2, 2, 2),
+    crop_pooling="mean_max",
+    crop_dropout=0.1,
     crop_units=128,
 )
 
