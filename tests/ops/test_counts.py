@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfvs.ops.counts import sum_of_all, sum_of_two, sums_without_each
+from tfvs.ops.counts import sum_of_two, sums
 
 CLASSES = 5
 
@@ -30,11 +30,10 @@ def convolve(distributions: np.ndarray) -> np.ndarray:
 def test_sums_are_convolutions(looks: int) -> None:
     """With any number of looks, powers of two or not."""
     counts = draw(6, looks)
-    found = np.exp(sum_of_all(tf.math.log(counts)))
-    np.testing.assert_allclose(found, [convolve(image) for image in counts], rtol=2e-5, atol=1e-7)
-    without = np.exp(sums_without_each(tf.math.log(counts)))
+    found = sums(tf.math.log(counts))
+    np.testing.assert_allclose(np.exp(found.total), [convolve(image) for image in counts], rtol=2e-5, atol=1e-7)
     wanted = [[convolve(np.delete(image, t, axis=0)) for t in range(looks)] for image in counts]
-    np.testing.assert_allclose(without, wanted, rtol=2e-5, atol=1e-7)
+    np.testing.assert_allclose(np.exp(found.without_each), wanted, rtol=2e-5, atol=1e-7)
 
 
 def test_every_outcome_is_counted_once() -> None:
@@ -44,7 +43,7 @@ def test_every_outcome_is_counted_once() -> None:
     for outcome in itertools.product(range(CLASSES), repeat=3):
         if sum(outcome) < CLASSES:
             wanted[sum(outcome)] += np.prod([counts[t, n] for t, n in enumerate(outcome)])
-    np.testing.assert_allclose(np.exp(sum_of_all(tf.math.log(counts[None]))[0]), wanted, rtol=2e-5)
+    np.testing.assert_allclose(np.exp(sums(tf.math.log(counts[None])).total[0]), wanted, rtol=2e-5)
 
 
 def test_certain_counts_add_up_with_finite_gradients() -> None:
@@ -52,7 +51,7 @@ def test_certain_counts_add_up_with_finite_gradients() -> None:
     sure = tf.math.log_softmax(200.0 * tf.one_hot([[1, 0, 2]], CLASSES))
     with tf.GradientTape() as tape:
         tape.watch(sure)
-        total = sum_of_all(sure)
+        total = sums(sure).total
     assert int(tf.argmax(total[0])) == 3
     assert np.isfinite(tape.gradient(total, sure)).all()
 

@@ -8,10 +8,9 @@ import keras
 import tensorflow as tf
 
 from tfvs.config import require
-from tfvs.errors import ConfigError
 from tfvs.layers.dense_block import DenseBlock
 from tfvs.layers.shapes import known
-from tfvs.ops.counts import sum_of_all, sums_without_each
+from tfvs.ops.counts import sums
 
 LOOK_POOLINGS = ("mean", "evidence", "seen", "count")
 NOTHING_SEEN = -30.0  # log odds of a look that is left out
@@ -33,21 +32,30 @@ class LookAnswers(NamedTuple):
     logits_without: tf.Tensor | None
 
 
-def check_scales(look_pooling: str, num_scales: int) -> None:
-    """Checks that looks of several crops can be pooled.
+def check_counting(look_pooling: str, num_scales: int, *, weighted: bool = False) -> None:
+    """Checks what ``"count"`` pooling asks for; any other takes all.
 
     Args:
       look_pooling: One of ``LOOK_POOLINGS``.
       num_scales: Crops per look.
+      weighted: Whether what each look contributes is weighted, as attention sampling does.
 
     Raises:
-      ConfigError: A thing in two crops of a look would be counted twice.
+      ConfigError: A thing in two crops of a look would be counted twice, or a distribution would be weighted.
     """
+    if look_pooling != "count":
+        return
     require(
-        look_pooling != "count" or num_scales == 1,
+        num_scales == 1,
         "Several crops of a look would count a thing twice",
         expected='one scale with look_pooling="count"',
         received=num_scales,
+    )
+    require(
+        not weighted,
+        "A look's distribution over counts has no weight",
+        expected='another place_gradient than "attention" with look_pooling="count"',
+        received='looks with weights, as place_gradient="attention" gives them',
     )
 
 
@@ -103,7 +111,7 @@ class CropClassifier(keras.layers.Layer):
         super().__init__(**kwargs)
         require(num_classes >= 2, "num_classes is too small", expected="at least 2", received=num_classes)
         require(look_pooling in LOOK_POOLINGS, "Unknown pooling", expected=LOOK_POOLINGS, received=repr(look_pooling))
-        check_scales(look_pooling, num_scales)
+        check_counting(look_pooling, num_scales)
         self.encoder: Any = keras.saving.deserialize_keras_object(encoder) if isinstance(encoder, dict) else encoder
         self.num_classes, self.crop_units, self.head_units = num_classes, crop_units, head_units
         self.normalization, self.reads_state = normalization, reads_state
@@ -244,14 +252,10 @@ class CropClassifier(keras.layers.Layer):
         return LookAnswers(logits, odds, self.bias + others * rest)
 
     def _count(self, nats: tf.Tensor, weights: tf.Tensor | None, without_each: bool) -> LookAnswers:
-        if weights is not None:
-            raise ConfigError(
-                "A look's distribution over counts has no weight",
-                expected='another place_gradient than "attention" with look_pooling="count"',
-            )
+        check_counting(self.look_pooling, self.num_scales, weighted=weights is not None)
         things = tf.range(self.num_classes, dtype=tf.float32)
         looks = tf.nn.log_softmax(nats + self.bias - NATS_PER_THING * things)  # [B, T, K]
-        logits, without = sum_of_all(looks), sums_without_each(looks)
+        logits, without = sums(looks)
         evidence = logits[:, tf.newaxis] - without
         return LookAnswers(logits, evidence, without if without_each else None)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tfvs.config import option, require
-from tfvs.layers.crop_classifier import LOOK_POOLINGS, check_scales
+from tfvs.layers.crop_classifier import LOOK_POOLINGS, check_counting
 from tfvs.losses.likelihoods import LIKELIHOODS
 from tfvs.models.network_options import NetworkOptions
 from tfvs.models.place_options import PlaceOptions
@@ -118,13 +118,7 @@ class SaccaderConfig(PlaceOptions, NetworkOptions):
             expected=f"0 to {self.num_classes - 1}",
             received=self.none_class,
         )
-        check_scales(self.look_pooling, len(self.scales))
-        require(
-            self.look_pooling != "count" or self.place_gradient != "attention",
-            "A look's distribution over counts has no weight",
-            expected='another place_gradient than "attention" with look_pooling="count"',
-            received=repr(self.place_gradient),
-        )
+        check_counting(self.look_pooling, len(self.scales), weighted=self.place_gradient == "attention")
         require(
             self.margin_px != 0 or self.localized is not False,
             "With margin_px=0 crops of dense images and of tiles would differ",

@@ -6,6 +6,8 @@ that the logarithms of a sum are not normalised: their softmax is the distributi
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import tensorflow as tf
 
 NEVER = -60.0  # nats: as good as probability zero, with a finite gradient
@@ -28,28 +30,28 @@ def sum_of_two(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
     return tf.reduce_logsumexp(tf.stack(shifted, axis=-1), axis=-1)
 
 
-def sum_of_all(counts: tf.Tensor) -> tf.Tensor:
-    """The distribution of the sum of T independent counts.
+class Sums(NamedTuple):
+    """Sums of T independent counts.
+
+    Attributes:
+      total: ``[B, K]`` float32, of all counts.
+      without_each: ``[B, T, K]`` float32, of all counts but one, for each of them.
+    """
+
+    total: tf.Tensor
+    without_each: tf.Tensor
+
+
+def sums(counts: tf.Tensor) -> Sums:
+    """The distributions of the sum of T independent counts, and of their sum without each.
+
+    The sums of ever larger halves serve for both, so that all of it costs about three times as much as the total alone.
 
     Args:
       counts: ``[B, T, K]`` float32 logarithms of probabilities, nats; T is known when the function is traced.
 
     Returns:
-      ``[B, K]`` float32.
-    """
-    return _sums_of_halves(counts)[-1][:, 0]
-
-
-def sums_without_each(counts: tf.Tensor) -> tf.Tensor:
-    """The distribution of the sum of all counts but one, for each of them.
-
-    The sums of ever larger halves are used again, so that this costs about three times as much as the sum of all.
-
-    Args:
-      counts: As :func:`sum_of_all` takes them.
-
-    Returns:
-      ``[B, T, K]`` float32.
+      The sums.
     """
     halves = _sums_of_halves(counts)
     others = _none(halves[-1])  # of all nodes outside the tree's top
@@ -57,7 +59,7 @@ def sums_without_each(counts: tf.Tensor) -> tf.Tensor:
         pairs = tf.reshape(level, [-1, level.shape[1] // 2, 2, level.shape[2]])
         both = tf.repeat(others[:, :, tf.newaxis], 2, axis=2)
         others = tf.reshape(sum_of_two(both, tf.reverse(pairs, [2])), [-1, level.shape[1], level.shape[2]])
-    return others[:, : counts.shape[1]]
+    return Sums(halves[-1][:, 0], others[:, : counts.shape[1]])
 
 
 def _none(like: tf.Tensor) -> tf.Tensor:
