@@ -295,8 +295,10 @@ EXPERIMENTS = (
         "ResNet18 on 144 crops, enlarged canvases, the same minutes, 200 test images, seed 1", "97.3", 120, "resnet18",
         "enlarged", "--epochs=10", "--epoch-images=40", "--batch-size=8", "--test-images=200",
     ),
-    _marines("looks that share no place", "50", 60, "categorical", "categorical", 6, TWO_LOOKS),
-    _marines("looks that share no place", "50", 60, "categorical", "categorical", 6, TWO_LOOKS, seed=2),
+    *(
+        _marines("looks that share no place", "50", 60, "categorical", "categorical", 6, TWO_LOOKS, seed=seed)
+        for seed in (1, 2)
+    ),
     _marines("the paper's posterior", "50", 60, "gaussian", "gaussian", 4, TWO_LOOKS),
     _marines("ResNet18 on 224²", "65", 60, "resnet18-224", "resnet18", 1, "--train-images=8", "--test-images=8",
              "--batch-size=4"),

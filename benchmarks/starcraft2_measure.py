@@ -36,6 +36,11 @@ class Answers(NamedTuple):
     logits: np.ndarray
     boxes: np.ndarray
 
+    @property
+    def probabilities(self) -> np.ndarray:
+        """``[N, K]`` float64, of each count."""
+        return tf.nn.softmax(self.logits.astype(np.float64)).numpy()
+
     def scores(self) -> dict[str, float]:
         """Measures of the likeliest count: accuracy, balanced accuracy, mean absolute error, and share within one.
 
@@ -60,9 +65,7 @@ class Answers(NamedTuple):
         >>> Answers(np.zeros(1), np.log([[0.3, 0.1, 0.2, 0.4]]), np.zeros((1, 0, 4))).medians()
         array([2])
         """
-        odds = np.exp(self.logits - self.logits.max(-1, keepdims=True))
-        reached = np.cumsum(odds, -1) >= 0.5 * odds.sum(-1, keepdims=True)
-        return reached.argmax(-1)
+        return (np.cumsum(self.probabilities, -1) >= 0.5).argmax(-1)
 
 
 def measure(model: keras.Model, dataset: tf.data.Dataset, count: int) -> Answers:
@@ -150,9 +153,8 @@ def draw_pictures(path: str, answers: Answers, files: Sequence[str], root: str, 
       root: What the records' paths are relative to.
       heading: A line above both.
     """
-    logits = answers.logits - answers.logits.max(-1, keepdims=True)
-    probabilities = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
-    surest = sorted(range(len(logits)), key=lambda index: -probabilities[index].max())
+    probabilities = answers.probabilities
+    surest = sorted(range(len(probabilities)), key=lambda index: -probabilities[index].max())
     chosen = []
     for right in (True, False):
         found = [
