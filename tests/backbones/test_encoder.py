@@ -100,6 +100,18 @@ def test_it_is_saved_whole(tmp_path: Path) -> None:
     assert first == second
 
 
+def test_images_are_enlarged_before_they_are_read() -> None:
+    convolution = keras.layers.Conv2D(4, 3, strides=2)
+    encoder = ImageEncoder(convolution, enlargement=3)
+    expected = convolution(keras.layers.UpSampling2D(3, interpolation="bilinear")(IMAGES))
+    np.testing.assert_allclose(encoder(IMAGES), expected, atol=1e-6)
+    assert encoder.compute_output_shape(IMAGES.shape) == expected.shape
+    assert encoder.compute_output_shape((None, None, None, 3)) == (None, None, None, 4)
+    assert ImageEncoder.from_config(encoder.get_config()).enlargement == 3
+    with pytest.raises(ConfigError, match="enlargement"):
+        ImageEncoder(convolution, enlargement=0)
+
+
 def test_an_encoder_for_a_network_of_ones_own() -> None:
     own = make_encoder(keras.layers.Conv2D(4, 3, strides=2, name="mine"), name="crop_encoder")
     assert own.scaling == "unit"

@@ -42,7 +42,7 @@ BY_NAME: dict[str, Any] = {
         "network": "efficientnet_lite0", "blocks": 4, "feature_maps": ["block_0", "block_2"], "trainable": False,
         "gain": 0.1,
     },
-    "crop_encoder": {"network": "efficientnet_lite0", "blocks": 3, "gain": 0.1},
+    "crop_encoder": {"network": "efficientnet_lite0", "blocks": 3, "gain": 0.1, "enlargement": 2},
 }  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,6 +74,12 @@ class EncoderConfig(Config):
         1.0,
         "What features are multiplied by; features of ReLU networks are larger than a new layer trains well with.",
         above=0,
+    )
+    enlargement: int = option(
+        1,
+        "Factor by which both sides of an image are enlarged, bilinearly, before it is read. Networks pretrained on "
+        "large things read small ones better so; the time grows with its square.",
+        at_least=1,
     )
 
     def __post_init__(self) -> None:
@@ -195,6 +201,7 @@ class ImageEncoder(keras.layers.Layer):
       scaling: See :class:`EncoderConfig`. ``"auto"`` goes by the network's name and takes [0, 1] for unknown ones.
       standardize: Whether each image is brought to a common mean and contrast first.
       gain: What features are multiplied by.
+      enlargement: Factor by which both sides of an image are enlarged, bilinearly, before it is read.
       pooling: Pooling of feature maps, ``"max"``, ``"mean"`` or ``"mean_max"``: all features of an image become one
         vector. None gives what the network gives.
 
@@ -211,9 +218,11 @@ class ImageEncoder(keras.layers.Layer):
         standardize: bool = False,
         gain: float = 1.0,
         pooling: str | None = None,
+        enlargement: int = 1,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        require(enlargement >= 1, "enlargement is too small", expected="1 or more", received=enlargement)
         require(
             pooling is None or pooling in POOLINGS,
             "Unknown pooling",
@@ -223,7 +232,7 @@ class ImageEncoder(keras.layers.Layer):
         require(scaling in (AUTO, *SCALINGS), "Unknown scaling", expected=(AUTO, *SCALINGS), received=repr(scaling))
         self.freeze_statistics = not _has_new_statistics(network) if freeze_statistics is None else freeze_statistics
         self.standardize, self.gain = standardize, gain
-        self.pooling = pooling
+        self.pooling, self.enlargement = pooling, enlargement
         self.scaling = scaling_of(network.name) if scaling == AUTO else scaling
         self.network = network
         if not trainable:  # else parts of the network stay as they were given: trained, or frozen
@@ -232,7 +241,7 @@ class ImageEncoder(keras.layers.Layer):
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Args: input_shape: ``[N, h, w, C]``."""
         if not self.network.built:
-            self.network.build((None, *input_shape[1:-1], CHANNELS))
+            self.network.build((None, *self._enlarged(input_shape)[1:-1], CHANNELS))
         self.built = True
 
     def call(self, images: tf.Tensor, training: bool = False) -> Any:
@@ -250,6 +259,9 @@ class ImageEncoder(keras.layers.Layer):
             x = standardize(x)
         if x.shape[-1] == 1:
             x = tf.repeat(x, CHANNELS, axis=-1)
+        if self.enlargement > 1:
+            x = tf.cast(tf.image.resize(x, self.enlargement * tf.shape(x)[1:3]), x.dtype)
+            x = tf.ensure_shape(x, [None, *self._enlarged(images.shape)[1:3], CHANNELS])
         features = self.network(scale_pixels(x, self.scaling), training=training and not self.freeze_statistics)
         scaled = [tf.cast(value, self.compute_dtype) * self.gain for value in tf.nest.flatten(features)]
         if self.pooling is None:
@@ -257,9 +269,14 @@ class ImageEncoder(keras.layers.Layer):
         pooled = [pool_map(value, self.pooling) if value.shape.rank == 4 else value for value in scaled]
         return tf.concat(pooled, axis=-1)
 
+    def _enlarged(self, shape: Sequence[int | None]) -> tuple[int | None, ...]:
+        """The shape of images as the network gets them."""
+        sides = (None if side is None else self.enlargement * side for side in shape[1:3])
+        return (shape[0], *sides, shape[-1])
+
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> Any:
         """Static shapes of the outputs."""
-        shapes = self.network.compute_output_shape((*input_shape[:-1], CHANNELS))
+        shapes = self.network.compute_output_shape((*self._enlarged(input_shape)[:-1], CHANNELS))
         if self.pooling is None:
             return shapes
         each = [shapes] if shapes[0] is None or isinstance(shapes[0], int) else shapes
@@ -275,6 +292,7 @@ class ImageEncoder(keras.layers.Layer):
             "standardize": self.standardize,
             "gain": self.gain,
             "pooling": self.pooling,
+            "enlargement": self.enlargement,
         }
         return {**super().get_config(), **config}
 
@@ -332,6 +350,7 @@ def make_encoder(
             standardize=standardize,
             gain=encoder.gain,
             pooling=pooling,
+            enlargement=encoder.enlargement,
             name=name,
             dtype=dtype,
         )

@@ -36,7 +36,8 @@ def proxy_maps(
     maps = [proxy * config.proxy_gain] if config.map_reads_pixels else []
     if network is not None:
         features = network(proxy, training=training)
-        maps.append(join_on_grid(features, cells, (proxy.shape[1], proxy.shape[2])))
+        height, width = (network.enlargement * side for side in proxy.shape[1:3])
+        maps.append(join_on_grid(features, cells, (height, width)))
     if config.map_reads_place:
         maps.append(tf.repeat(cell_places(cells), tf.shape(proxy)[0], axis=0))
     return maps

@@ -31,6 +31,23 @@ def test_large_crops_are_cut_in_one_piece_with_the_same_values_and_gradients(roo
         same_as_levels(paths, features, boxes, crops, gradients, ("none",), margin, gradient_tolerance=1e-3)
 
 
+def test_large_crops_at_the_pixels_of_the_image_are_shifted_pieces_of_it(root, colour):
+    size, names, random = 100, ["chroma", "deep", "none"], np.random.default_rng(3)
+    for fraction in (0.0, 0.25, 0.998, None):
+        boxes = []
+        for name in names:
+            sides = np.array(COLOUR[name][0])
+            start = random.integers(-20, sides - size + 20, [6, 2])  # some reach over the edge
+            start[:2] = [[0, 0], sides - size]
+            start = start + (random.random([6, 2]) if fraction is None else fraction)
+            boxes.append(np.concatenate([start, start + size], 1) / np.tile(sides, 2))
+        boxes = tf.constant(np.stack(boxes), tf.float32)
+        features = features_of(*((colour[name][0].name, colour[name][1]) for name in names))
+        crops, valid, _ = read_crops(features, boxes, size, roots=[str(root)], bands=3)
+        assert valid.numpy().all()
+        same_as_levels([colour[name][0] for name in names], features, boxes, crops, None, ("none",))
+
+
 @pytest.mark.parametrize("size", [24, 100])
 def test_boxes_far_outside_are_blank_or_refused_and_spoil_nothing(root, colour, size):
     path, index = colour["deflate"]

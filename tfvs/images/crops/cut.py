@@ -13,6 +13,8 @@ from tfvs.ops.tiles import TileSpan
 # From this side on a crop is cut out of a region in one piece; smaller ones are gathered, all at once.
 LARGE_CROP = 96
 PARALLEL_CUTS = 4
+# Largest deviation of a crop's side from its number of samples, in pixels of the level, that counts as rounding.
+SAME_PIXELS = 2e-4
 
 
 def cut_crops(
@@ -130,7 +132,15 @@ class _Tiles:
         outermost = tf.sort(ends[..., 1], axis=1)
         # Where samples lie beyond the last column of weight, the columns there count as zero.
         crosses = (outermost[:, 0] < tf.cast(low, tf.float32)) | (outermost[:, 1] > tf.cast(high, tf.float32))
-        scale = tf.where(self.deep, 1.0 / 65535.0, tf.where(self.planes == 2, 1.0 / 65280.0, 1.0 / 255.0))
+        scale = self.shown * tf.where(self.deep, 1.0 / 65535.0, tf.where(self.planes == 2, 1.0 / 65280.0, 1.0 / 255.0))
+        # Samples that are one pixel apart share their weights, so that a crop is a sum of shifted pieces of its region.
+        start = tf.reduce_mean(ends, axis=1) - (self.crop_size - 1) / 2  # [N, vertical and horizontal]
+        first = tf.floor(start)
+        sides = tf.cast(tf.stack([tall, wide * self.tile_width + 1], axis=-1), tf.float32)
+        shifts = tf.abs(ends[:, 1] - ends[:, 0] - (self.crop_size - 1)) < SAME_PIXELS
+        shifts &= (first >= 0.0) & (first + self.crop_size < sides)
+        shifts = tf.reduce_all(shifts, axis=1) & ~crosses  # [N]
+        corner, share = tf.cast(tf.where(shifts[:, tf.newaxis], first, 0.0), tf.int32), start - first
 
         def cut(crop: tf.Tensor) -> tf.Tensor:
             used = line[crop, : tall[crop], : wide[crop]]
@@ -144,27 +154,39 @@ class _Tiles:
                 weighs = (column >= low[crop]) & (column <= high[crop])
                 return tf.pad(found * tf.cast(weighs, found.dtype)[:, tf.newaxis], [[0, 0], [1, 1], [0, 0]])
 
-            def sample(found: tf.Tensor) -> tf.Tensor:
+            def shift(found: tf.Tensor) -> tf.Tensor:
+                found = tf.pad(found, [[0, 0], [0, 1], [0, 0]])
+                found = found[corner[crop, 0] :, corner[crop, 1] :][: self.crop_size + 1, : self.crop_size + 1]
+                down, across = tf.unstack(share[crop])
+                width = self.crop_size * self.bands
+                found = tf.cast(tf.reshape(found, [self.crop_size + 1, width + self.bands]), tf.float32)
+                found = found[:-1] * (1.0 - down) + found[1:] * down
+                found = found[:, :width] * (1.0 - across) + found[:, self.bands :] * across
+                return tf.reshape(found, [self.crop_size, self.crop_size, self.bands])
+
+            def resize(found: tf.Tensor) -> tf.Tensor:
                 found = tf.cond(crosses[crop], lambda: blanked(found), lambda: found)
                 place = ends[crop] + tf.where(crosses[crop], [0.0, 1.0], [0.0, 0.0])
                 box = tf.reshape(place / tf.cast(tf.shape(found)[:2] - 1, tf.float32), [1, 4])
                 size = [self.crop_size, self.crop_size]
                 return tf.image.crop_and_resize(found[tf.newaxis], box, [0], size)[0]
 
-            return tf.cond(
+            def sample(found: tf.Tensor) -> tf.Tensor:
+                return tf.cond(shifts[crop], lambda: shift(found), lambda: resize(found))
+
+            sampled = tf.cond(
                 self.planes == 2,
                 lambda: sample(tf.cast(region(0), tf.uint16) * 256 + tf.cast(region(1), tf.uint16)),
                 lambda: sample(region(0)),
             )
+            return sampled * scale[crop]
 
-        crops = tf.map_fn(
+        return tf.map_fn(
             cut,
             tf.range(self.count),
             fn_output_signature=tf.TensorSpec([self.crop_size, self.crop_size, self.bands], tf.float32),
             parallel_iterations=None if tf.executing_eagerly() else PARALLEL_CUTS,
         )
-        lines = tf.reshape(crops, [self.count, self.crop_size**2 * self.bands])
-        return tf.reshape(lines * (scale * self.shown)[:, tf.newaxis], tf.shape(crops))
 
     def _line(self, row: tf.Tensor) -> tf.Tensor:
         """``[N, R, GW]`` lines of the tiles that hold rows ``[N, R]`` of the crops' levels."""
