@@ -106,7 +106,8 @@ def evaluate_whole(model: keras.Model, photographs: Photographs) -> dict[str, An
 def time_network(model: VariationalSaccader, photographs: Photographs) -> dict[str, float]:
     """Time of the crop network over whole photographs in full size, one after the other.
 
-    Reading the file is counted, as reading the tiles is for the saccader.
+    Reading the file is counted, as reading the tiles is for the saccader. The photographs are not enlarged, as the
+    saccader's crops may be: that would take as many times longer as it makes them larger.
 
     Args:
       model: The saccader whose crop network it is.
@@ -116,7 +117,9 @@ def time_network(model: VariationalSaccader, photographs: Photographs) -> dict[s
       Milliseconds of the processor and of the clock per photograph.
     """
     root, _ = load_signs(photographs.data)
-    network = tf.function(lambda image: model.classifier.encoder(image), autograph=False)
+    encoder = model.classifier.encoder
+    encoder = type(encoder).from_config({**encoder.get_config(), "enlargement": 1})
+    network = tf.function(lambda image: encoder(image), autograph=False)
     paths = [photograph(root, stem) for stem in photographs.ids[:TIMED]]
     network(_whole(paths[0]))  # traces
     began, began_cpu = time.perf_counter(), time.process_time()

@@ -33,6 +33,9 @@ CELLS = (50, 85)
 class WholePhotograph(ImageClassifier):
     """The saccader's crop network over all of a photograph: the maximum over all places, then its head.
 
+    Nothing is enlarged before it is read, as the saccader's crops may be: four times the pixels of all of a photograph
+    take more memory and time than any comparison allows.
+
     Args:
       encoder: The crop network.
       num_classes: K.
@@ -41,7 +44,7 @@ class WholePhotograph(ImageClassifier):
     def __init__(self, encoder: EncoderConfig, num_classes: int) -> None:
         super().__init__()
         self.num_classes = num_classes
-        self.encoder = make_encoder(encoder, name="crop_encoder", pooling="max")
+        self.encoder = make_encoder(encoder.replace(enlargement=1), name="crop_encoder", pooling="max")
         self.dropout = keras.layers.Dropout(SACCADER.crop_dropout, name="dropout")
         self.hidden = DenseBlock(SACCADER.crop_units, SACCADER.normalization, name="hidden")
         self.logits = keras.layers.Dense(num_classes, name="logits")
