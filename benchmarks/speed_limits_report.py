@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,8 @@ import numpy as np
 
 from tfvs.datasets.gtsdb import HEIGHT_PX, SPEED_LIMITS, WIDTH_PX, Sign, label_of_kind
 from tfvs.evaluation.scores import share
+
+WIDTHS_PX = (20, 28, 36)
 
 
 def report_answers(labels: np.ndarray, answers: np.ndarray, *, seed: int = 0) -> dict[str, Any]:
@@ -44,15 +47,15 @@ def report_answers(labels: np.ndarray, answers: np.ndarray, *, seed: int = 0) ->
     return found
 
 
-def report_looks(boxes: np.ndarray, signs: Sequence[Sequence[Sign]]) -> dict[str, float | None]:
-    """Shares of the limit signs that lie wholly in a look, and whose centres do.
+def report_looks(boxes: np.ndarray, signs: Sequence[Sequence[Sign]]) -> dict[str, Any]:
+    """Shares of the limit signs that lie wholly in a look, and whose centres do; the latter also by the signs' width.
 
     Args:
       boxes: ``[N, T, 4]`` of the looks.
       signs: Signs of each photograph; others than limits are not counted.
     """
     limits = label_of_kind(SPEED_LIMITS)
-    whole, centre = [], []
+    whole, centre, widths = [], [], []
     for looks, shown in zip(boxes, signs, strict=True):
         for sign in (sign for sign in shown if sign.kind in limits):
             box = np.array(sign.box(HEIGHT_PX, WIDTH_PX))
@@ -60,9 +63,20 @@ def report_looks(boxes: np.ndarray, signs: Sequence[Sequence[Sign]]) -> dict[str
             inside = (looks[:, :2] <= box[:2]) & (looks[:, 2:] >= box[2:])
             whole.append(inside.all(-1).any())
             centre.append(((looks[:, :2] <= middle) & (looks[:, 2:] >= middle)).all(-1).any())
+            widths.append(sign.right - sign.left + 1)
     if not whole:
-        return {"signs_inside_a_look": None, "signs_centre_inside": None}
-    return {"signs_inside_a_look": float(np.mean(whole)), "signs_centre_inside": float(np.mean(centre))}
+        return {"signs_inside_a_look": None, "signs_centre_inside": None, "centre_inside_by_width": {}}
+    classes = np.digitize(widths, WIDTHS_PX)
+    by_width = {
+        f"{low} to {high} px": {"signs": int((classes == n).sum()), "share": float(np.mean(centre, where=classes == n))}
+        for n, (low, high) in enumerate(itertools.pairwise((0, *WIDTHS_PX, WIDTH_PX)))
+        if (classes == n).any()
+    }
+    return {
+        "signs_inside_a_look": float(np.mean(whole)),
+        "signs_centre_inside": float(np.mean(centre)),
+        "centre_inside_by_width": by_width,
+    }
 
 
 def pixels_read(proxy_pixels: int, crop_px: int, boxes: np.ndarray) -> float:

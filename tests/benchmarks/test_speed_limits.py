@@ -37,7 +37,15 @@ def test_looks() -> None:
     beside = np.array([300, 300, 364, 364]) / size
     looks = np.array([[whole, beside], [partly, beside], [beside, beside]])
     found = report_looks(looks, [[sign, other], [sign], [sign]])
-    assert found == {"signs_inside_a_look": pytest.approx(1 / 3), "signs_centre_inside": pytest.approx(2 / 3)}
+    assert found["signs_inside_a_look"] == pytest.approx(1 / 3)
+    assert found["signs_centre_inside"] == pytest.approx(2 / 3)
+    assert found["centre_inside_by_width"] == {"36 to 1360 px": {"signs": 3, "share": pytest.approx(2 / 3)}}
+    small = Sign(300, 300, 319, 319, 2)  # 20 pixels
+    found = report_looks(looks[:1], [[sign, small]])
+    assert {name: (of["signs"], of["share"]) for name, of in found["centre_inside_by_width"].items()} == {
+        "20 to 28 px": (1, 1.0),
+        "36 to 1360 px": (1, 1.0),
+    }
     assert report_looks(looks[:1], [[other]])["signs_inside_a_look"] is None
     assert pixels_read(68_000, 64, looks) == pytest.approx((68_000 + 2 * 4096) / 1_088_000)
 
