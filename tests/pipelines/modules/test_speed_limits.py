@@ -48,7 +48,7 @@ def photographs(folder: Path, config: PipelineConfig) -> None:
     random = np.random.default_rng(3)
     data = Path(config.data)
     data.mkdir()
-    for number in (*range(8), 480, 540):
+    for number in (*range(8), 420, 480):
         Image.fromarray(random.integers(0, 90, (96, 128, 3), dtype=np.uint8)).save(data / f"{number:05d}.ppm")
     (data / "gt.txt").write_text("00000.ppm;40;50;59;69;0\n00001.ppm;8;10;31;33;2\n")
     job = Job(

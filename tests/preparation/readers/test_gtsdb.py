@@ -41,9 +41,11 @@ def test_photographs_with_their_speed_limits(tmp_path: Path) -> None:
 
 
 def test_other_classes_and_a_part_without_test_photographs(tmp_path: Path) -> None:
-    write(tmp_path, [0, 479, 539, 540], TRUTH)
+    write(tmp_path, [0, 419, 420, 479, 480, 599], TRUTH)
     found = list(make_reader("gtsdb", str(tmp_path), ("stop", "none")).read())
-    assert [(item.label, item.split) for item in found] == [(0, "train"), (0, "train"), (1, "eval"), (1, "test")]
+    assert [item.split for item in found] == ["train", "train", "eval", "eval", "test", "test"]
+    assert {item.image_id: item.label for item in found}["00479"] == 0
+    assert {item.image_id: item.label for item in found}["00480"] == 1
 
 
 def test_a_damaged_line_costs_its_photograph_alone(tmp_path: Path) -> None:

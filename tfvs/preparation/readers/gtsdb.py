@@ -22,7 +22,8 @@ from tfvs.preparation.sources import PassedOver, Rejected, Source, printable
 OTHER_FORM = "another form of the same photograph counts"
 # Numbers of the first photograph behind each split.
 TRAIN_END, TRAINVAL_END = 480, 600
-EVAL_END_WITHOUT_TEST = 540
+# Where there are no test photographs: of the 60 last ones only three show a limit, too few to judge a model by.
+TRAIN_END_WITHOUT_TEST = 420
 
 
 class GTSDBReader:
@@ -31,7 +32,7 @@ class GTSDBReader:
     ``gt.txt`` lies beside the photographs ``00000.ppm`` …, in the input folder or in ``FullIJCNN2013`` or
     ``TrainIJCNN2013`` below it. Boxes give the class of a photograph and are used for nothing else. Splits follow the
     benchmark's: photographs 0 to 479 are for training, 480 to 599 for validation, 600 to 899 for the test. Where none
-    of the last are there, 540 to 599 are the test.
+    of the last are there, 480 to 599 are the test, and 420 to 479 the validation.
 
     Args:
       path: The input folder.
@@ -95,11 +96,10 @@ class GTSDBReader:
 
 
 def _split(number: int, *, has_test: bool) -> str:
-    if number < TRAIN_END:
+    eval_start, test_start = (TRAIN_END, TRAINVAL_END) if has_test else (TRAIN_END_WITHOUT_TEST, TRAIN_END)
+    if number < eval_start:
         return "train"
-    if number >= TRAINVAL_END or (not has_test and number >= EVAL_END_WITHOUT_TEST):
-        return "test"
-    return "eval"
+    return "eval" if number < test_start else "test"
 
 
 def _find_images(root: str) -> tuple[dict[str, str], list[str]]:
