@@ -30,6 +30,7 @@ from tfvs.images.proxy import make_proxy_in_graph
 from tfvs.models.saccader import VariationalSaccader
 from tfvs.ops import boxes as box_ops
 from tfvs.ops.jpeg_markers import MAX_SCANS, count_scans
+from tfvs.ops.validity import where_valid
 
 Outputs = dict[str, tf.Tensor]
 
@@ -338,7 +339,7 @@ def _masked(values: tf.Tensor | None, valid: tf.Tensor, name: str) -> Outputs:
     """An output that only some models have: zeros where an image is not valid; nothing where there is none."""
     if values is None:
         return {}
-    return {name: tf.where(tf.reshape(valid, [-1, *[1] * (values.shape.rank - 1)]), values, 0.0)}
+    return {name: where_valid(valid, values)}
 
 
 def _checked(proxy: tf.Tensor, image_size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:

@@ -95,18 +95,6 @@ def to_float(pixels: tf.Tensor, name: str) -> tf.Tensor:
     raise InputError(f"The dtype of {name!r} cannot be used", expected="floats, uint8, uint16", received=pixels.dtype)
 
 
-def where_valid(valid: tf.Tensor, pixels: tf.Tensor) -> tf.Tensor:
-    """Pixels ``[B, …]`` of the images that are valid ``[B]``, and zeros for the others: a NaN spreads no further.
-
-    Where all are valid nothing is copied: choosing pixel by pixel took a tenth of a training step.
-    """
-
-    def chosen() -> tf.Tensor:
-        return tf.where(tf.reshape(valid, [-1, *[1] * (pixels.shape.rank - 1)]), pixels, 0.0)
-
-    return tf.cond(tf.reduce_all(valid), lambda: pixels, chosen)
-
-
 def image_sizes(inputs: Mapping[str, tf.Tensor], batch: tf.Tensor) -> tf.Tensor:
     """``[B, 2]`` int32 height and width of the full-resolution images, pixels; 1 where a record says less."""
     if IMAGE in inputs:

@@ -22,6 +22,7 @@ from tfvs.models.locator import Locator
 from tfvs.models.pixels import IMAGE, PROXY
 from tfvs.models.saccader_config import SaccaderConfig
 from tfvs.models.saccader_output import SaccaderOutput, SaccadeTrajectory
+from tfvs.ops.validity import where_valid
 
 TRANSFORMERS = ("spatial_transformer", "localized_spatial_transformer")
 # Fields whose networks may be given as Keras models or layers.
@@ -167,7 +168,7 @@ class VariationalSaccader(Locator):
         """
         inputs = {k: pixels.to_float(v, k) if k in (PROXY, IMAGE) else v for k, v in inputs.items()}
         seen = tf.reduce_all(tf.math.is_finite(inputs[PROXY]), axis=[1, 2, 3])
-        proxy = pixels.where_valid(seen, inputs[PROXY])
+        proxy = where_valid(seen, inputs[PROXY])
         if training and self.jit_compile:  # without XLA a pixel that is not finite has ended the step
             inputs = {**inputs, IMAGE: tf.where(tf.math.is_finite(inputs[IMAGE]), inputs[IMAGE], 0.0)}
         batch = tf.shape(proxy)[0]
@@ -221,7 +222,7 @@ class VariationalSaccader(Locator):
                 pixels.pyramid_features(inputs), side_by_side, roots=pixels.check_roots(cfg), channels=self.channels
             )
         found = tf.reduce_all(tf.math.is_finite(side_by_side), axis=[1, 2])
-        crops = pixels.where_valid(valid, crops)
+        crops = where_valid(valid, crops)
         crops = pixels.as_seen(inputs, crops, tf.reshape(boxes, [-1, count * looks, 4]))
         return tf.reshape(crops, [-1, looks, cfg.crop_size, cfg.crop_size, self.channels]), valid & found
 

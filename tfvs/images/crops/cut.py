@@ -156,10 +156,11 @@ class _Tiles:
 
             def shift(found: tf.Tensor) -> tf.Tensor:
                 found = tf.pad(found, [[0, 0], [0, 1], [0, 0]])
-                found = found[corner[crop, 0] :, corner[crop, 1] :][: self.crop_size + 1, : self.crop_size + 1]
+                begin, side = tf.concat([corner[crop], [0]], axis=0), self.crop_size + 1
+                found = tf.slice(found, begin, [side, side, self.bands])
                 down, across = tf.unstack(share[crop])
                 width = self.crop_size * self.bands
-                found = tf.cast(tf.reshape(found, [self.crop_size + 1, width + self.bands]), tf.float32)
+                found = tf.cast(tf.reshape(found, [side, side * self.bands]), tf.float32)
                 found = found[:-1] * (1.0 - down) + found[1:] * down
                 found = found[:, :width] * (1.0 - across) + found[:, self.bands :] * across
                 return tf.reshape(found, [self.crop_size, self.crop_size, self.bands])

@@ -20,6 +20,7 @@ from tfvs.images.crops.remote import are_remote, held_here
 from tfvs.images.crops.source import read_tiles
 from tfvs.ops.crop_rule import fill_outside
 from tfvs.ops.tracing import as_written
+from tfvs.ops.validity import where_valid
 
 
 class TileCrops(NamedTuple):
@@ -86,8 +87,7 @@ def read_crops(
         tiles_read = tf.math.unsorted_segment_sum(tf.ones_like(owner), owner, batch)
         crops = cut_crops(plan, pixels, slots, valid, bands, crop_size)
         if fill_value:
-            filled = fill_outside(crops, plan.rows.weight, plan.columns.weight, fill_value)
-            crops = tf.where(valid[:, tf.newaxis, tf.newaxis, tf.newaxis, tf.newaxis], filled, 0.0)
+            crops = where_valid(valid, fill_outside(crops, plan.rows.weight, plan.columns.weight, fill_value))
     crops = tf.ensure_shape(crops, [boxes.shape[0], boxes.shape[1], crop_size, crop_size, bands])
     return TileCrops(crops, valid, tiles_read)
 
