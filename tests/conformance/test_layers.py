@@ -53,6 +53,7 @@ def step_of(layer: Any, features: Any, states: list[Any], feature_map: Any) -> l
 
 BOXES = np.array([[[0.1, 0.2, 0.5, 0.6], [0.3, 0.3, 0.9, 0.9]]] * 4, "float32")
 CASES = [
+    Case(public.BatchNormalization, {"momentum": 0.7, "epsilon": 0.01}, (images(4, 5, 6, 3),)),
     Case(
         public.ConvBlock,
         {"filters": 6, "strides": 2, "kernel_size": 5, "normalization": "none"},
@@ -122,6 +123,7 @@ CASES = [
             "units": 7,
             "normalization": "none",
             "map_normalization": "batch",
+            "stem_filters": (3, 2),
         },
         (images(4, 9, 8, 2),),
         call=lambda layer, proxy: layer([proxy]),

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tfvs.errors import ConfigError
 from tfvs.layers import (
+    BatchNormalization,
     ConvDecoder,
     ConvEncoder,
     CropClassifier,
@@ -14,6 +15,7 @@ from tfvs.layers import (
     DenseBlock,
     GroupNorm,
     LocationHead,
+    MapEncoder,
     ResidualBlock,
     SpatialAttention,
     VRNNCell,
@@ -42,6 +44,40 @@ def test_group_norm_is_keras_group_normalization():
         results.append([y, tape.gradient(loss, x)])
     np.testing.assert_allclose(results[0][0], results[1][0], atol=1e-5)
     np.testing.assert_allclose(results[0][1], results[1][1], atol=1e-3)
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize("training", [True, False])
+def test_batch_normalization_is_that_of_keras(training, policy):
+    """Values, gradients, and the statistics that are kept."""
+    x = tf.constant(RNG.normal(2.0, 3.0, (4, 7, 9, 6)), tf.float32)
+    results = []
+    for kind in (BatchNormalization, keras.layers.BatchNormalization):
+        layer = kind(momentum=0.9, dtype=policy)
+        layer.build(x.shape)
+        layer.set_weights([np.linspace(*ends, 6) for ends in ((0.5, 2.0), (-1.0, 1.0), (1.0, 3.0), (4.0, 9.0))])
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = layer(tf.cast(x, layer.compute_dtype), training=training)
+            loss = tf.reduce_sum(tf.cast(y, tf.float32) ** 3)
+        results.append([y, *tape.gradient(loss, [x, *layer.trainable_variables]), *layer.non_trainable_variables])
+    for ours, theirs in zip(*results, strict=True):
+        ours, theirs = (keras.ops.convert_to_numpy(keras.ops.cast(value, "float32")) for value in (ours, theirs))
+        rounding = 1e-5 if policy == "float32" else 1e-2
+        np.testing.assert_allclose(ours, theirs, rtol=rounding, atol=10 * rounding * max(1.0, np.abs(theirs).max()))
+
+
+def test_convolutions_before_the_grid_see_the_cells_beside_theirs():
+    """A pixel at the border of a cell changes the features of the cell beside it, where a stem reads them."""
+    proxy = np.zeros((1, 8, 8, 1), "float32")
+    proxy[0, 3, 4] = 1.0  # the first column of the third cell
+    for stem, seen_beside in (((), False), ((4,), True)):
+        keras.utils.set_random_seed(1)
+        layer = MapEncoder((4, 4), (6,), (1,), units=3, stem_filters=stem)
+        layer.build([(None, 8, 8, 1)])
+        changed = np.abs(layer([proxy])[1] - layer([0 * proxy])[1]).max(-1)[0]  # [rows, columns]
+        assert changed[1, 2] > 0
+        assert (changed[1, 1] > 0) == seen_beside
 
 
 @pytest.mark.parametrize("latent_size", [3, 5])

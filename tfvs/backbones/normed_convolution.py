@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfvs.layers.batch_norm import BatchNormalization
 from tfvs.layers.shapes import CHANNELS_LAST
 
 
@@ -51,7 +52,7 @@ class NormedConvolution(keras.layers.Layer):
             if filters is None
             else keras.layers.Conv2D(filters, kernel_size, **options)
         )
-        self.norm = keras.layers.BatchNormalization(
+        self.norm = BatchNormalization(
             momentum=momentum, epsilon=epsilon, name="norm", dtype=self.dtype_policy, trainable=self.trainable
         )
 

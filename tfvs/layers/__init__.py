@@ -1,5 +1,6 @@
 """Keras layers of variational saccading."""
 
+from tfvs.layers.batch_norm import BatchNormalization
 from tfvs.layers.conv_block import ConvBlock
 from tfvs.layers.conv_decoder import ConvDecoder
 from tfvs.layers.conv_encoder import ConvEncoder
@@ -17,6 +18,7 @@ from tfvs.layers.spatial_transformer import SpatialTransformer
 from tfvs.layers.vrnn_cell import VRNNCell, VRNNStep
 
 __all__ = [
+    "BatchNormalization",
     "ConvBlock",
     "ConvDecoder",
     "ConvEncoder",

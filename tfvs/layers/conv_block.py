@@ -8,21 +8,23 @@ import keras
 import tensorflow as tf
 
 from tfvs.config import require
+from tfvs.layers.batch_norm import BatchNormalization
 from tfvs.layers.group_norm import GroupNorm, groups_for
 from tfvs.layers.shapes import CHANNELS_LAST
 
-CONV_NORMALIZATIONS = ("group", "none")
+CONV_NORMALIZATIONS = ("group", "batch", "none")
+MOMENTUM = 0.95  # of batch statistics: they are right after a hundred steps
 
 
 @keras.saving.register_keras_serializable("tfvs")
 class ConvBlock(keras.layers.Layer):
-    """Convolution → group normalisation → ReLU; without normalisation the convolution has a bias instead.
+    """Convolution → normalisation → ReLU; without normalisation the convolution has a bias instead.
 
     Args:
       filters: Output channels.
       strides: 2 halves the image (rounded up).
       kernel_size: Side of the kernel, pixels.
-      normalization: ``"group"`` or ``"none"``.
+      normalization: ``"group"``, ``"batch"`` or ``"none"``.
 
     Raises:
       ConfigError: An unknown normalisation.
@@ -40,18 +42,22 @@ class ConvBlock(keras.layers.Layer):
         )
         self.filters, self.strides, self.kernel_size = filters, strides, kernel_size
         self.normalization = normalization
-        policy, normalized = self.dtype_policy, normalization == "group"
+        policy = self.dtype_policy
         self.conv = keras.layers.Conv2D(
             filters,
             kernel_size,
             strides=strides,
             padding="same",
-            use_bias=not normalized,
+            use_bias=normalization == "none",
             name="conv",
             dtype=policy,
             data_format=CHANNELS_LAST,
         )
-        self.norm = GroupNorm(groups_for(filters), name="norm", dtype=policy) if normalized else None
+        self.norm: keras.layers.Layer | None = None
+        if normalization == "group":
+            self.norm = GroupNorm(groups_for(filters), name="norm", dtype=policy)
+        elif normalization == "batch":
+            self.norm = BatchNormalization(momentum=MOMENTUM, name="norm", dtype=policy)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Args: input_shape: ``[B, H, W, C]``."""
@@ -59,10 +65,10 @@ class ConvBlock(keras.layers.Layer):
         if self.norm is not None:
             self.norm.build(self.conv.compute_output_shape(input_shape))
 
-    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
         """``[B, H, W, C]`` → ``[B, ⌈H/strides⌉, ⌈W/strides⌉, filters]``."""
         x = self.conv(inputs)
-        return tf.nn.relu(x if self.norm is None else self.norm(x))
+        return tf.nn.relu(x if self.norm is None else self.norm(x, training=training))
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Static shape of the output."""

@@ -80,7 +80,7 @@ class ConvEncoder(keras.layers.Layer):
         x = feature_map = inputs
         for block in [*self.stem, *self.blocks]:
             feature_map = x
-            x = block(x)
+            x = block(x, training=training)
         return self.head(self.flatten(x), training=training), feature_map
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[tuple[int | None, ...], ...]:

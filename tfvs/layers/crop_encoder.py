@@ -81,7 +81,7 @@ class CropEncoder(keras.layers.Layer):
         if self.standardize:
             x = standardize(x, mean=0.0, stddev=CONTRAST)
         for block in self.blocks:
-            x = block(x)
+            x = block(x, training=training)
         return pool_map(x, self.pooling)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:

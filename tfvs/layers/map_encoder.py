@@ -9,12 +9,14 @@ import keras
 import tensorflow as tf
 
 from tfvs.config import require
+from tfvs.layers.batch_norm import BatchNormalization
+from tfvs.layers.conv_block import MOMENTUM, ConvBlock
 from tfvs.layers.dense_block import DenseBlock
 from tfvs.layers.shapes import CHANNELS_LAST, known
 from tfvs.ops.grid import cells_to_depth, depth_of
 
 MAP_NORMALIZATIONS = ("none", "batch")
-MOMENTUM = 0.95  # of batch statistics: they are right after a hundred steps
+STEM_KERNEL = 3
 
 
 @keras.saving.register_keras_serializable("tfvs")
@@ -29,6 +31,9 @@ class MapEncoder(keras.layers.Layer):
       cells: Rows and columns of the grid.
       filters: Channels of each convolution.
       kernels: Sides of their kernels, cells.
+      stem_filters: Channels of convolutions of 3 × 3 pixels over the first map, in its own size, before it comes onto
+        the grid: with them a cell knows what lies where in the cells beside it, as a map seen at another angle than the
+        image needs. None by default.
       units: Features of the whole proxy, from the mean over the grid.
       normalization: Normalisation of the dense layer, see :class:`DenseBlock`.
       map_normalization: Normalisation of the convolutions: ``"none"`` or ``"batch"``.
@@ -45,6 +50,7 @@ class MapEncoder(keras.layers.Layer):
         units: int = 256,
         normalization: str = "layer",
         map_normalization: str = "none",
+        stem_filters: Sequence[int] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -64,7 +70,12 @@ class MapEncoder(keras.layers.Layer):
         self.map_normalization = map_normalization
         self.filters, self.kernels = tuple(filters), tuple(kernels)
         self.units, self.normalization = units, normalization
+        self.stem_filters = tuple(stem_filters)
         policy = self.dtype_policy
+        self.stem = [
+            ConvBlock(f, kernel_size=STEM_KERNEL, normalization=map_normalization, name=f"stem_{i}", dtype=policy)
+            for i, f in enumerate(self.stem_filters)
+        ]
         self.convolutions = [
             keras.layers.Conv2D(
                 f,
@@ -78,15 +89,18 @@ class MapEncoder(keras.layers.Layer):
             for i, (f, k) in enumerate(zip(self.filters, self.kernels, strict=True))
         ]
         self.norms = [
-            keras.layers.BatchNormalization(momentum=MOMENTUM, name=f"norm_{i}", dtype=policy)
+            BatchNormalization(momentum=MOMENTUM, name=f"norm_{i}", dtype=policy)
             for i in range(len(self.filters) if map_normalization == "batch" else 0)
         ]
         self.head = DenseBlock(units, normalization, name="head", dtype=policy)
 
     def build(self, maps_shape: Any) -> None:
         """Args: maps_shape: ``[B, h, w, c]`` of each map, all but ``B`` known."""
-        channels = 0
-        for map_shape in _as_list(maps_shape):
+        channels, shapes = 0, _as_list(maps_shape)
+        for block in self.stem:
+            block.build(shapes[0])
+            shapes[0] = block.compute_output_shape(shapes[0])
+        for map_shape in shapes:
             height, width, depth = (known(size, "a map of the proxy") for size in map_shape[1:])
             down, across = depth_of((height, width), self.cells)
             channels += depth * down * across
@@ -101,7 +115,11 @@ class MapEncoder(keras.layers.Layer):
 
     def call(self, maps: Sequence[tf.Tensor], training: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
         """Maps ``[B, h, w, c]`` → features ``[B, units]`` and the map ``[B, rows, columns, filters[-1]]``."""
-        x = tf.concat([tf.cast(cells_to_depth(x, self.cells), self.compute_dtype) for x in maps], axis=-1)
+        first, *others = maps
+        for block in self.stem:
+            first = block(first, training=training)
+        joined = [tf.cast(cells_to_depth(x, self.cells), self.compute_dtype) for x in (first, *others)]
+        x = tf.concat(joined, axis=-1)
         for i, convolution in enumerate(self.convolutions):
             x = convolution(x)
             if self.norms:
@@ -116,7 +134,7 @@ class MapEncoder(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """All arguments."""
-        names = ("cells", "filters", "kernels", "units", "normalization", "map_normalization")
+        names = ("cells", "filters", "kernels", "units", "normalization", "map_normalization", "stem_filters")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 

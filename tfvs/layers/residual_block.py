@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from tfvs.errors import ConfigError
+from tfvs.layers.batch_norm import BatchNormalization
 from tfvs.layers.group_norm import GroupNorm, groups_for
 from tfvs.layers.shapes import CHANNELS_LAST
 
@@ -24,7 +25,7 @@ def make_norm(kind: str, channels: int, name: str, dtype: Any) -> keras.layers.L
         raise ConfigError("Unknown normalization", expected=NORMALIZATIONS, received=repr(kind))
     if kind == "group":
         return GroupNorm(groups_for(channels), name=name, dtype=dtype)
-    return keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=name, dtype=dtype)
+    return BatchNormalization(momentum=0.9, epsilon=1e-5, name=name, dtype=dtype)
 
 
 @keras.saving.register_keras_serializable("tfvs")

@@ -51,7 +51,7 @@ class NetworkOptions(Config):
     )
     crop_normalization: str = option(
         "group",
-        'Normalisation of the convolutions that read the crops: ``"group"`` or ``"none"``.',
+        'Normalisation of the convolutions that read the crops: ``"group"``, ``"batch"`` or ``"none"``.',
         choices=CONV_NORMALIZATIONS,
     )
     standardize_crops: bool = option(

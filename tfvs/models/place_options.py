@@ -64,6 +64,11 @@ class PlaceOptions(Config):
     map_kernels: tuple[int, ...] = option(
         (5, 1), "Sides of the kernels of these convolutions, cells.", at_least=1, least_items=1
     )
+    map_stem_filters: tuple[int, ...] = option(
+        (),
+        "Channels of convolutions of 3 × 3 pixels over the proxy, before its pixels come onto the grid of cells.",
+        at_least=1,
+    )
     map_normalization: str = option(
         "none", 'Normalisation of these convolutions: ``"none"`` or ``"batch"``.', choices=MAP_NORMALIZATIONS
     )
@@ -81,6 +86,12 @@ class PlaceOptions(Config):
         object.__setattr__(self, "proxy_features", encoder_config(self.proxy_features))
         super().__post_init__()
         check_lengths(self, "map_filters", "map_kernels")
+        require(
+            self.map_reads_pixels or not self.map_stem_filters,
+            "The map's convolutions over the proxy have nothing to read",
+            expected="map_reads_pixels=True, or no map_stem_filters",
+            received=self.map_stem_filters,
+        )
         require(
             self.place_prior != "isolated" or self.thing_scale is not None,
             "The size of what is isolated is not known",

@@ -112,10 +112,12 @@ STREET_PHOTOGRAPHS = SaccaderConfig(
 # none is taken twice, so that nothing is counted twice, and every look says how many things it shows. Made for battles
 # of up to 22 marines among up to 100 other units, screens of 1 024 × 1 024 in tiles of 128, and minimaps of 64 × 64 on
 # which a unit is a pixel. A look has the screen's own pixels, and leaves out the two along each border of its square,
-# so that one tile holds it with its margin. Train it as `SMALL_THINGS`.
+# so that one tile holds it with its margin. Convolutions over the minimap in its own size learn where on the screen its
+# pixels are: it is seen at another angle. Batch normalisation reads the crops better than none after as many images.
+# Train it as `SMALL_THINGS`.
 COUNTING = SMALL_THINGS.replace(
     num_classes=23,
-    num_steps=20,
+    num_steps=14,
     crop_size=124,
     min_scale=124 / 1024,
     max_scale=124 / 1024,
@@ -125,10 +127,12 @@ COUNTING = SMALL_THINGS.replace(
     place_prior="isolated",
     thing_scale=1 / 64,
     prior_power=3.0,
+    map_stem_filters=(16, 16),
     map_filters=(64, 64),
     map_kernels=(3, 3),
     map_reads_place=True,
     look_pooling="count",
+    crop_normalization="batch",
     crop_filters=(16, 32, 64, 64, 64),
     crop_strides=(2, 2, 2, 2, 2),
     crop_pooling="mean_max",

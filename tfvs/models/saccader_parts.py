@@ -32,6 +32,7 @@ def make_encoder(config: SaccaderConfig, policy: Any) -> ConvEncoder | MapEncode
             config.encoder_units,
             config.normalization,
             config.map_normalization,
+            config.map_stem_filters,
             name="encoder",
             dtype=policy,
         )
