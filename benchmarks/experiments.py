@@ -101,7 +101,7 @@ TINY_MODELS = {
 }
 TINY_LARGE = (*TINY, "--epoch-images=32", "--epochs=1", "--side=300")
 TINY_MEGAPIXEL = (*TINY, "--passes=1", "--num-samples=2", "--side=300", "--override=cells=[18,18]", "--num-steps=2")
-TINY_MARINES = (*TINY, "--passes=1", "--steps-per-epoch=1", "--screen=256")
+TINY_MARINES = (*TINY, "--passes=1", "--reading-passes=0.5", "--reading-looks=2", "--steps-per-epoch=1", "--screen=256")
 NAMES = {"saccader": "variational saccading", "resnet18": "ResNet18 on whole images", "ram": "RAM", "dram": "DRAM"}
 
 
@@ -296,11 +296,11 @@ EXPERIMENTS = (
         "enlarged", "--epochs=10", "--epoch-images=40", "--batch-size=8", "--test-images=200",
     ),
     *(
-        _marines("looks that share no place", "50", 60, "categorical", "categorical", 6, TWO_LOOKS, seed=seed)
+        _marines("looks that share no place", "50", 60, "categorical", "categorical", 5, TWO_LOOKS, seed=seed)
         for seed in (1, 2)
     ),
     _marines("the paper's posterior", "50", 60, "gaussian", "gaussian", 4, TWO_LOOKS),
-    _marines("ResNet18 on 224²", "65", 60, "resnet18-224", "resnet18", 1, "--train-images=8", "--test-images=8",
+    _marines("ResNet18 on 224²", "65", 60, "resnet18-224", "resnet18", 4, "--train-images=8", "--test-images=8",
              "--batch-size=4"),
     _marines("ResNet18 that sees the minimap alone", "–", 60, "minimap", "minimap", 20),
 )  # fmt: skip

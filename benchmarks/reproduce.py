@@ -1,8 +1,9 @@
 """The paper's experiments, each by a command, and the page that shows their figures beside the paper's.
 
-    python -m benchmarks.reproduce --list
+    python -m benchmarks.reproduce                                             # what there is, and its last figures
     python -m benchmarks.reproduce --digits mnist.npz --only identify-saccader-1
     python -m benchmarks.reproduce --quick --digits uci --results /tmp/quick   # everything, tiny, to try the machinery
+    python -m benchmarks.reproduce --all --digits mnist.npz                    # what has no result yet: days of a core
     python -m benchmarks.reproduce --page                                      # writes docs/reproduction.md anew
 
 An experiment is a benchmark of this folder with fixed arguments (``benchmarks.experiments``); it writes a JSON file,
@@ -107,9 +108,15 @@ class Runner:
 
 
 @click.command()
-@click.option("--list", "lists", is_flag=True, help="Print every experiment, its minutes, last result and command.")
+@click.option(
+    "--list",
+    "lists",
+    is_flag=True,
+    help="Print every experiment, its minutes, last result and command: what happens where nothing else is asked for.",
+)
 @click.option("--page", "writes_page", is_flag=True, help="Write the page from the results that are there.")
 @click.option("--only", multiple=True, type=click.Choice([e.name for e in EXPERIMENTS]), help="Run these alone.")
+@click.option("--all", "everything", is_flag=True, help="Run whatever has no result: days of one core.")
 @click.option("--quick", is_flag=True, help="Run tiny versions, which show nothing but that everything works.")
 @click.option("--again", is_flag=True, help="Run what has a result, too.")
 @click.option(
@@ -123,6 +130,7 @@ def main(
     lists: bool,
     writes_page: bool,
     only: tuple[str, ...],
+    everything: bool,
     quick: bool,
     again: bool,
     digits: str,
@@ -133,7 +141,7 @@ def main(
     if quick and results is None:
         raise click.UsageError("--quick wants --results: a folder of its own, so that real results stay")
     folder = results or RESULTS
-    if lists:
+    if lists or not (writes_page or only or everything or quick):
         _list(folder)
         return
     if not writes_page:

@@ -33,10 +33,10 @@ from benchmarks.speed_limits_data import (
     Prepared,
     list_folder,
     prepare,
-    proxy_recipe,
 )
 from benchmarks.speed_limits_evaluation import evaluate_other_looks, evaluate_saccader, evaluate_whole, time_network
 from benchmarks.speed_limits_model import (
+    DEFAULT,
     SACCADER,
     SACCADERS,
     TRAINING,
@@ -140,7 +140,7 @@ def main(
             model = keras.saving.load_model(file).adapted(num_steps=looks)
             report["model"] = str(model_path)
             if data is not None:
-                _validate(report, model, prepare(data, runs / "data", VALIDATION, _recipe(method), fold))
+                _validate(report, model, prepare(data, runs / "data", VALIDATION, _recipe(model, method), fold))
         else:
             if data is None:
                 raise click.UsageError("--data GTSDB is needed to train")
@@ -148,13 +148,13 @@ def main(
                 epochs=epochs, steps_per_epoch=epoch_steps, batch_size=batch_size, seed=seed
             )
             if prepare_only:
-                prepare(data, runs / "data", TRAIN, _recipe(method), fold)
+                prepare(data, runs / "data", TRAIN, WHOLE.get(method, DEFAULT.proxy), fold)
                 return
             model = _train(report, data, runs, train_config, reading_epochs, looks)
         if sheet is not None and data is not None and isinstance(model, VariationalSaccader):
-            write_sheet(model, prepare(data, runs / "data", VALIDATION, _recipe(method), fold), sheet)
+            write_sheet(model, prepare(data, runs / "data", VALIDATION, _recipe(model, method), fold), sheet)
         if test is not None:
-            report["test"] = _evaluate(model, list_folder(test, _recipe(method)))
+            report["test"] = _evaluate(model, list_folder(test, _recipe(model, method)))
     except TfvsError as error:
         raise SystemExit(f"error: {error}") from error
     report["peak_memory_mb"] = peak_memory_mb()
@@ -182,7 +182,7 @@ def _train(
     method, fold = report["method"], report["fold"]
     folder = runs / _run(report)
     photographs, validation = (
-        prepare(data, runs / "data", split, _recipe(method), fold) for split in (TRAIN, VALIDATION)
+        prepare(data, runs / "data", split, WHOLE.get(method, DEFAULT.proxy), fold) for split in (TRAIN, VALIDATION)
     )
     saccades = method in SACCADERS
     model: keras.Model
@@ -208,8 +208,12 @@ def _validate(report: dict[str, Any], model: keras.Model, validation: Prepared) 
         report["network_on_whole_photographs"] = time_network(model, validation)
 
 
-def _recipe(method: str) -> ProxyRecipe:
-    return proxy_recipe(WHOLE.get(method, WHOLE["proxy"]))
+def _recipe(model: keras.Model, method: str) -> ProxyRecipe:
+    """The proxies that a trained model reads."""
+    if not isinstance(model, VariationalSaccader):
+        return WHOLE[method]
+    height, width, channels = model.proxy_shape
+    return ProxyRecipe(height=height, width=width, channels=channels)
 
 
 def _evaluate(model: keras.Model, photographs: Prepared | Folder) -> dict[str, Any]:

@@ -33,7 +33,7 @@ OWN_FOLD = FOLDS - 1
 TRAIN, VALIDATION = "train", "eval"
 
 
-def proxy_recipe(reduction: int = 4) -> ProxyRecipe:
+def proxy_recipe(reduction: int) -> ProxyRecipe:
     """Photographs whose sides are divided by a number.
 
     Args:

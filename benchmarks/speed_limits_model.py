@@ -9,11 +9,11 @@ import keras
 import tensorflow as tf
 
 from benchmarks.accuracy import Stopwatch
-from benchmarks.speed_limits_data import Prepared
+from benchmarks.speed_limits_data import Prepared, proxy_recipe
 from pipelines.speed_limits import DEFAULT
 from tfvs.backbones.encoder import EncoderConfig, make_encoder
 from tfvs.data.pasting import FieldConfig
-from tfvs.datasets.gtsdb_cut_outs import make_bank
+from tfvs.datasets.gtsdb_cut_outs import PASTES, make_bank
 from tfvs.layers.dense_block import DenseBlock
 from tfvs.models.image_classifier import ImageClassifier, Shapes
 from tfvs.models.resnet import ClassifierOutput
@@ -25,8 +25,8 @@ from tfvs.training.trainer import TrainConfig
 SACCADER = SaccaderConfig.from_dict({**DEFAULT.model, "num_classes": len(DEFAULT.class_names)})
 TRAINING = TrainConfig.from_dict(DEFAULT.train)
 SACCADERS: dict[str, dict[str, Any]] = {"saccader": {}, "attention": {"place_gradient": "attention"}}
-# What the photographs' sides are divided by for a network that reads them whole.
-WHOLE = {"whole": 1, "half": 2, "proxy": 4}
+# What a network reads that reads photographs whole.
+WHOLE = {"whole": proxy_recipe(1), "half": proxy_recipe(2), "proxy": DEFAULT.proxy}
 CELLS = (50, 85)
 
 
@@ -112,6 +112,7 @@ def _given(photographs: Prepared, folder: Path, validation: Prepared, stopwatch:
         "files": photographs.files,
         "proxy": photographs.proxy,
         "bank": make_bank(photographs.data, photographs.ids),
+        "pastes": PASTES,
         "folder": str(folder),
         "validation_data": validation.batches(),
         "callbacks": [stopwatch],

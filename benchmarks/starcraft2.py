@@ -6,9 +6,11 @@
     python -m benchmarks.starcraft2 --model minimap --passes 20              # ResNet18 that sees only the minimap
     python -m benchmarks.starcraft2_results                                  # a table of all runs
 
-The battles are made where they are missing (``tfvs.datasets.starcraft2``). A run that was stopped goes on from its
-checkpoint when the command is repeated, and ends after ``--minutes`` at the end of an epoch. Minutes are those of the
-processor, with ``--threads 1`` of one core. Writes ``docs/results/starcraft2-<name>.json``, and prints the JSON last.
+The looks of ``categorical`` follow the prior first, for ``--reading-passes``, until what reads them knows a marine:
+before that, what a look contributes says nothing about where to look. The battles are made where they are missing
+(``tfvs.datasets.starcraft2``). A run that was stopped goes on from its checkpoint when the command is repeated, and
+ends after ``--minutes`` at the end of an epoch. Minutes are those of the processor, with ``--threads 1`` of one core.
+Writes ``docs/results/starcraft2-<name>.json``, and prints the JSON last.
 """
 
 from __future__ import annotations
@@ -84,6 +86,13 @@ def reading(name: str, data: PyramidSet[BattleConfig], side: int) -> Callable[[t
 @click.option("--test-images", default=2_000, show_default=True)
 @click.option("--seed", default=1, show_default=True, help="Seed of weights, order and samples; the battles' is 0.")
 @click.option("--passes", default=10, show_default=True, help="Over the training images; the learning rate ends at 0.")
+@click.option(
+    "--reading-passes",
+    default=1.5,
+    show_default=True,
+    help="Of the looks that count, before: they follow the prior, and only what reads them learns.",
+)
+@click.option("--reading-looks", default=20, show_default=True, help="Looks per image meanwhile.")
 @click.option("--steps-per-epoch", type=int, help="Steps between two tests; without it one pass.")
 @click.option("--minutes", default=60.0, show_default=True, help="Minutes of the processor, in all.")
 @click.option("--threads", default=1, show_default=True, help="Of TensorFlow; 0: as many as there are cores.")
@@ -106,6 +115,8 @@ def main(
     test_images: int,
     seed: int,
     passes: int,
+    reading_passes: float,
+    reading_looks: int,
     steps_per_epoch: int | None,
     minutes: float,
     threads: int,
@@ -135,8 +146,11 @@ def main(
     folder = Path(runs) / name
     folder.mkdir(parents=True, exist_ok=True)
     steps = steps_per_epoch or train_images // batch_size
+    proxy, labels = recipe(battles), read_labels(data.files("train"))
+    rates = balanced_class_weights(labels, len(CLASS_NAMES)) if sample_evenly else None
+    stopwatch = Stopwatch(folder / "cpu_minutes.txt", minutes)
+    clock = TrainingClock(steps * batch_size)
     config = TrainConfig(
-        epochs=math.ceil(passes * (train_images // batch_size) / steps),
         batch_size=batch_size,
         learning_rate=learning_rate,
         warmup_steps=100,
@@ -146,31 +160,37 @@ def main(
     )
     if model_name == "gaussian":
         config = config.replace(zoom_from=0.3, zoom_to=0.1)  # ends at a tenth of the side, as the paper's
-    proxy, labels = recipe(battles), read_labels(data.files("train"))
-    rates = balanced_class_weights(labels, len(CLASS_NAMES)) if sample_evenly else None
-    stopwatch = Stopwatch(folder / "cpu_minutes.txt", minutes)
-    clock = TrainingClock(steps * batch_size)
-    train(
-        model,
-        lambda epoch: reads(
-            training_dataset(
-                data.files("train"),
-                proxy,
-                batch_size=batch_size,
-                steps_per_epoch=steps,
-                epochs=passes + 1,
-                initial_epoch=epoch,
-                seed=seed,
-                class_rates=rates,
-            )
-        ),
-        config,
-        steps_per_epoch=steps,
-        validation_data=reads(evaluation_dataset(data.files("test"), proxy, batch_size=TEST_BATCH, limit=200)),
-        checkpoint_dir=str(folder / "checkpoints"),
-        log_dir=str(folder / "logs"),
-        callbacks=[stopwatch, clock],
-    )
+
+    def fit(model: keras.Model, stage: Path, passes: float) -> TrainConfig:
+        own = config.replace(epochs=math.ceil(passes * (train_images // batch_size) / steps))
+        train(
+            model,
+            lambda epoch: reads(
+                training_dataset(
+                    data.files("train"),
+                    proxy,
+                    batch_size=batch_size,
+                    steps_per_epoch=steps,
+                    epochs=math.ceil(passes) + 1,
+                    initial_epoch=epoch,
+                    seed=seed,
+                    class_rates=rates,
+                )
+            ),
+            own,
+            steps_per_epoch=steps,
+            validation_data=reads(evaluation_dataset(data.files("test"), proxy, batch_size=TEST_BATCH, limit=200)),
+            checkpoint_dir=str(stage / "checkpoints"),
+            log_dir=str(stage / "logs"),
+            callbacks=[stopwatch, clock],
+        )
+        return own
+
+    if model_name == "categorical" and reading_passes > 0.0:
+        reader = model.adapted(looks_from_prior=True, num_steps=reading_looks)
+        fit(reader, folder / "read", reading_passes)
+        model = reader.adapted(looks_from_prior=False, num_steps=model.config.num_steps)
+    config = fit(model, folder, passes)
     model.save(folder / "model.keras")
     answers = measure(model, reads(evaluation_dataset(data.files("test"), proxy, batch_size=TEST_BATCH)), test_images)
     report: dict[str, Any] = {
@@ -184,6 +204,8 @@ def main(
         "train_images": train_images,
         "test_images": test_images,
         "passes_asked": passes,
+        "reading_passes": reading_passes if model_name == "categorical" else 0.0,
+        "reading_looks": reading_looks if model_name == "categorical" else 0,
         "passes_done": len(read_history(folder / "logs" / "history.csv")) * steps * batch_size / train_images,
         "sample_evenly": sample_evenly,
         "majority": float((answers.labels == 0).mean()),

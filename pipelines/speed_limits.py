@@ -26,7 +26,7 @@ DEFAULT = PipelineConfig(
     data="runs/data/gtsdb",
     reader="gtsdb",
     class_names=SPEED_LIMITS,
-    proxy=ProxyRecipe(height=200, width=340, channels=3),
+    proxy=ProxyRecipe(height=270, width=459, channels=3),
     image_bands=3,
     tile_size=64,
     compression="jpeg",

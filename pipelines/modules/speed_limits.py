@@ -14,7 +14,7 @@ from pipelines.modules.trainer import copy_folder, train_and_export
 from pipelines.preflight import saccader_config
 from tfvs.data.dataset import evaluation_dataset, find_files, read_labels, read_manifest, read_records
 from tfvs.data.example import from_example
-from tfvs.datasets.gtsdb_cut_outs import make_bank
+from tfvs.datasets.gtsdb_cut_outs import PASTES, make_bank
 from tfvs.errors import ConfigError
 from tfvs.models.saccader import VariationalSaccader
 from tfvs.training.records import check_labels
@@ -72,6 +72,7 @@ def fit_with_signs(
         files=files,
         proxy=proxy,
         bank=make_bank(Path(config.data), ids, config.class_names),
+        pastes=PASTES,
         folder=folder,
         validation_data=evaluation_dataset(eval_files, proxy, batch_size=train_config.batch_size),
         write=write,

@@ -37,6 +37,7 @@ def test_what_is_listed_can_be_pasted_into_a_shell(tmp_path):
     lines = [line for line in listed.splitlines() if line.startswith("    python -m ")]
     assert len(lines) == len(EXPERIMENTS)
     assert listed.count("not run") == len(EXPERIMENTS)
+    assert CliRunner().invoke(main, ["--again", "--results", str(tmp_path)]).output == listed  # nothing is run unasked
     for experiment, line in zip(EXPERIMENTS, lines, strict=True):
         words = shlex.split(line)
         assert words[len(words) - len(experiment.arguments) :] == list(experiment.arguments)

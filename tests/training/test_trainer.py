@@ -92,6 +92,25 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(tmp_path) -> None:
     assert [line.split(",")[0] for line in history] == ["epoch", "0", "1", "2", "3"]
 
 
+def test_batch_statistics_come_back_too(tmp_path) -> None:
+    """Those of layers in a list of their parent, which no optimizer knows."""
+
+    def make() -> VariationalSaccader:
+        keras.utils.set_random_seed(3)
+        model = VariationalSaccader(**{**SMALL, "crop_normalization": "batch"})
+        model.build({"image": (None, 24, 32, 1), "proxy": (None, 8, 8, 1)})
+        return model
+
+    trained, fresh = make(), make()
+    config = TrainConfig(epochs=1, batch_size=BATCH)
+    run(tmp_path, config, trained)
+    assert run(tmp_path, config, fresh) == []
+    moved = [not np.allclose(a, b) for a, b in zip(trained.get_weights(), make().get_weights(), strict=True)]
+    assert any(m for m, weight in zip(moved, trained.weights, strict=True) if weight.path.endswith("moving_mean"))
+    for weight, other in zip(trained.weights, fresh.weights, strict=True):
+        np.testing.assert_array_equal(weight, other, err_msg=weight.path)
+
+
 def test_a_torn_checkpoint_costs_one_epoch(tmp_path) -> None:
     config = TrainConfig(epochs=2, batch_size=BATCH)
     run(tmp_path, config, make_linear())

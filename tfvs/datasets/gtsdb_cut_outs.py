@@ -20,9 +20,11 @@ from tfvs.datasets.gtsdb import (
     read_signs,
 )
 from tfvs.errors import DataError
-from tfvs.images.cut_outs import CutOut, PasteBank, cut_out
+from tfvs.images.cut_outs import CutOut, PasteBank, PasteConfig, cut_out
 from tfvs.images.reading import read_array
 
+# Many signs are pasted smaller than those that they are cut from: few of the photographs' own are of the least sizes.
+PASTES = PasteConfig(size=(0.65, 1.2))
 _ROUND = {*range(11), 15, 16, 17, *range(32, 43), SIGNS.index("stop")}
 
 

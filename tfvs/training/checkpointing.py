@@ -48,8 +48,15 @@ class ResumableCheckpoint(keras.callbacks.Callback):
         model.optimizer.build(model.trainable_variables)
         self._finished_epochs = tf.Variable(0, dtype=tf.int64, trainable=False)
         random_states = [variable.value for variable in seed_states(model)]
+        # A layer in a list of its parent is no part of what TensorFlow finds in a Keras model: the optimizer knows its
+        # trained weights, and batch statistics are named here.
+        statistics = [variable.value for variable in model.non_trainable_weights]
         checkpoint = tf.train.Checkpoint(
-            model=model, optimizer=model.optimizer, random_states=random_states, epoch=self._finished_epochs
+            model=model,
+            optimizer=model.optimizer,
+            statistics=statistics,
+            random_states=random_states,
+            epoch=self._finished_epochs,
         )
         self._manager = tf.train.CheckpointManager(checkpoint, self._write_directory, max_to_keep=2)
         for path in reversed(tf.train.CheckpointManager(checkpoint, self._directory, max_to_keep=2).checkpoints):
