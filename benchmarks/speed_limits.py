@@ -94,7 +94,9 @@ def keep_best(runs: Path, folder: Path, report: dict[str, Any]) -> bool:
 @click.option(
     "--epochs", default=TRAINING.epochs, show_default=True, help="A saccader's first stage has --reading-epochs before."
 )
-@click.option("--reading-epochs", type=int, help="Of a saccader's first stage; as many as --epochs where not given.")
+@click.option(
+    "--reading-epochs", default=0, show_default=True, help="Of a saccader's first stage; 0: as many as --epochs."
+)
 @click.option("--epoch-steps", default=TRAINING.steps_per_epoch, show_default=True)
 @click.option("--batch-size", default=TRAINING.batch_size, show_default=True)
 @click.option(
@@ -113,7 +115,7 @@ def main(
     seed: int,
     fold: int,
     epochs: int,
-    reading_epochs: int | None,
+    reading_epochs: int,
     epoch_steps: int,
     batch_size: int,
     looks: int,
@@ -145,12 +147,16 @@ def main(
             if data is None:
                 raise click.UsageError("--data GTSDB is needed to train")
             train_config = TRAINING.replace(
-                epochs=epochs, steps_per_epoch=epoch_steps, batch_size=batch_size, seed=seed
+                epochs=epochs,
+                reading_epochs=reading_epochs,
+                steps_per_epoch=epoch_steps,
+                batch_size=batch_size,
+                seed=seed,
             )
             if prepare_only:
                 prepare(data, runs / "data", TRAIN, WHOLE.get(method, DEFAULT.proxy), fold)
                 return
-            model = _train(report, data, runs, train_config, reading_epochs, looks)
+            model = _train(report, data, runs, train_config, looks)
         if sheet is not None and data is not None and isinstance(model, VariationalSaccader):
             write_sheet(model, prepare(data, runs / "data", VALIDATION, _recipe(model, method), fold), sheet)
         if test is not None:
@@ -175,7 +181,6 @@ def _train(
     data: Path,
     runs: Path,
     train_config: TrainConfig,
-    reading_epochs: int | None,
     looks: int,
 ) -> keras.Model:
     """Trains and validates; what is found goes into the report."""
@@ -187,8 +192,8 @@ def _train(
     saccades = method in SACCADERS
     model: keras.Model
     if saccades:
-        model, minutes = fit_saccader(method, photographs, folder, train_config, validation, reading_epochs)
-        report["reading_epochs"] = reading_epochs or train_config.epochs
+        model, minutes = fit_saccader(method, photographs, folder, train_config, validation)
+        report["reading_epochs"] = train_config.reading_epochs or train_config.epochs
         model = model.adapted(num_steps=looks, pyramid_roots=())
         model.save(folder / MODEL)
     else:

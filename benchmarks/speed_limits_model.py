@@ -68,7 +68,6 @@ def fit_saccader(
     folder: Path,
     train_config: TrainConfig,
     validation: Prepared,
-    reading_epochs: int | None = None,
 ) -> tuple[VariationalSaccader, float]:
     """Trains a saccader in two stages, or goes on where training stopped.
 
@@ -76,9 +75,8 @@ def fit_saccader(
       method: One of ``SACCADERS``.
       photographs: To train on.
       folder: Gets checkpoints and logs.
-      train_config: How the second stage trains.
+      train_config: See :func:`tfvs.training.stages.read_then_look`.
       validation: Evaluated after each epoch of the second stage.
-      reading_epochs: See :func:`tfvs.training.stages.read_then_look`.
 
     Returns:
       The model, and the processor's minutes in all.
@@ -86,7 +84,7 @@ def fit_saccader(
     config = SACCADER.replace(pyramid_roots=photographs.pyramid_roots, **SACCADERS[method])
     stopwatch = _stopwatch(folder)
     given = _given(photographs, folder, validation, stopwatch)
-    model = fit_stages(config, read_then_look(CELLS, train_config, reading_epochs), **given)
+    model = fit_stages(config, read_then_look(CELLS, train_config), **given)
     return model, stopwatch.minutes
 
 

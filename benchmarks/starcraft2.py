@@ -38,6 +38,7 @@ from tfvs.datasets.starcraft2.simulate import recipe, write_battle_records
 from tfvs.models.presets import PRESETS
 from tfvs.models.resnet import ResNet18
 from tfvs.models.saccader import VariationalSaccader
+from tfvs.training.reading import read_first
 from tfvs.training.strategy import limit_threads
 from tfvs.training.trainer import TrainConfig, train
 
@@ -151,6 +152,7 @@ def main(
     stopwatch = Stopwatch(folder / "cpu_minutes.txt", minutes)
     clock = TrainingClock(steps * batch_size)
     config = TrainConfig(
+        epochs=math.ceil(passes * (train_images // batch_size) / steps),
         batch_size=batch_size,
         learning_rate=learning_rate,
         warmup_steps=100,
@@ -160,9 +162,11 @@ def main(
     )
     if model_name == "gaussian":
         config = config.replace(zoom_from=0.3, zoom_to=0.1)  # ends at a tenth of the side, as the paper's
+    if model_name == "categorical":
+        reading_epochs = round(reading_passes * (train_images // batch_size) / steps)
+        config = config.replace(reading_epochs=reading_epochs, reading_looks=reading_looks)
 
-    def fit(model: keras.Model, stage: Path, passes: float) -> TrainConfig:
-        own = config.replace(epochs=math.ceil(passes * (train_images // batch_size) / steps))
+    def fit(model: keras.Model, stage: TrainConfig, place: str) -> None:
         train(
             model,
             lambda epoch: reads(
@@ -171,26 +175,24 @@ def main(
                     proxy,
                     batch_size=batch_size,
                     steps_per_epoch=steps,
-                    epochs=math.ceil(passes) + 1,
+                    epochs=math.ceil(stage.epochs * steps / (train_images // batch_size)) + 1,
                     initial_epoch=epoch,
                     seed=seed,
                     class_rates=rates,
                 )
             ),
-            own,
+            stage,
             steps_per_epoch=steps,
             validation_data=reads(evaluation_dataset(data.files("test"), proxy, batch_size=TEST_BATCH, limit=200)),
-            checkpoint_dir=str(stage / "checkpoints"),
-            log_dir=str(stage / "logs"),
+            checkpoint_dir=str(Path(place) / "checkpoints"),
+            log_dir=str(Path(place) / "logs"),
             callbacks=[stopwatch, clock],
         )
-        return own
 
-    if model_name == "categorical" and reading_passes > 0.0:
-        reader = model.adapted(looks_from_prior=True, num_steps=reading_looks)
-        fit(reader, folder / "read", reading_passes)
-        model = reader.adapted(looks_from_prior=False, num_steps=model.config.num_steps)
-    config = fit(model, folder, passes)
+    if model_name in SACCADERS:
+        model, _ = read_first(model, config, str(folder), fit)
+    else:
+        fit(model, config, str(folder))
     model.save(folder / "model.keras")
     answers = measure(model, reads(evaluation_dataset(data.files("test"), proxy, batch_size=TEST_BATCH)), test_images)
     report: dict[str, Any] = {
@@ -204,8 +206,6 @@ def main(
         "train_images": train_images,
         "test_images": test_images,
         "passes_asked": passes,
-        "reading_passes": reading_passes if model_name == "categorical" else 0.0,
-        "reading_looks": reading_looks if model_name == "categorical" else 0,
         "passes_done": len(read_history(folder / "logs" / "history.csv")) * steps * batch_size / train_images,
         "sample_evenly": sample_evenly,
         "majority": float((answers.labels == 0).mean()),

@@ -22,7 +22,7 @@ def test_first_what_reads_then_where_to_look() -> None:
     assert [look.field.side(step) for step in (0, 37, 600)] == [9, 9, 85]
     assert look.field.is_full(240)
     assert (look.steps_per_epoch, TRAINING.epochs * look.steps_per_epoch) == (100, 600)
-    assert (read.train.epochs, read_then_look((50, 85), TRAINING, 9)[0].train.epochs) == (6, 9)
+    assert (read.train.epochs, read_then_look((50, 85), TRAINING.replace(reading_epochs=9))[0].train.epochs) == (6, 9)
 
 
 def test_a_map_smaller_than_the_fields() -> None:

@@ -16,6 +16,7 @@ from tfvs.images.proxy import ProxyRecipe
 from tfvs.models.saccader import VariationalSaccader
 from tfvs.training.hosts import by_files
 from tfvs.training.pictures import SaccadePictures
+from tfvs.training.reading import read_first
 from tfvs.training.strategy import make_strategy
 from tfvs.training.trainer import TrainConfig, check_batch, train
 
@@ -52,6 +53,7 @@ def fit_records(
       The model, and the logs of the epochs that this call trained.
 
     Raises:
+      ConfigError: There are reading epochs, and the model has no prior over cells.
       DataError: There are labels outside the classes, or fewer images than one batch.
     """
     strategy = make_strategy(config.num_devices)  # several hosts find each other before TensorFlow computes anything
@@ -60,36 +62,39 @@ def fit_records(
     balanced = balanced_class_weights(labels, num_classes)
     steps_in_data = len(labels) // config.batch_size
     steps_per_epoch = config.steps_per_epoch or steps_in_data
-    logs = os.path.join(folder, LOGS)
     keras.utils.set_random_seed(config.seed)
-    with strategy.scope():
-        model = make_model("mixed_float16" if config.mixed_precision else None)
-        history = train(
+
+    def fit(model: VariationalSaccader, stage: TrainConfig, place: str) -> History:
+        logs = os.path.join(place, LOGS)
+        return train(
             model,
             lambda epoch: by_files(
                 strategy,
                 lambda host, hosts, devices: training_dataset(
                     train_files,
                     proxy,
-                    batch_size=config.batch_size,
+                    batch_size=stage.batch_size,
                     steps_per_epoch=steps_per_epoch,
-                    epochs=math.ceil(config.epochs * steps_per_epoch / steps_in_data),  # passes over the data
+                    epochs=math.ceil(stage.epochs * steps_per_epoch / steps_in_data),  # passes over the data
                     initial_epoch=epoch,
-                    seed=config.seed,
-                    class_weights=balanced if config.balance_classes else None,
-                    class_rates=balanced if config.sample_classes_evenly else None,
+                    seed=stage.seed,
+                    class_weights=balanced if stage.balance_classes else None,
+                    class_rates=balanced if stage.sample_classes_evenly else None,
                     share=Share(host, hosts, devices),
                 ),
             ),
-            config,
+            stage,
             steps_per_epoch=steps_per_epoch,
-            validation_data=evaluation_dataset(eval_files, proxy, batch_size=config.batch_size) if eval_files else None,
-            checkpoint_dir=os.path.join(folder, CHECKPOINTS),
+            validation_data=evaluation_dataset(eval_files, proxy, batch_size=stage.batch_size) if eval_files else None,
+            checkpoint_dir=os.path.join(place, CHECKPOINTS),
             log_dir=logs,
             callbacks=[SaccadePictures(logs, _pictured(eval_files or train_files, proxy))],
             write=write,
         )
-    return model, history
+
+    with strategy.scope():
+        model = make_model("mixed_float16" if config.mixed_precision else None)
+        return read_first(model, config, folder, fit)
 
 
 def check_labels(labels: np.ndarray, num_classes: int, batch_size: int) -> None:

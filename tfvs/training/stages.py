@@ -41,9 +41,7 @@ class Stage(Config):
         return self.train.steps_per_epoch or STEPS_PER_EPOCH
 
 
-def read_then_look(
-    cells: tuple[int, int], train_config: TrainConfig, reading_epochs: int | None = None
-) -> tuple[Stage, Stage]:
+def read_then_look(cells: tuple[int, int], train_config: TrainConfig) -> tuple[Stage, Stage]:
     """Two stages for small things: one look at a small field around a paste, then many looks at a field that grows.
 
     In the first, looks are drawn from the prior in a field of 3 × 3 cells, and what reads the crops learns. In the
@@ -52,17 +50,16 @@ def read_then_look(
 
     Args:
       cells: Rows and columns of the map of places.
-      train_config: How the second stage trains. The first has batches of twice as many images, and one learning rate
-        for all weights.
-      reading_epochs: Number of epochs of the first stage, whose steps cost a third; None for as many as in the second.
+      train_config: How the second stage trains. The first has ``reading_epochs``, or as many as the second where they
+        are 0, whose steps cost a third; batches of twice as many images; and one learning rate for all weights.
     """
+    reading_epochs = train_config.reading_epochs or train_config.epochs
+    train_config = train_config.replace(reading_epochs=0)
     steps = train_config.epochs * (train_config.steps_per_epoch or STEPS_PER_EPOCH)
     widest = max(cells)
     near = FieldConfig(cells=cells, start_cells=min(READING_FIELD_CELLS, widest), grow_steps=0)
     grows = FieldConfig(cells=cells, start_cells=min(9, widest), hold_steps=steps // 16, grow_steps=max(steps // 3, 1))
-    reads = train_config.replace(
-        epochs=reading_epochs or train_config.epochs, batch_size=2 * train_config.batch_size, group_rates={}
-    )
+    reads = train_config.replace(epochs=reading_epochs, batch_size=2 * train_config.batch_size, group_rates={})
     return (
         Stage("read", reads, near, {"num_steps": 1, "looks_from_prior": True}),
         Stage("look", train_config, grows, {"num_steps": TRAINING_LOOKS}),

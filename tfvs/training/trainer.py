@@ -30,6 +30,17 @@ class TrainConfig(Config):
         "Number of passes over the data, or of stretches of ``steps_per_epoch``.",
         at_least=1,
     )
+    reading_epochs: int = option(
+        0,
+        "Number of epochs before, in which looks follow the prior and only what reads them learns: until then, what a "
+        "look contributes says nothing about where to look. For the categorical posterior.",
+        at_least=0,
+    )
+    reading_looks: int | None = option(
+        None,
+        "Looks per image in these; None for the model's own number.",
+        at_least=1,
+    )
     steps_per_epoch: int | None = option(
         None,
         "Optimizer steps between two evaluations and checkpoints; None for one pass over the data.",
@@ -236,9 +247,17 @@ def train(
       What ``fit`` logged in the epochs trained now, one dict per epoch.
 
     Raises:
+      ConfigError: ``config`` has reading epochs: they are a stage of their own.
       ResourceError: Object storage refuses what is asked for, or its tiles cannot be kept here.
       TrainingError: A term of the loss is no longer finite, or another host has ended.
     """
+    require(
+        config.reading_epochs == 0,
+        "Reading first is a stage of its own",
+        expected="reading_epochs=0",
+        received=config.reading_epochs,
+        mend="Call train for each stage, as tfvs.training.reading.read_first does",
+    )
     total_steps = config.epochs * steps_per_epoch
     model.compile(
         optimizer=make_optimizer(config, total_steps),

@@ -1,0 +1,46 @@
+"""Reading before looking: a stage in which looks follow the prior, and only what reads them learns."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TypeVar
+
+from tfvs.models.saccader import VariationalSaccader
+from tfvs.training.trainer import TrainConfig
+
+R = TypeVar("R")
+READ = "read"
+
+
+def read_first(
+    model: VariationalSaccader,
+    config: TrainConfig,
+    folder: str,
+    fit: Callable[[VariationalSaccader, TrainConfig, str], R],
+) -> tuple[VariationalSaccader, R]:
+    """Trains a saccader in two stages if its configuration asks for reading epochs, else in one.
+
+    Places are learned from what each look contributes to the answer. Before what reads the looks knows one thing from
+    another, that says nothing, and the map of places may move away from where things are.
+
+    Args:
+      model: Built.
+      config: How to train; ``reading_epochs`` and ``reading_looks`` are of the first stage.
+      folder: Gets checkpoints and logs; those of the first stage lie in ``read`` below it.
+      fit: Trains a model, or goes on where training stopped: model, configuration of a stage, folder of the stage.
+
+    Returns:
+      The trained model, and what ``fit`` returned of the last stage.
+
+    Raises:
+      ConfigError: There are reading epochs, and the model has no prior over cells.
+    """
+    stage = config.replace(reading_epochs=0, reading_looks=None)
+    if config.reading_epochs:
+        own = {name: getattr(model.config, name) for name in ("looks_from_prior", "num_steps")}
+        looks = config.reading_looks or model.config.num_steps
+        reader = model.adapted(looks_from_prior=True, num_steps=looks)
+        fit(reader, stage.replace(epochs=config.reading_epochs), os.path.join(folder, READ))
+        model = reader.adapted(**own)
+    return model, fit(model, stage, folder)
