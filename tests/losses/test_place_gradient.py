@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from tfvs.losses import attention_weights, place_surrogate
+from tfvs.losses.place_gradient import SHARPNESS
 from tfvs.ops import categorical
 
 RNG = np.random.default_rng(21)
@@ -114,11 +115,27 @@ def test_independent_looks_have_no_bias_at_all():
     np.testing.assert_allclose(tape.gradient(estimated, log_q), tape.gradient(exact, log_q), atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["counterfactual", "reinforce", "attention"])
+def test_cells_learn_the_odds_that_they_show_a_thing():
+    """By steps along the gradient, from looks that are drawn: the logits end where the odds say, which are known."""
+    chances = np.array([0.05, 0.3, 0.6, 0.9], np.float32)
+    log_q = tf.Variable(LOG_Q)
+    for _ in range(1000):
+        cells = np.stack([RNG.permutation(NUMBER)[:STEPS] for _ in range(32)]).astype(np.int32)
+        shows = (RNG.random(cells.shape) < chances[cells]).astype(np.float32)
+        with tf.GradientTape() as tape:
+            logit, nothing = tf.gather(log_q, cells), tf.zeros(cells.shape)
+            surrogate = place_surrogate("things", tf.zeros(32), None, nothing, nothing, logit, tf.constant(shows))
+            loss = tf.reduce_mean(surrogate)
+        log_q.assign_sub(0.3 * tf.convert_to_tensor(tape.gradient(loss, log_q)))
+    np.testing.assert_allclose(tf.sigmoid(log_q / SHARPNESS), chances, atol=0.06)
+
+
+@pytest.mark.parametrize("kind", ["counterfactual", "reinforce", "attention", "things"])
 def test_its_value_is_zero(kind):
     whole, without = costs(SEQUENCES)
     log_prob, kl = looks(tf.constant(LOG_Q), SEQUENCES)
-    np.testing.assert_array_equal(place_surrogate(kind, whole, without, kl, log_prob), np.zeros(len(SEQUENCES)))
+    surrogate = place_surrogate(kind, whole, without, kl, log_prob, log_prob, tf.ones_like(log_prob))
+    np.testing.assert_array_equal(surrogate, np.zeros(len(SEQUENCES)))
 
 
 def test_an_image_alone_has_no_baseline_and_no_nan():

@@ -36,6 +36,7 @@ PLACES = {"posterior": "categorical", "cells": (5, 6), "inhibition_cells": 1}
         ({"place_gradient": "exact"}, "'exact'"),
         ({"look_pooling": "count", "scales": (1.0, 2.0)}, "one scale"),
         ({"look_pooling": "count", "place_gradient": "attention", **PLACES}, "place_gradient"),
+        ({"look_pooling": "evidence", "place_gradient": "things", **PLACES}, "place_gradient"),
         ({"scales": ()}, "scales"),
         ({"scales": (1.0, 0.0)}, "scales"),
         ({"map_filters": (8, 8), "map_kernels": (3,)}, "map_filters"),

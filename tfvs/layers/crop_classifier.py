@@ -25,11 +25,13 @@ class LookAnswers(NamedTuple):
       logits: ``[B, K]`` float32.
       evidence: ``[B, L, K]`` float32 nats per crop and class; None with ``"mean"`` pooling.
       logits_without: ``[B, T, K]`` float32, without each look; None where it was not asked for.
+      shows: ``[B, T]`` float32, the probability that each look shows a thing; None but with ``"count"`` pooling.
     """
 
     logits: tf.Tensor
     evidence: tf.Tensor | None
     logits_without: tf.Tensor | None
+    shows: tf.Tensor | None = None
 
 
 def check_counting(look_pooling: str, num_scales: int, *, weighted: bool = False) -> None:
@@ -257,7 +259,8 @@ class CropClassifier(keras.layers.Layer):
         looks = tf.nn.log_softmax(nats + self.bias - NATS_PER_THING * things)  # [B, T, K]
         logits, without = sums(looks)
         evidence = logits[:, tf.newaxis] - without
-        return LookAnswers(logits, evidence, without if without_each else None)
+        shows = 1.0 - tf.exp(looks[..., 0])
+        return LookAnswers(logits, evidence, without if without_each else None, shows)
 
     def compute_output_shape(
         self, crops_shape: tuple[int | None, ...], hidden_states_shape: tuple[int | None, ...] | None = None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-PLACE_GRADIENTS = ("counterfactual", "reinforce", "attention")
+SHARPNESS = 3.0  # power of the odds that a cell shows a thing with which it is looked at
+PLACE_GRADIENTS = ("counterfactual", "reinforce", "attention", "things")
 
 
 def place_surrogate(
@@ -13,6 +14,8 @@ def place_surrogate(
     classification_without: tf.Tensor | None,
     step_costs: tf.Tensor,
     log_prob: tf.Tensor,
+    logit: tf.Tensor | None = None,
+    shows: tf.Tensor | None = None,
 ) -> tf.Tensor:
     """Zero, with the gradient that the choice of cells k_1 … k_T adds to the loss.
 
@@ -24,6 +27,10 @@ def place_surrogate(
     * ``"reinforce"``: ``c_t = ℓ − mean ℓ of the other images``; no bias, and much more variance.
     * ``"attention"``: none here. The weights of attention sampling (Katharopoulos & Fleuret 2019) multiply what each
       look contributes, see :func:`attention_weights`: the first order of the counterfactual one.
+    * ``"things"``: where looks count things and no cell is looked at twice, the order of the looks does not matter, but
+      the counterfactual gradient makes the second best cells less likely where the best are still free. Instead the
+      cross entropy teaches each cell looked at the odds that its look shows a thing, and q(k) follows their third
+      power, so that looks that are drawn see nearly as much as the likeliest.
 
     Args:
       kind: One of ``PLACE_GRADIENTS``.
@@ -31,6 +38,8 @@ def place_surrogate(
       classification_without: ``[B, T]`` float32, the same without each look; read by ``"counterfactual"`` alone.
       step_costs: ``[B, T]`` float32, the other weighted terms of each step.
       log_prob: ``[B, T]`` float32, log q(k_t | k_<t).
+      logit: ``[B, T]`` float32, log q(k_t) before it is normalised; read by ``"things"`` alone.
+      shows: ``[B, T]`` float32, the probability that the look shows a thing; likewise.
 
     Returns:
       ``[B]`` float32 zeros, differentiable.
@@ -41,6 +50,9 @@ def place_surrogate(
     elif kind == "reinforce":
         weights += (classification - mean_of_others(classification))[:, tf.newaxis]
     score = tf.reduce_sum(tf.stop_gradient(weights) * log_prob, axis=-1)
+    if kind == "things" and logit is not None and shows is not None:
+        odds = logit / SHARPNESS
+        score += tf.reduce_sum(tf.stop_gradient(tf.sigmoid(odds) - shows) * odds, axis=-1)
     return score - tf.stop_gradient(score)
 
 

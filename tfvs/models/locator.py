@@ -146,6 +146,7 @@ class Locator(KerasInterface):
             hidden_states=hidden,
             posterior_map=places.probabilities(first.place_logits) if has_cells else None,
             place_log_prob=stacked("place_log_prob") if has_cells else None,
+            place_logit=stacked("place_logit") if has_cells else None,
         )
 
     def _read_proxy(self, proxy: tf.Tensor, training: bool) -> tuple[tf.Tensor, tf.Tensor]:

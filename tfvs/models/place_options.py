@@ -45,8 +45,9 @@ class PlaceOptions(Config):
     )
     place_gradient: str = option(
         "counterfactual",
-        'How the choice of cells learns: ``"counterfactual"`` (from what each look contributed), ``"reinforce"`` or '
-        '``"attention"`` (by the weights of attention sampling).',
+        'How the choice of cells learns: ``"counterfactual"`` (from what each look contributed), ``"reinforce"``, '
+        '``"attention"`` (by the weights of attention sampling) or ``"things"`` (from how many things each look shows, '
+        'with ``look_pooling="count"``).',
         choices=PLACE_GRADIENTS,
     )
     posterior_reads_state: bool = option(False, "Whether the evidence for places depends on h_{t-1} as well.")

@@ -132,6 +132,7 @@ COUNTING = SMALL_THINGS.replace(
     map_kernels=(3, 3),
     map_reads_place=True,
     look_pooling="count",
+    place_gradient="things",
     crop_normalization="batch",
     crop_filters=(16, 32, 64, 64, 64),
     crop_strides=(2, 2, 2, 2, 2),

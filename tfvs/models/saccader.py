@@ -199,6 +199,7 @@ class VariationalSaccader(Locator):
             crops=crops[::count],
             evidence=None if answers.evidence is None else answers.evidence[::count],
             logits_without=answers.logits_without,
+            shows=None if answers.shows is None else answers.shows[::count],
             entropy=-tf.reduce_sum(tf.exp(log_probabilities) * log_probabilities, axis=-1),
             valid=valid & seen,
             **shown,

@@ -118,6 +118,12 @@ class SaccaderConfig(PlaceOptions, NetworkOptions):
             expected=f"0 to {self.num_classes - 1}",
             received=self.none_class,
         )
+        require(
+            self.place_gradient != "things" or self.look_pooling == "count",
+            "Looks that count nothing show no number of things",
+            expected='look_pooling="count" with place_gradient="things"',
+            received=f"look_pooling={self.look_pooling!r}",
+        )
         check_counting(self.look_pooling, len(self.scales), weighted=self.place_gradient == "attention")
         require(
             self.margin_px != 0 or self.localized is not False,

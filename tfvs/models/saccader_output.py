@@ -22,6 +22,7 @@ class SaccadeTrajectory(NamedTuple):
       hidden_states: ``[B, T, D]`` h_{t-1}, the state each location came from: what the classifier may read.
       posterior_map: As in :class:`SaccaderOutput`.
       place_log_prob: As in :class:`SaccaderOutput`.
+      place_logit: As in :class:`SaccaderOutput`.
     """
 
     boxes: tf.Tensor
@@ -35,6 +36,7 @@ class SaccadeTrajectory(NamedTuple):
     hidden_states: tf.Tensor
     posterior_map: tf.Tensor | None = None
     place_log_prob: tf.Tensor | None = None
+    place_logit: tf.Tensor | None = None
 
 
 class SaccaderOutput(NamedTuple):
@@ -62,6 +64,8 @@ class SaccaderOutput(NamedTuple):
         posterior.
       logits_without: ``[B, T, K]`` float32, the logits without each look; only while a categorical posterior trains
         with the counterfactual gradient, else None.
+      place_logit: ``[B, T]`` float32, log q of these cells before it is normalised; None with the Gaussian posterior.
+      shows: ``[B, T]`` float32, the probability that each look shows a thing; None but with ``"count"`` pooling.
     """
 
     logits: tf.Tensor
@@ -80,3 +84,5 @@ class SaccaderOutput(NamedTuple):
     posterior_map: tf.Tensor | None = None
     place_log_prob: tf.Tensor | None = None
     logits_without: tf.Tensor | None = None
+    place_logit: tf.Tensor | None = None
+    shows: tf.Tensor | None = None

@@ -194,7 +194,8 @@ class CategoricalPosterior(keras.layers.Layer):
         kl += gaussian.kl_divergence(loc, scale, prior_loc, prior_scale)
         logits = tf.reshape(log_q, [-1, rows, columns])
         latent = tf.concat([inside[:, :1], place], axis=-1)
-        return PlaceProposal(latent, loc, scale, prior_loc, prior_scale, kl, log_prob, logits), looking
+        own = tf.gather(log_q, cell, batch_dims=1)
+        return PlaceProposal(latent, loc, scale, prior_loc, prior_scale, kl, log_prob, logits, own), looking
 
     def _in_cell(
         self, local: tf.Tensor | None, hidden: tf.Tensor, like: tf.Tensor, initial: float

@@ -41,6 +41,7 @@ class PlaceProposal(NamedTuple):
       kl: ``[B]`` float32 nats, of cell and Gaussian together.
       place_log_prob: ``[B]`` float32, log q(k_t | k_<t) of the cell.
       place_logits: ``[B, rows, columns]`` float32 of q(k_t), not normalised.
+      place_logit: ``[B]`` float32, of the cell.
     """
 
     latent: tf.Tensor
@@ -51,6 +52,7 @@ class PlaceProposal(NamedTuple):
     kl: tf.Tensor
     place_log_prob: tf.Tensor
     place_logits: tf.Tensor
+    place_logit: tf.Tensor
 
 
 def check_stddev(stddev: float | None) -> None:
