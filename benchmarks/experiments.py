@@ -296,11 +296,11 @@ EXPERIMENTS = (
         "enlarged", "--epochs=10", "--epoch-images=40", "--batch-size=8", "--test-images=200",
     ),
     *(
-        _marines("looks that share no place", "50", 60, "categorical", "categorical", 5, TWO_LOOKS, seed=seed)
+        _marines("looks that share no place", "50", 45, "categorical", "categorical", 3, TWO_LOOKS, seed=seed)
         for seed in (1, 2)
     ),
     _marines("the paper's posterior", "50", 60, "gaussian", "gaussian", 4, TWO_LOOKS),
-    _marines("ResNet18 on 224²", "65", 60, "resnet18-224", "resnet18", 4, "--train-images=8", "--test-images=8",
+    _marines("ResNet18 on 224²", "65", 60, "resnet18-224", "resnet18", 1, "--train-images=8", "--test-images=8",
              "--batch-size=4"),
     _marines("ResNet18 that sees the minimap alone", "–", 60, "minimap", "minimap", 20),
 )  # fmt: skip
