@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 # Name → half its width, in pixels of the coarser of the two images.
 KERNELS = {"box": 0.5, "linear": 1.0, "cubic": 2.0, "lanczos3": 3.0}
+BLOCK = 16  # rows that are made at once
 GREYS = ("linear_light", "luma")
 SOURCES = ("image", "other_image")
 _REC_709 = (0.2126, 0.7152, 0.0722)
@@ -249,13 +250,27 @@ def _reduce(image: pyvips.Image, recipe: ProxyRecipe) -> pyvips.Image:
 
 def _resample(pixels: Any, recipe: ProxyRecipe, lib: ModuleType) -> Any:
     """Pixels ``[H, W, C]`` in [0, 1] → ``[h, w, c]`` in [0, 255], not rounded; NumPy or TensorFlow."""
-    coloured = to_channels(pixels, recipe, lib)
-    shape = coloured.shape if lib is np else lib.shape(coloured)
-    rows = _weights(shape[0], recipe.height, recipe.kernel, lib)
-    columns = _weights(shape[1], recipe.width, recipe.kernel, lib)
-    high = lib.tensordot(rows, coloured, 1)  # [h, W, C]; all three at once would cost h·W times as much
-    small = lib.transpose(lib.tensordot(high, columns, ((1,), (1,))), (0, 2, 1))
+    high = _along(to_channels(pixels, recipe, lib), recipe.height, recipe.kernel, lib)  # [h, W, C]
+    small = lib.transpose(_along(lib.transpose(high, (1, 0, 2)), recipe.width, recipe.kernel, lib), (1, 0, 2))
     return lib.minimum(lib.maximum(small, 0.0), 1.0) * 255.0
+
+
+def _along(pixels: Any, count: int, kernel: str, lib: ModuleType) -> Any:
+    """``[size, …]`` → ``[count, …]`` by the kernel. NumPy multiplies no pixels that are far from those that it makes."""
+    if lib is not np:
+        size = lib.shape(pixels)[0]
+        return lib.tensordot(_weights(lib.range(count), lib.range(size), size, count, kernel, lib), pixels, 1)
+    size = pixels.shape[0]
+    step = size / count
+    reach = KERNELS[kernel] * max(step, 1.0)
+    made = []
+    for begin in range(0, count, BLOCK):
+        end = min(begin + BLOCK, count)
+        first = max(math.floor((begin + 0.5) * step - reach), 0)
+        last = min(math.ceil((end - 0.5) * step + reach), size)
+        new, old = np.arange(begin, end, dtype=np.int64), np.arange(first, last, dtype=np.int64)
+        made.append(np.tensordot(_weights(new, old, size, count, kernel, np), pixels[first:last], 1))
+    return np.concatenate(made)
 
 
 def to_channels(pixels: Any, recipe: ProxyRecipe, lib: ModuleType) -> Any:
@@ -283,21 +298,16 @@ def code_light(light: Any, lib: ModuleType) -> Any:
     return lib.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1.0 / 2.4) - 0.055)
 
 
-def _weights(size: Any, count: int, kernel: str, lib: ModuleType) -> Any:
-    """``[count, size]``: what each of ``size`` pixels gives to each of ``count``; every row sums to 1."""
-    new, old = _range(count, lib)[:, None], _range(size, lib)[None]
+def _weights(new: Any, old: Any, size: Any, count: int, kernel: str, lib: ModuleType) -> Any:
+    """``[new, old]``: what some of ``size`` pixels give to some of ``count``; every row sums to 1."""
     # Distance of centres in pixels of the coarser image, from whole numbers so that both libraries get the same.
-    twice = (2 * old + 1) * count - (2 * new + 1) * size
+    twice = (2 * old[None] + 1) * count - (2 * new[:, None] + 1) * size
     if lib is np:
         x = twice / (2.0 * max(size, count))
     else:
         x = lib.cast(twice, lib.float32) / lib.cast(2 * lib.maximum(size, count), lib.float32)
     values = _kernel(x, kernel, lib)
     return values / lib.sum(values, axis=1, keepdims=True) if lib is np else values / lib.reduce_sum(values, 1, True)
-
-
-def _range(count: Any, lib: ModuleType) -> Any:
-    return np.arange(count, dtype=np.int64) if lib is np else lib.range(count)
 
 
 def _kernel(x: Any, name: str, lib: ModuleType) -> Any:
