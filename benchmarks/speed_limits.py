@@ -36,11 +36,10 @@ from benchmarks.speed_limits_data import (
 )
 from benchmarks.speed_limits_evaluation import evaluate_other_looks, evaluate_saccader, evaluate_whole, time_network
 from benchmarks.speed_limits_model import (
-    DEFAULT,
+    PROXIES,
     SACCADER,
     SACCADERS,
     TRAINING,
-    WHOLE,
     fit_saccader,
     fit_whole,
 )
@@ -82,7 +81,7 @@ def keep_best(runs: Path, folder: Path, report: dict[str, Any]) -> bool:
 @click.option(
     "--model", "model_path", type=click.Path(exists=True, path_type=Path), help="A run's folder or a .keras file."
 )
-@click.option("--method", type=click.Choice([*SACCADERS, *WHOLE]), default="saccader", show_default=True)
+@click.option("--method", type=click.Choice(list(PROXIES)), default="saccader", show_default=True)
 @click.option("--seed", default=0, show_default=True)
 @click.option(
     "--fold",
@@ -154,7 +153,7 @@ def main(
                 seed=seed,
             )
             if prepare_only:
-                prepare(data, runs / "data", TRAIN, WHOLE.get(method, DEFAULT.proxy), fold)
+                prepare(data, runs / "data", TRAIN, PROXIES[method], fold)
                 return
             model = _train(report, data, runs, train_config, looks)
         if sheet is not None and data is not None and isinstance(model, VariationalSaccader):
@@ -187,7 +186,7 @@ def _train(
     method, fold = report["method"], report["fold"]
     folder = runs / _run(report)
     photographs, validation = (
-        prepare(data, runs / "data", split, WHOLE.get(method, DEFAULT.proxy), fold) for split in (TRAIN, VALIDATION)
+        prepare(data, runs / "data", split, PROXIES[method], fold) for split in (TRAIN, VALIDATION)
     )
     saccades = method in SACCADERS
     model: keras.Model
@@ -216,7 +215,7 @@ def _validate(report: dict[str, Any], model: keras.Model, validation: Prepared) 
 def _recipe(model: keras.Model, method: str) -> ProxyRecipe:
     """The proxies that a trained model reads."""
     if not isinstance(model, VariationalSaccader):
-        return WHOLE[method]
+        return PROXIES[method]
     height, width, channels = model.proxy_shape
     return ProxyRecipe(height=height, width=width, channels=channels)
 

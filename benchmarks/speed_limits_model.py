@@ -27,6 +27,8 @@ TRAINING = TrainConfig.from_dict(DEFAULT.train)
 SACCADERS: dict[str, dict[str, Any]] = {"saccader": {}, "attention": {"place_gradient": "attention"}}
 # What a network reads that reads photographs whole.
 WHOLE = {"whole": proxy_recipe(1), "half": proxy_recipe(2), "proxy": DEFAULT.proxy}
+# Proxies that each method reads.
+PROXIES = {**dict.fromkeys(SACCADERS, DEFAULT.proxy), **WHOLE}
 CELLS = (50, 85)
 
 

@@ -189,10 +189,7 @@ def main(
             callbacks=[stopwatch, clock],
         )
 
-    if model_name in SACCADERS:
-        model, _ = read_first(model, config, str(folder), fit)
-    else:
-        fit(model, config, str(folder))
+    model, _ = read_first(model, config, str(folder), fit)
     model.save(folder / "model.keras")
     answers = measure(model, reads(evaluation_dataset(data.files("test"), proxy, batch_size=TEST_BATCH)), test_images)
     report: dict[str, Any] = {

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from tfvs.backbones.normed_convolution import NormedConvolution
 from tfvs.backbones.torch_file import read_torch_weights
 from tfvs.config import require
 from tfvs.errors import DataError, ResourceError
+from tfvs.layers.normed_convolution import NormedConvolution
 from tfvs.layers.shapes import CHANNELS_LAST
 
 layers = keras.layers

@@ -256,7 +256,7 @@ def _resample(pixels: Any, recipe: ProxyRecipe, lib: ModuleType) -> Any:
 
 
 def _along(pixels: Any, count: int, kernel: str, lib: ModuleType) -> Any:
-    """``[size, …]`` → ``[count, …]`` by the kernel. NumPy multiplies no pixels that are far from those that it makes."""
+    """``[size, …]`` → ``[count, …]`` by the kernel. NumPy multiplies only pixels near those that it makes."""
     if lib is not np:
         size = lib.shape(pixels)[0]
         return lib.tensordot(_weights(lib.range(count), lib.range(size), size, count, kernel, lib), pixels, 1)

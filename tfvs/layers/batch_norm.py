@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 import tensorflow as tf
 
@@ -25,20 +23,12 @@ class BatchNormalization(keras.layers.BatchNormalization):
             return super().call(inputs, training=training, mask=mask)
         gamma, beta = tf.convert_to_tensor(self.gamma), tf.convert_to_tensor(self.beta)
         if not (training and self.trainable):
-            moving = {
-                "mean": tf.convert_to_tensor(self.moving_mean),
-                "variance": tf.convert_to_tensor(self.moving_variance),
-            }
-            return _fused(x, gamma, beta, epsilon=self.epsilon, is_training=False, **moving)[0]
-        y, mean, variance = _fused(x, gamma, beta, epsilon=self.epsilon, is_training=True)
+            mean, variance = tf.convert_to_tensor(self.moving_mean), tf.convert_to_tensor(self.moving_variance)
+            given = {"mean": mean, "variance": variance, "epsilon": self.epsilon, "is_training": False}
+            return tf.compat.v1.nn.fused_batch_norm(x, gamma, beta, **given)[0]
+        y, mean, variance = tf.compat.v1.nn.fused_batch_norm(x, gamma, beta, epsilon=self.epsilon, is_training=True)
         values = tf.cast(tf.size(x) // x.shape[-1], tf.float32)
         variance *= (values - 1.0) / values  # the operation divides by one less than the number of values
         for moving, found in ((self.moving_mean, mean), (self.moving_variance, variance)):
             moving.assign(moving * self.momentum + found * (1.0 - self.momentum))
         return y
-
-
-def _fused(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, **options: Any) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """The normalised maps, and the mean and variance of each channel."""
-    y, mean, variance = tf.compat.v1.nn.fused_batch_norm(x, gamma, beta, **options)
-    return y, mean, variance

@@ -8,8 +8,8 @@ import keras
 import tensorflow as tf
 
 from tfvs.config import require
-from tfvs.layers.batch_norm import BatchNormalization
 from tfvs.layers.group_norm import GroupNorm, groups_for
+from tfvs.layers.normed_convolution import NormedConvolution
 from tfvs.layers.shapes import CHANNELS_LAST
 
 CONV_NORMALIZATIONS = ("group", "batch", "none")
@@ -42,22 +42,22 @@ class ConvBlock(keras.layers.Layer):
         )
         self.filters, self.strides, self.kernel_size = filters, strides, kernel_size
         self.normalization = normalization
-        policy = self.dtype_policy
-        self.conv = keras.layers.Conv2D(
-            filters,
-            kernel_size,
-            strides=strides,
-            padding="same",
-            use_bias=normalization == "none",
-            name="conv",
-            dtype=policy,
-            data_format=CHANNELS_LAST,
-        )
+        options: dict[str, Any] = {"strides": strides, "name": "conv", "dtype": self.dtype_policy}
+        self.conv: keras.layers.Layer
         self.norm: keras.layers.Layer | None = None
+        if normalization == "batch":
+            self.conv = NormedConvolution(filters, kernel_size, momentum=MOMENTUM, **options)
+        else:
+            self.conv = keras.layers.Conv2D(
+                filters,
+                kernel_size,
+                padding="same",
+                use_bias=normalization == "none",
+                data_format=CHANNELS_LAST,
+                **options,
+            )
         if normalization == "group":
-            self.norm = GroupNorm(groups_for(filters), name="norm", dtype=policy)
-        elif normalization == "batch":
-            self.norm = BatchNormalization(momentum=MOMENTUM, name="norm", dtype=policy)
+            self.norm = GroupNorm(groups_for(filters), name="norm", dtype=self.dtype_policy)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Args: input_shape: ``[B, H, W, C]``."""
@@ -67,8 +67,10 @@ class ConvBlock(keras.layers.Layer):
 
     def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
         """``[B, H, W, C]`` → ``[B, ⌈H/strides⌉, ⌈W/strides⌉, filters]``."""
+        if self.normalization == "batch":
+            return tf.nn.relu(self.conv(inputs, training=training))
         x = self.conv(inputs)
-        return tf.nn.relu(x if self.norm is None else self.norm(x, training=training))
+        return tf.nn.relu(x if self.norm is None else self.norm(x))
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Static shape of the output."""

@@ -9,10 +9,9 @@ import keras
 import tensorflow as tf
 
 from tfvs.config import require
-from tfvs.layers.batch_norm import BatchNormalization
-from tfvs.layers.conv_block import MOMENTUM, ConvBlock
+from tfvs.layers.conv_block import ConvBlock
 from tfvs.layers.dense_block import DenseBlock
-from tfvs.layers.shapes import CHANNELS_LAST, known
+from tfvs.layers.shapes import known
 from tfvs.ops.grid import cells_to_depth, depth_of
 
 MAP_NORMALIZATIONS = ("none", "batch")
@@ -72,25 +71,13 @@ class MapEncoder(keras.layers.Layer):
         self.units, self.normalization = units, normalization
         self.stem_filters = tuple(stem_filters)
         policy = self.dtype_policy
+        options: dict[str, Any] = {"normalization": map_normalization, "dtype": policy}
         self.stem = [
-            ConvBlock(f, kernel_size=STEM_KERNEL, normalization=map_normalization, name=f"stem_{i}", dtype=policy)
-            for i, f in enumerate(self.stem_filters)
+            ConvBlock(f, kernel_size=STEM_KERNEL, name=f"stem_{i}", **options) for i, f in enumerate(self.stem_filters)
         ]
         self.convolutions = [
-            keras.layers.Conv2D(
-                f,
-                k,
-                padding="same",
-                use_bias=map_normalization == "none",
-                name=f"conv_{i}",
-                dtype=policy,
-                data_format=CHANNELS_LAST,
-            )
+            ConvBlock(f, kernel_size=k, name=f"conv_{i}", **options)
             for i, (f, k) in enumerate(zip(self.filters, self.kernels, strict=True))
-        ]
-        self.norms = [
-            BatchNormalization(momentum=MOMENTUM, name=f"norm_{i}", dtype=policy)
-            for i in range(len(self.filters) if map_normalization == "batch" else 0)
         ]
         self.head = DenseBlock(units, normalization, name="head", dtype=policy)
 
@@ -105,11 +92,9 @@ class MapEncoder(keras.layers.Layer):
             down, across = depth_of((height, width), self.cells)
             channels += depth * down * across
         shape: tuple[int | None, ...] = (None, *self.cells, channels)
-        for convolution in self.convolutions:
-            convolution.build(shape)
-            shape = convolution.compute_output_shape(shape)
-        for norm, filters in zip(self.norms, self.filters, strict=False):
-            norm.build((None, *self.cells, filters))
+        for block in self.convolutions:
+            block.build(shape)
+            shape = block.compute_output_shape(shape)
         self.map_shape = shape
         self.head.build((None, self.filters[-1]))
 
@@ -120,11 +105,8 @@ class MapEncoder(keras.layers.Layer):
             first = block(first, training=training)
         joined = [tf.cast(cells_to_depth(x, self.cells), self.compute_dtype) for x in (first, *others)]
         x = tf.concat(joined, axis=-1)
-        for i, convolution in enumerate(self.convolutions):
-            x = convolution(x)
-            if self.norms:
-                x = self.norms[i](x, training=training)
-            x = tf.nn.relu(x)
+        for block in self.convolutions:
+            x = block(x, training=training)
         return self.head(tf.reduce_mean(x, axis=[1, 2]), training=training), x
 
     def compute_output_shape(self, maps_shape: Any) -> tuple[tuple[int | None, ...], ...]:

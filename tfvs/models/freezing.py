@@ -18,7 +18,7 @@ def parts(model: keras.Model) -> Iterator[tuple[str, keras.layers.Layer]]:
 
     Yields:
       Path and layer. The path is made of class names, counted among the layers of the same parent, such as
-      ``"CropClassifier/DenseBlock/Dense"`` or ``"MapEncoder/Conv2D_2"``: Keras numbers the names of layers anew in
+      ``"CropClassifier/DenseBlock/Dense"`` or ``"MapEncoder/ConvBlock_2"``: Keras numbers the names of layers anew in
       every process, and two networks may use the same ones.
     """
     seen = {id(model)}

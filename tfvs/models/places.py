@@ -128,5 +128,12 @@ def choice_surrogate(
         without = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=repeated, logits=outputs.logits_without)
         without *= config.classification_weight
     weighted = config.classification_weight * classification
-    chosen, shows = (outputs.place_log_prob, outputs.place_logit), outputs.shows
-    return place_surrogate(config.place_gradient, weighted, without, step_costs, *chosen, shows)
+    return place_surrogate(
+        config.place_gradient,
+        weighted,
+        without,
+        step_costs,
+        outputs.place_log_prob,
+        outputs.place_logit,
+        outputs.shows,
+    )

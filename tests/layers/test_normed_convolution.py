@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfvs.backbones.normed_convolution import NormedConvolution
+from tfvs.layers.normed_convolution import NormedConvolution
 
 PIXELS = np.random.default_rng(0).normal(1.0, 2.0, (4, 9, 8, 3)).astype(np.float32)
 
