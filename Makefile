@@ -53,7 +53,11 @@ clients: $(STAMP) ## the example clients in Go, Java and Node, where their tools
 
 .PHONY: kubeflow
 kubeflow: $(STAMP) ## compiles a pipeline for Kubeflow and Vertex AI, in an environment of its own
-	@bash tools/kubeflow.sh $(VENV)
+	@bash tools/beside.sh $(VENV) kubeflow tests/pipelines/test_vertex.py
+
+.PHONY: starcraft
+starcraft: $(STAMP) ## tests the recorder of StarCraft II with pysc2, in an environment of its own
+	@bash tools/beside.sh $(VENV) starcraft tests/datasets/test_starcraft2_record.py
 
 .PHONY: test-core
 test-core: ## the library's own tests without TFX or Beam: make test-core PYTHON=python3.12

@@ -2,7 +2,7 @@
 
     python -m benchmarks.starcraft2 --model categorical --seed 1
     python -m benchmarks.starcraft2 --model gaussian --seed 1 --passes 4
-    python -m benchmarks.starcraft2 --model resnet18 --side 224 --passes 1   # the paper's baseline; --side 0: full size
+    python -m benchmarks.starcraft2 --model resnet18 --side 224 --passes 3   # the paper's baseline; --side 0: full size
     python -m benchmarks.starcraft2 --model minimap --passes 20              # ResNet18 that sees only the minimap
     python -m benchmarks.starcraft2_results                                  # a table of all runs
 
@@ -86,7 +86,9 @@ def reading(name: str, data: PyramidSet[BattleConfig], side: int) -> Callable[[t
 @click.option("--train-images", default=20_000, show_default=True)
 @click.option("--test-images", default=2_000, show_default=True)
 @click.option("--seed", default=1, show_default=True, help="Seed of weights, order and samples; the battles' is 0.")
-@click.option("--passes", default=10, show_default=True, help="Over the training images; the learning rate ends at 0.")
+@click.option(
+    "--passes", default=10.0, show_default=True, help="Over the training images; the learning rate ends at 0."
+)
 @click.option(
     "--reading-passes",
     default=1.5,
@@ -115,7 +117,7 @@ def main(
     train_images: int,
     test_images: int,
     seed: int,
-    passes: int,
+    passes: float,
     reading_passes: float,
     reading_looks: int,
     steps_per_epoch: int | None,
@@ -149,6 +151,7 @@ def main(
     steps = steps_per_epoch or train_images // batch_size
     proxy, labels = recipe(battles), read_labels(data.files("train"))
     rates = balanced_class_weights(labels, len(CLASS_NAMES)) if sample_evenly else None
+    test_batch = batch_size if model_name == "resnet18" and not side else TEST_BATCH
     stopwatch = Stopwatch(folder / "cpu_minutes.txt", minutes)
     clock = TrainingClock(steps * batch_size)
     config = TrainConfig(
@@ -183,7 +186,7 @@ def main(
             ),
             stage,
             steps_per_epoch=steps,
-            validation_data=reads(evaluation_dataset(data.files("test"), proxy, batch_size=TEST_BATCH, limit=200)),
+            validation_data=reads(evaluation_dataset(data.files("test"), proxy, batch_size=test_batch, limit=200)),
             checkpoint_dir=str(Path(place) / "checkpoints"),
             log_dir=str(Path(place) / "logs"),
             callbacks=[stopwatch, clock],
@@ -191,7 +194,7 @@ def main(
 
     model, _ = read_first(model, config, str(folder), fit)
     model.save(folder / "model.keras")
-    answers = measure(model, reads(evaluation_dataset(data.files("test"), proxy, batch_size=TEST_BATCH)), test_images)
+    answers = measure(model, reads(evaluation_dataset(data.files("test"), proxy, batch_size=test_batch)), test_images)
     report: dict[str, Any] = {
         "name": name,
         "model": model_name,

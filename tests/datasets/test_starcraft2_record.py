@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-pytest.importorskip("pysc2", reason="tfvs[starcraft] is not installed")
+pytest.importorskip("pysc2", reason="pysc2 is not installed here: make starcraft runs this where it is")
 
 from pysc2.env import mock_sc2_env, sc2_env
 from pysc2.lib import units as game_units
