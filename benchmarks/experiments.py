@@ -102,6 +102,7 @@ TINY_MODELS = {
 TINY_LARGE = (*TINY, "--epoch-images=32", "--epochs=1", "--side=300")
 TINY_MEGAPIXEL = (*TINY, "--passes=1", "--num-samples=2", "--side=300", "--override=cells=[18,18]", "--num-steps=2")
 TINY_MARINES = (*TINY, "--passes=1", "--reading-passes=0.5", "--reading-looks=2", "--steps-per-epoch=1", "--screen=256")
+FEW_SCREENS = ("--train-images=8", "--test-images=8", "--batch-size=4")
 NAMES = {"saccader": "variational saccading", "resnet18": "ResNet18 on whole images", "ram": "RAM", "dram": "DRAM"}
 
 
@@ -186,9 +187,8 @@ def _megapixel(
     )
 
 
-def _marines(
-    title: str, paper: str, minutes: int, name: str, model: str, passes: int, *tiny: str, seed: int = 1
-) -> Experiment:
+def _marines(title: str, paper: str, minutes: int, name: str, *arguments: str, seed: int = 1) -> Experiment:
+    tiny = {"resnet18-224": FEW_SCREENS, "resnet18-1024": FEW_SCREENS, "minimap": ()}.get(name, (TWO_LOOKS,))
     return Experiment(
         name=f"starcraft2-{name}-20000-{seed}",
         section=MARINES,
@@ -196,12 +196,11 @@ def _marines(
         paper=paper,
         module="starcraft2",
         arguments=(
-            f"--model={model}",
+            *arguments,
             f"--seed={seed}",
-            f"--passes={passes}",
             "--steps-per-epoch=125",
             "--train-images=20000",
-            f"--minutes={minutes}",
+            "--minutes=60",
         ),
         minutes=minutes,
         quick=(*TINY_MARINES, *tiny),
@@ -296,13 +295,14 @@ EXPERIMENTS = (
         "enlarged", "--epochs=10", "--epoch-images=40", "--batch-size=8", "--test-images=200",
     ),
     *(
-        _marines("looks that share no place", "50", 45, "categorical", "categorical", 3, TWO_LOOKS, seed=seed)
+        _marines("looks that share no place", "50", 45, "categorical", "--model=categorical", "--passes=3", seed=seed)
         for seed in (1, 2)
     ),
-    _marines("the paper's posterior", "50", 60, "gaussian", "gaussian", 4, TWO_LOOKS),
-    _marines("ResNet18 on 224²", "65", 60, "resnet18-224", "resnet18", 1, "--train-images=8", "--test-images=8",
-             "--batch-size=4"),
-    _marines("ResNet18 that sees the minimap alone", "–", 60, "minimap", "minimap", 20),
+    _marines("the paper's posterior", "50", 45, "gaussian", "--model=gaussian", "--passes=4"),
+    _marines("ResNet18 on 224²", "65", 50, "resnet18-224", "--model=resnet18", "--passes=2.4"),
+    _marines("ResNet18 on the screen's own pixels", "–", 50, "resnet18-1024", "--model=resnet18", "--side=0",
+             "--batch-size=8", "--passes=0.15"),
+    _marines("ResNet18 that sees the minimap alone", "–", 20, "minimap", "--model=minimap", "--passes=10"),
 )  # fmt: skip
 
 # What the paper has and no command here reproduces, and why.

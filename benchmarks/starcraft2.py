@@ -142,6 +142,8 @@ def main(
     data = PyramidSet(Path(data_root) / f"{screen}-{battles.seed}", battles, counts)
     write_battle_records(str(data.folder), battles, counts, workers=workers)
     overrides = parse_overrides(override)
+    if overrides and model_name not in SACCADERS:
+        raise click.UsageError(f"--override changes a saccader, and --model {model_name} is none.")
     model = build(model_name, data, overrides, dtype)
     reads = reading(model_name, data, side)
     shown = f"{model_name}-{side or screen}" if model_name == "resnet18" else model_name
