@@ -301,7 +301,7 @@ EXPERIMENTS = (
     _marines("the paper's posterior", "50", 45, "gaussian", "--model=gaussian", "--passes=4"),
     _marines("ResNet18 on 224²", "65", 50, "resnet18-224", "--model=resnet18", "--passes=2.4"),
     _marines("ResNet18 on the screen's own pixels", "–", 50, "resnet18-1024", "--model=resnet18", "--side=0",
-             "--batch-size=8", "--passes=0.15"),
+             "--batch-size=8", "--passes=0.1"),
     _marines("ResNet18 that sees the minimap alone", "–", 20, "minimap", "--model=minimap", "--passes=10"),
 )  # fmt: skip
 
