@@ -91,18 +91,19 @@ def _times(report: dict[str, Any]) -> str:
 
 # Few images and looks, and for networks that read every pixel fewer still.
 TWO_LOOKS = "--override=num_steps=2"
+FEW_IMAGES = ("--train-images=8", "--test-images=8", "--batch-size=4")
 TINY = ("--train-images=32", "--test-images=16", "--batch-size=16", "--threads=1")
 TINY_CANVASES = (*TINY, "--epoch-images=32", "--eval-images=16", "--epochs=1")
 TINY_MODELS = {
     "saccader": (TWO_LOOKS, "--num-samples=2"),
-    "resnet18": ("--train-images=8", "--epoch-images=8", "--test-images=8", "--batch-size=4"),
+    "resnet18": (*FEW_IMAGES, "--epoch-images=8"),
     "ram": (TWO_LOOKS, "--override=num_samples=2"),
     "dram": (TWO_LOOKS, "--override=num_samples=2"),
 }
 TINY_LARGE = (*TINY, "--epoch-images=32", "--epochs=1", "--side=300")
 TINY_MEGAPIXEL = (*TINY, "--passes=1", "--num-samples=2", "--side=300", "--override=cells=[18,18]", "--num-steps=2")
 TINY_MARINES = (*TINY, "--passes=1", "--reading-passes=0.5", "--reading-looks=2", "--steps-per-epoch=1", "--screen=256")
-FEW_SCREENS = ("--train-images=8", "--test-images=8", "--batch-size=4")
+TINY_COUNTERS = {"categorical": (TWO_LOOKS,), "gaussian": (TWO_LOOKS,), "resnet18": FEW_IMAGES, "minimap": ()}
 NAMES = {"saccader": "variational saccading", "resnet18": "ResNet18 on whole images", "ram": "RAM", "dram": "DRAM"}
 
 
@@ -187,8 +188,10 @@ def _megapixel(
     )
 
 
-def _marines(title: str, paper: str, minutes: int, name: str, *arguments: str, seed: int = 1) -> Experiment:
-    tiny = {"resnet18-224": FEW_SCREENS, "resnet18-1024": FEW_SCREENS, "minimap": ()}.get(name, (TWO_LOOKS,))
+def _marines(
+    title: str, paper: str, minutes: int, model: str, passes: float, *arguments: str, name: str = "", seed: int = 1
+) -> Experiment:
+    name = name or model
     return Experiment(
         name=f"starcraft2-{name}-20000-{seed}",
         section=MARINES,
@@ -196,14 +199,16 @@ def _marines(title: str, paper: str, minutes: int, name: str, *arguments: str, s
         paper=paper,
         module="starcraft2",
         arguments=(
-            *arguments,
+            f"--model={model}",
             f"--seed={seed}",
+            f"--passes={passes}",
             "--steps-per-epoch=125",
             "--train-images=20000",
             "--minutes=60",
+            *arguments,
         ),
         minutes=minutes,
-        quick=(*TINY_MARINES, *tiny),
+        quick=(*TINY_MARINES, *TINY_COUNTERS[model]),
         figure=_counts,
         kind=name,
     )
@@ -295,14 +300,14 @@ EXPERIMENTS = (
         "enlarged", "--epochs=10", "--epoch-images=40", "--batch-size=8", "--test-images=200",
     ),
     *(
-        _marines("looks that share no place", "50", 50, "categorical", "--model=categorical", "--passes=5.4", seed=seed)
+        _marines("looks that share no place", "50", 50, "categorical", 5.4, seed=seed)
         for seed in (1, 2)
     ),
-    _marines("the paper's posterior", "50", 45, "gaussian", "--model=gaussian", "--passes=7"),
-    _marines("ResNet18 on 224²", "65", 50, "resnet18-224", "--model=resnet18", "--passes=2.4"),
-    _marines("ResNet18 on the screen's own pixels", "–", 50, "resnet18-1024", "--model=resnet18", "--side=0",
-             "--batch-size=8", "--passes=0.1"),
-    _marines("ResNet18 that sees the minimap alone", "–", 20, "minimap", "--model=minimap", "--passes=10"),
+    _marines("the paper's posterior", "50", 40, "gaussian", 7),
+    _marines("ResNet18 on 224²", "65", 50, "resnet18", 2.4, name="resnet18-224"),
+    _marines("ResNet18 on the screen's own pixels", "–", 55, "resnet18", 0.1, "--side=0", "--batch-size=8",
+             name="resnet18-1024"),
+    _marines("ResNet18 that sees the minimap alone", "–", 30, "minimap", 10),
 )  # fmt: skip
 
 # What the paper has and no command here reproduces, and why.

@@ -25,10 +25,13 @@ from tfvs.training.trainer import TrainConfig
 SACCADER = SaccaderConfig.from_dict({**DEFAULT.model, "num_classes": len(DEFAULT.class_names)})
 TRAINING = TrainConfig.from_dict(DEFAULT.train)
 SACCADERS: dict[str, dict[str, Any]] = {"saccader": {}, "attention": {"place_gradient": "attention"}}
-# What a network reads that reads photographs whole.
-WHOLE = {"whole": proxy_recipe(1), "half": proxy_recipe(2), "proxy": DEFAULT.proxy}
-# Proxies that each method reads.
-PROXIES = {**dict.fromkeys(SACCADERS, DEFAULT.proxy), **WHOLE}
+# Proxies that each method reads; for those that are no saccader they are all that is read.
+PROXIES = {
+    **dict.fromkeys(SACCADERS, DEFAULT.proxy),
+    "whole": proxy_recipe(1),
+    "half": proxy_recipe(2),
+    "proxy": DEFAULT.proxy,
+}
 CELLS = (50, 85)
 
 

@@ -1,10 +1,10 @@
 """Counting marines in simulated battles: the saccader told where by the minimap, ResNet18, and the minimap alone.
 
-    python -m benchmarks.starcraft2 --model categorical --seed 1
-    python -m benchmarks.starcraft2 --model gaussian --seed 1 --passes 4
-    python -m benchmarks.starcraft2 --model resnet18 --side 224 --passes 3   # the paper's baseline; --side 0: full size
-    python -m benchmarks.starcraft2 --model minimap --passes 20              # ResNet18 that sees only the minimap
-    python -m benchmarks.starcraft2_results                                  # a table of all runs
+    python -m benchmarks.starcraft2 --model categorical --seed 1 --passes 5.4
+    python -m benchmarks.starcraft2 --model gaussian --seed 1 --passes 7
+    python -m benchmarks.starcraft2 --model resnet18 --side 224 --passes 2.4   # as the paper; --side 0: full size
+    python -m benchmarks.starcraft2 --model minimap --passes 10                # ResNet18 that sees only the minimap
+    python -m benchmarks.starcraft2_results                                    # a table of all runs
 
 The looks of ``categorical`` follow the prior first, for ``--reading-passes``, until what reads them knows a marine:
 before that, what a look contributes says nothing about where to look. The battles are made where they are missing
@@ -75,7 +75,7 @@ def reading(name: str, data: PyramidSet[BattleConfig], side: int) -> Callable[[t
     if name == "minimap":
         return lambda dataset: dataset.map(lambda inputs, *rest: ({"image": inputs["proxy"]}, *rest))
     if name == "resnet18":
-        return lambda dataset: dense_images(dataset, data.pyramid_root, data.config.side, side or data.config.side)
+        return lambda dataset: dense_images(dataset, data.pyramid_root, data.config.side, side)
     return lambda dataset: dataset
 
 
@@ -136,24 +136,25 @@ def main(
     picture: str | None,
 ) -> None:
     """Trains one model and reports what it counts."""
+    overrides = parse_overrides(override)
+    if overrides and model_name not in SACCADERS:
+        raise click.UsageError(f"--override changes a saccader, and --model {model_name} is none.")
+    side = side or screen
     limit_threads(threads)
     keras.utils.set_random_seed(seed)
     battles, counts = BattleConfig(side=screen), {"train": train_images, "test": test_images}
     data = PyramidSet(Path(data_root) / f"{screen}-{battles.seed}", battles, counts)
     write_battle_records(str(data.folder), battles, counts, workers=workers)
-    overrides = parse_overrides(override)
-    if overrides and model_name not in SACCADERS:
-        raise click.UsageError(f"--override changes a saccader, and --model {model_name} is none.")
     model = build(model_name, data, overrides, dtype)
     reads = reading(model_name, data, side)
-    shown = f"{model_name}-{side or screen}" if model_name == "resnet18" else model_name
+    shown = f"{model_name}-{side}" if model_name == "resnet18" else model_name
     name = "-".join(str(part) for part in (shown, train_images, "evenly" if sample_evenly else "", label, seed) if part)
     folder = Path(runs) / name
     folder.mkdir(parents=True, exist_ok=True)
     steps = steps_per_epoch or train_images // batch_size
     proxy, labels = recipe(battles), read_labels(data.files("train"))
     rates = balanced_class_weights(labels, len(CLASS_NAMES)) if sample_evenly else None
-    test_batch = batch_size if model_name == "resnet18" and not side else TEST_BATCH
+    test_batch = batch_size if model_name == "resnet18" and side == screen else TEST_BATCH
     stopwatch = Stopwatch(folder / "cpu_minutes.txt", minutes)
     clock = TrainingClock(steps * batch_size)
     config = TrainConfig(
@@ -200,7 +201,7 @@ def main(
     report: dict[str, Any] = {
         "name": name,
         "model": model_name,
-        "side": side or screen if model_name == "resnet18" else None,
+        "side": side if model_name == "resnet18" else None,
         "screen": screen,
         "label": label,
         "seed": seed,
