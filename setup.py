@@ -67,6 +67,7 @@ TEST = [
     "scikit-image>=0.24",  # photographs whose ImageNet classes are known
     "scikit-learn>=1.3",
     "types-protobuf",
+    "websocket-client>=1.8",  # asks the browser of the viewer's tests
 ]
 DOCS = ["mkdocs>=1.6", "mkdocs-click>=0.8", "mkdocs-material>=9.5", "mkdocstrings[python]>=0.25"]
 

@@ -5,7 +5,6 @@ import io
 import json
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -13,28 +12,13 @@ import pytest
 import pyvips
 from PIL import Image
 
+from tests.viz.browser import needs_browser, opened
 from tests.viz.test_saccade_sheet import make
 from tfvs.errors import ImageError, InputError, ResourceError
 from tfvs.images.tiff.pyramid import write_pyramid
 from tfvs.viz.heat import heat_of_places, heat_picture
 from tfvs.viz.palette import step_colour
 from tfvs.viz.viewer import write_viewer
-
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-needs_browser = pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine (apt-get install chromium)")
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--hide-scrollbars",
-    "--window-size=1400,900",
-]
-BUDGETS_MS = (3_000, 15_000, 60_000, 240_000)  # a slow machine needs more of the browser's virtual time
 
 
 @pytest.fixture
@@ -57,23 +41,11 @@ def decode(uri):
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.split(",", 1)[1]))))
 
 
-def browse(page, tmp_path, *arguments, fragment=""):
-    """The page's text once all of it is drawn; fails where the page never says so."""
-    for budget in BUDGETS_MS:
-        profile = tmp_path / f"profile-{budget}"
-        command = [BROWSER, *FLAGS, f"--virtual-time-budget={budget}", f"--user-data-dir={profile}", "--dump-dom"]
-        run = subprocess.run(
-            [*command, *arguments, page.as_uri() + fragment], capture_output=True, text=True, timeout=200, check=True
-        )
-        if 'data-ready="true"' in run.stdout:
-            return run.stdout
-    raise AssertionError(f"The page is not ready after {BUDGETS_MS[-1]} ms of virtual time: {run.stderr[-2000:]}")
-
-
-def screenshot(page, tmp_path, fragment=""):
-    picture = tmp_path / "screenshot.png"
-    browse(page, tmp_path, f"--screenshot={picture}", fragment=fragment)
-    return np.asarray(Image.open(picture).convert("RGB")).astype(int)
+def browse(page, tmp_path, fragment=""):
+    """The page's text and its picture, once all of it is drawn."""
+    with opened(page.as_uri() + fragment, tmp_path) as opened_page:
+        text, picture = opened_page.text(), opened_page.screenshot()
+    return text, np.asarray(Image.open(io.BytesIO(picture)).convert("RGB")).astype(int)
 
 
 def test_tiles_rebuild_the_image(tmp_path, quadrants):
@@ -182,7 +154,7 @@ def test_nothing_of_the_user_becomes_markup_or_leaves_the_machine(tmp_path, quad
 def test_browser_draws_image_boxes_and_side(tmp_path, quadrants):
     boxes = np.array([[0.1, 0.1, 0.3, 0.3], [0.6, 0.6, 0.8, 0.8], [0.1, 0.7, 0.3, 0.9]])
     page = write_viewer(tmp_path / "v.html", quadrants, make(3, boxes=boxes, title="Quadrants"))
-    shot = screenshot(page, tmp_path)
+    text, shot = browse(page, tmp_path)
     # The stage is 1060 × 900, the image fills 96 % of its width, 1017.6 × 678.4, in the middle.
     for x, y, colour in ((0.45, 0.4, "red"), (0.55, 0.4, "green"), (0.45, 0.95, "blue"), (0.95, 0.95, "yellow")):
         wanted = {"red": (200, 40, 40), "green": (40, 200, 40), "blue": (40, 40, 200), "yellow": (200, 200, 40)}[colour]
@@ -193,7 +165,6 @@ def test_browser_draws_image_boxes_and_side(tmp_path, quadrants):
         row, column = round(450 + ((y0 + y1) / 2 - 0.5) * 678.4), round(530 + (x0 - 0.5) * 1017.6)
         nearby = shot[row, column - 2 : column + 3]
         assert np.min(np.max(np.abs(nearby - colour), axis=-1)) < 12, step
-    text = browse(page, tmp_path)
     assert text.count('class="crop"') == 3
     assert "Quadrants</h1>" in text
     assert "3 of 3" in text
@@ -204,10 +175,10 @@ def test_browser_follows_steps_heat_and_links(tmp_path, quadrants):
     boxes = np.array([[0.1, 0.1, 0.2, 0.2], [0.6, 0.6, 0.8, 0.8]])
     samples = np.tile(boxes, (4, 1, 1))
     page = write_viewer(tmp_path / "v.html", quadrants, make(2, boxes=boxes), samples=samples, inline_bytes=0)
-    hot = screenshot(page, tmp_path, "#step=0&heat=1")
+    _, hot = browse(page, tmp_path, "#step=0&heat=1")
     assert np.max(np.abs(hot[round(450 + 0.2 * 678.4), round(530 + 0.2 * 1017.6)] - (200, 200, 40))) > 30
     assert np.max(np.abs(hot[round(450 + 0.4 * 678.4), round(530 + 0.4 * 1017.6)] - (200, 200, 40))) < 12
-    close = screenshot(page, tmp_path, "#step=1&box=1")
+    _, close = browse(page, tmp_path, "#step=1&box=1")
     assert np.max(np.abs(close[480, 560] - (200, 40, 40))) < 12  # beside the middle of the first box
     assert len({tuple(pixel) for pixel in close[480, 530:800]}) > 1  # the box's edge has come into the middle's reach
 
@@ -219,7 +190,7 @@ def test_browser_lays_the_posterior_over_the_image(tmp_path, quadrants):
     boxes = np.array([[0.9, 0.1, 0.95, 0.2]])
     page = write_viewer(tmp_path / "v.html", quadrants, make(1, boxes=boxes, posterior_map=posterior))
     for fragment, hot in (("", False), ("#posterior=1", True)):
-        shot = screenshot(page, tmp_path, fragment)
+        _, shot = browse(page, tmp_path, fragment)
         places = {"green": (0.75, 0.25, (40, 200, 40)), "red": (0.25, 0.25, (200, 40, 40))}
         far = {}
         for name, (x, y, colour) in places.items():
@@ -233,9 +204,8 @@ def test_browser_lays_the_posterior_over_the_image(tmp_path, quadrants):
 def test_browser_says_when_tiles_are_missing(tmp_path, quadrants):
     page = write_viewer(tmp_path / "v.html", quadrants, make(2), inline_bytes=0)
     shutil.rmtree(tmp_path / "v_tiles")
-    assert "must lie beside this page" in re.search(
-        r'id="problem"[^>]*>([^<]*)<', browse(page, tmp_path)
-    ).group(1)  # fmt: skip
+    text, _ = browse(page, tmp_path)
+    assert "must lie beside this page" in re.search(r'id="problem"[^>]*>([^<]*)<', text).group(1)
 
 
 def test_heat_counts_trajectories_not_steps():
