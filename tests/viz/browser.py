@@ -72,7 +72,7 @@ class Page:
 
 @contextmanager
 def opened(address, folder):
-    """The page at ``address``, 1400 × 900 pixels, once it says ``data-ready="true"``; profile and log go to ``folder``."""
+    """The page at ``address``, 1400 × 900, once it says ``data-ready="true"``; profile and log go to ``folder``."""
     profile = Path(tempfile.mkdtemp(prefix="browser-", dir=folder))
     command = [BROWSER, *FLAGS, f"--user-data-dir={profile}", "about:blank"]
     with open(f"{profile}.log", "w") as log:
