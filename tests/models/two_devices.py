@@ -10,6 +10,7 @@ import numpy as np
 import tfvs
 from tests.models.conftest import SMALL
 from tfvs.training.strategy import make_strategy
+from tfvs.training.trainer import TrainConfig, configured_callbacks
 
 # Each device would draw its own noise: without noise the losses must agree. Where cells are drawn, the prior is so
 # peaked that the draw is the mode.
@@ -42,8 +43,11 @@ def main(devices: int, posterior: str) -> None:
     with strategy.scope():
         model = tfvs.VariationalSaccader(**{**SMALL, **POSTERIORS[posterior]}, initial_state_noise=0.0)
         model.build({name: (None, *value.shape[1:]) for name, value in inputs.items()})
-        model.compile(keras.optimizers.SGD(0.01), weighted_metrics=["accuracy"])
-    history = model.fit(inputs, labels, sample_weight=weights, batch_size=8, epochs=3, shuffle=False, verbose=0)
+        average = configured_callbacks(TrainConfig(average_weights=0.5), total_steps=6)
+        model.compile(keras.optimizers.SGD(0.01, use_ema=True, ema_momentum=0.5), weighted_metrics=["accuracy"])
+    given: dict[str, Any] = {"sample_weight": weights, "validation_data": (inputs, labels, weights)}
+    given |= {"batch_size": 8, "epochs": 3, "shuffle": False, "verbose": 0}
+    history = model.fit(inputs, labels, callbacks=average, **given)
     evaluated = model.evaluate(inputs, labels, sample_weight=weights, batch_size=8, verbose=0, return_dict=True)
     print(json.dumps({"history": history.history, "evaluated": evaluated}))
 

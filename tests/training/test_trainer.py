@@ -111,6 +111,47 @@ def test_batch_statistics_come_back_too(tmp_path) -> None:
         np.testing.assert_array_equal(weight, other, err_msg=weight.path)
 
 
+class Recorded(keras.callbacks.Callback):
+    """The weights after every step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weights: list[list[np.ndarray]] = []
+
+    def on_train_batch_end(self, batch, logs=None) -> None:
+        self.weights.append(self.model.get_weights())
+
+
+def test_averaged_weights_are_the_moving_average_of_all_steps(tmp_path) -> None:
+    momentum, recorded, model = 0.8, Recorded(), make_linear()
+    config = TrainConfig(epochs=2, batch_size=BATCH, average_weights=momentum)
+    history = run(tmp_path, config, model, callbacks=[recorded], validation_data=make_dataset(0))
+    average = recorded.weights[0]
+    for weights in recorded.weights[1:]:
+        average = [momentum * a + (1 - momentum) * b for a, b in zip(average, weights, strict=True)]
+    assert len(recorded.weights) == 2 * STEPS
+    for found, wanted, last in zip(model.get_weights(), average, recorded.weights[-1], strict=True):
+        np.testing.assert_allclose(found, wanted, atol=1e-6)
+        assert np.abs(found - last).max() > 1e-4
+    # What was evaluated after the last epoch is what is left.
+    model.compile()
+    evaluated = model.evaluate(make_dataset(0), verbose=0, return_dict=True)
+    assert history[-1]["val_loss"] == pytest.approx(evaluated["loss"], rel=1e-5)
+
+
+def test_averaged_weights_survive_a_stop(tmp_path) -> None:
+    config = TrainConfig(epochs=EPOCHS, batch_size=BATCH, average_weights=0.8)
+    whole, broken, finished = make_linear(), make_linear(), make_linear()
+    run(tmp_path / "whole", config, whole)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "broken", config, make_linear(), callbacks=[Killed()])
+    run(tmp_path / "broken", config, broken)
+    assert run(tmp_path / "broken", config, finished) == []
+    for wanted, resumed, again in zip(*(m.get_weights() for m in (whole, broken, finished)), strict=True):
+        np.testing.assert_allclose(resumed, wanted, rtol=1e-5, atol=1e-7)
+        np.testing.assert_array_equal(again, resumed)
+
+
 def test_a_torn_checkpoint_costs_one_epoch(tmp_path) -> None:
     config = TrainConfig(epochs=2, batch_size=BATCH)
     run(tmp_path, config, make_linear())

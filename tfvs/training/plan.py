@@ -18,7 +18,7 @@ from tfvs.images.proxy import ProxyRecipe
 from tfvs.models.presets import PRESETS
 from tfvs.models.saccader_config import SaccaderConfig
 from tfvs.training.facts import Facts
-from tfvs.training.trainer import TrainConfig, make_optimizer, zoom_callbacks
+from tfvs.training.trainer import TrainConfig, configured_callbacks, make_optimizer
 
 # A thing that covers less of the image's shorter side is small: looks are then chosen among cells.
 SMALL = 0.15
@@ -97,9 +97,9 @@ class Plan:
         return make_optimizer(self.train, self.passes * self._steps_per_pass)
 
     def fit_options(self) -> dict[str, Any]:
-        """Arguments of Keras' ``fit``: the number of epochs, and class weights and the zoom where they are wanted."""
+        """Arguments of Keras' ``fit``: the number of epochs, and class weights and callbacks where they are wanted."""
         options: dict[str, Any] = {"epochs": self.passes}
-        if callbacks := zoom_callbacks(self.train, self.passes * self._steps_per_pass):
+        if callbacks := configured_callbacks(self.train, self.passes * self._steps_per_pass):
             options["callbacks"] = callbacks
         if self.train.balance_classes:
             labels = np.repeat(np.arange(len(self.counts)), self.counts)

@@ -72,6 +72,13 @@ class TrainConfig(Config):
         ":class:`tfvs.training.optimizer.ClippedAdam`.",
         at_least=0,
     )
+    average_weights: float | None = option(
+        None,
+        "Momentum of a moving average of the weights over the steps, such as 0.99: it is what is evaluated, and what "
+        "training leaves in the model. None for the last step's weights.",
+        above=0,
+        below=1,
+    )
     zoom_from: float | None = option(
         None,
         "Widest crop at the beginning, as a fraction of the image's shorter side; None for the model's own, unchanged.",
@@ -172,7 +179,7 @@ def check_batch(images: int, batch_size: int) -> None:
 
 
 def make_optimizer(config: TrainConfig, total_steps: int) -> keras.optimizers.Optimizer:
-    """Adam with linear warm-up and cosine decay to 0, clipped by global norm."""
+    """Adam with linear warm-up and cosine decay to 0, clipped by global norm; it averages weights where asked to."""
     warmup = min(config.warmup_steps, max(1, total_steps // 5))
     schedule = keras.optimizers.schedules.CosineDecay(
         initial_learning_rate=config.learning_rate / 100,
@@ -180,21 +187,25 @@ def make_optimizer(config: TrainConfig, total_steps: int) -> keras.optimizers.Op
         warmup_target=config.learning_rate,
         warmup_steps=warmup,
     )
-    return ClippedAdam(schedule, clip_norm=config.clip_norm, group_rates=config.group_rates)
+    average = {} if config.average_weights is None else {"use_ema": True, "ema_momentum": config.average_weights}
+    return ClippedAdam(schedule, clip_norm=config.clip_norm, group_rates=config.group_rates, **average)
 
 
-def zoom_callbacks(config: TrainConfig, total_steps: int) -> list[keras.callbacks.Callback]:
-    """The callback that narrows the looks, where the configuration asks for one."""
-    if config.zoom_from is None or config.zoom_to is None:
-        return []
-    return [
-        ZoomSchedule(
-            start_scale=config.zoom_from,
-            stop_scale=config.zoom_to,
-            start_step=math.floor(config.zoom_start * total_steps),
-            stop_step=math.ceil(config.zoom_stop * total_steps),
+def configured_callbacks(config: TrainConfig, total_steps: int) -> list[keras.callbacks.Callback]:
+    """What narrows the looks and what evaluates the averaged weights, where the configuration asks for them."""
+    callbacks: list[keras.callbacks.Callback] = []
+    if config.zoom_from is not None and config.zoom_to is not None:
+        callbacks.append(
+            ZoomSchedule(
+                start_scale=config.zoom_from,
+                stop_scale=config.zoom_to,
+                start_step=math.floor(config.zoom_start * total_steps),
+                stop_step=math.ceil(config.zoom_stop * total_steps),
+            )
         )
-    ]
+    if config.average_weights is not None:
+        callbacks.append(keras.callbacks.SwapEMAWeights())
+    return callbacks
 
 
 class ProgressLine(keras.callbacks.Callback):
@@ -270,9 +281,11 @@ def train(
     if initial_epoch:
         write(f"resuming after epoch {initial_epoch}/{config.epochs}")
     if initial_epoch >= config.epochs:
+        # Checkpoints hold the last step's weights and their average; Keras' fit ends with the average in the model.
+        model.optimizer.finalize_variable_values(model.trainable_variables)
         return []
     tf.io.gfile.makedirs(log_dir)
-    all_callbacks = [StopOnNonFinite(), *zoom_callbacks(config, total_steps)]
+    all_callbacks = [StopOnNonFinite(), *configured_callbacks(config, total_steps)]
     if host == 0:
         all_callbacks += [
             *callbacks,
