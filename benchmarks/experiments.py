@@ -303,7 +303,7 @@ EXPERIMENTS = (
         _marines("looks that share no place", "50", 50, "categorical", 5.4, seed=seed)
         for seed in (1, 2)
     ),
-    _marines("the paper's posterior", "50", 40, "gaussian", 7),
+    _marines("the paper's posterior", "50", 55, "gaussian", 3.2),
     _marines("ResNet18 on 224²", "65", 50, "resnet18", 2.4, name="resnet18-224"),
     _marines("ResNet18 on the screen's own pixels", "–", 55, "resnet18", 0.1, "--side=0", "--batch-size=8",
              name="resnet18-1024"),

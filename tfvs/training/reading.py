@@ -36,11 +36,20 @@ def read_first(
     Raises:
       ConfigError: There are reading epochs, and the model has no prior over cells.
     """
-    stage = config.replace(reading_epochs=0, reading_looks=None)
     if config.reading_epochs:
-        own = {name: getattr(model.config, name) for name in ("looks_from_prior", "num_steps")}
-        looks = config.reading_looks or model.config.num_steps
-        reader = model.adapted(looks_from_prior=True, num_steps=looks)
-        fit(reader, stage.replace(epochs=config.reading_epochs), os.path.join(folder, READ))
-        model = reader.adapted(**own)
-    return model, fit(model, stage, folder)
+        model = read(model, config, folder, fit)
+    return model, fit(model, config.replace(reading_epochs=0, reading_looks=None), folder)
+
+
+def read(
+    model: VariationalSaccader,
+    config: TrainConfig,
+    folder: str,
+    fit: Callable[[VariationalSaccader, TrainConfig, str], R],
+) -> VariationalSaccader:
+    """The first stage alone: looks follow the prior, and only what reads them learns; see :func:`read_first`."""
+    own = {name: getattr(model.config, name) for name in ("looks_from_prior", "num_steps")}
+    reader = model.adapted(looks_from_prior=True, num_steps=config.reading_looks or model.config.num_steps)
+    stage = config.replace(epochs=config.reading_epochs, reading_epochs=0, reading_looks=None)
+    fit(reader, stage, os.path.join(folder, READ))
+    return reader.adapted(**own)
