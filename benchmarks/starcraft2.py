@@ -54,7 +54,7 @@ SHARED = (
     *("head_units", "initial_evidence", "initial_state_noise", "kl_weight"),
 )
 GAUSSIAN = PRESETS["cpu"].replace(**{name: getattr(COUNTING, name) for name in SHARED})
-# At the full rate the gradient of such places, which is mostly noise here, moves all looks into one corner.
+# At the full rate the looks of all images move together into one corner, see docs/starcraft2.md.
 SLOW_PLACES = {"encoder": 0.1, "vrnn": 0.1, "crop_encoder": 1.0}
 
 
