@@ -19,8 +19,8 @@ import pytest
 from benchmarks.machine import free_port
 from benchmarks.nginx import PROGRAM, command
 from tests.deploy.test_manifests import get, option
-from tests.server.calls import wait_until
 from tests.server.test_model_server import start_process
+from tests.waiting import wait_until
 
 BODY = json.dumps({"instances": [[1.0, 1.0, 1.0]]})
 CLIENTS, REPLICAS = 4, 3

@@ -1,8 +1,6 @@
-"""What tests ask a running server, and how long they wait for it."""
+"""What tests ask a running server."""
 
 from __future__ import annotations
-
-import time
 
 import grpc
 import numpy as np
@@ -17,13 +15,6 @@ X = np.ones([1, 3], np.float32)
 
 def factor(client, timeout: float = 30) -> float:
     return float(tf.make_ndarray(client.Predict(request(x=X), timeout=timeout).outputs["y"])[0, 0])
-
-
-def wait_until(condition, timeout_s: float = 60) -> None:
-    end = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end, "the condition did not come true in time"
-        time.sleep(0.02)
 
 
 def status(server: ModelServer, name: str = "toy", version: int | None = None):

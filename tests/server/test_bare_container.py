@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.machine import free_port
-from tests.server.calls import wait_until
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 # In a mount namespace of its own, every file system is made read-only; then comes a user that no file knows.

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.server.calls import wait_until
 from tests.server.toy import request, write_toy
+from tests.waiting import wait_until
 from tfvs.errors import ConfigError
 from tfvs.server.batching import BatchingParameters, BatchingRunner
 from tfvs.server.caller import PatientCaller, TimedCaller

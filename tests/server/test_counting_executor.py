@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from tests.server.calls import wait_until
+from tests.waiting import wait_until
 from tfvs.server.counting_executor import CountingExecutor
 
 

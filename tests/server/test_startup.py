@@ -10,8 +10,9 @@ import grpc
 import pytest
 from click.testing import CliRunner
 
-from tests.server.calls import factor, wait_until
+from tests.server.calls import factor
 from tests.server.toy import write_toy
+from tests.waiting import wait_until
 from tfvs.cli.ignored_flags import ONLY_VALUE, WITHOUT_EFFECT
 from tfvs.cli.main import cli
 from tfvs.errors import ConfigError, DataError

@@ -14,8 +14,9 @@ import tensorflow as tf
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tensorflow_serving.apis import model_management_pb2, model_service_pb2_grpc, prediction_service_pb2_grpc
 
-from tests.server.calls import X, factor, status, wait_until
+from tests.server.calls import X, factor, status
 from tests.server.toy import request, write_toy
+from tests.waiting import wait_until
 from tfvs.server.model_server import ModelServer
 from tfvs.server.options import ServerOptions
 

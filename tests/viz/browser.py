@@ -10,13 +10,14 @@ import json
 import shutil
 import subprocess
 import tempfile
-import time
 import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import websocket
+
+from tests.waiting import wait_until
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 needs_browser = pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine (apt-get install chromium)")
@@ -36,20 +37,11 @@ FLAGS = [
 SECONDS = 120  # for the start and for a page, each
 
 
-def wait_for(ask, what):
-    """The first answer of ``ask()`` that is not None."""
-    end = time.monotonic() + SECONDS
-    while (answer := ask()) is None:
-        assert time.monotonic() < end, f"{what}: not after {SECONDS} s"
-        time.sleep(0.05)
-    return answer
-
-
 class Page:
     """One page, asked in the commands of https://chromedevtools.github.io/devtools-protocol."""
 
     def __init__(self, address):
-        self.socket = websocket.create_connection(address, timeout=SECONDS, max_size=None)
+        self.socket = websocket.create_connection(address, timeout=SECONDS)
         self.numbers = itertools.count(1)
 
     def ask(self, method, **parameters):
@@ -83,20 +75,19 @@ def opened(address, folder):
         def port():
             assert browser.poll() is None, f"{BROWSER} ended with {browser.returncode}: see {profile}.log"
             lines = port_file.read_text().splitlines() if port_file.exists() else []
-            return lines[0] if len(lines) == 2 else None
+            return len(lines) == 2 and lines[0]
 
-        listing = f"http://127.0.0.1:{wait_for(port, 'the port of the browser')}/json/list"
+        listing = f"http://127.0.0.1:{wait_until(port, SECONDS)}/json/list"
 
         def target():
             with urllib.request.urlopen(listing, timeout=SECONDS) as answer:
-                pages = [one for one in json.load(answer) if one["type"] == "page"]
-            return pages[0]["webSocketDebuggerUrl"] if pages else None
+                return [one["webSocketDebuggerUrl"] for one in json.load(answer) if one["type"] == "page"]
 
-        page = Page(wait_for(target, "the page of the browser"))
+        page = Page(wait_until(target, SECONDS)[0])
         page.ask("Emulation.setDeviceMetricsOverride", width=1400, height=900, deviceScaleFactor=1, mobile=False)
         page.ask("Page.navigate", url=address)
-        ready = f"location.href === {json.dumps(address)} && document.body?.dataset.ready === 'true' || null"
-        wait_for(lambda: page.evaluate(ready), f'data-ready="true" of {address}')
+        ready = f"location.href === {json.dumps(address)} && document.body?.dataset.ready === 'true'"
+        wait_until(lambda: page.evaluate(ready), SECONDS)
         yield page
         page.socket.close()
     finally:

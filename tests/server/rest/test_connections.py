@@ -12,8 +12,9 @@ import time
 import pytest
 
 from benchmarks.machine import free_port
-from tests.server.calls import factor, wait_until
+from tests.server.calls import factor
 from tests.server.toy import write_toy
+from tests.waiting import wait_until
 
 BODY = json.dumps({"instances": [[1, 2, 3]]})
 

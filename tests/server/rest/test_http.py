@@ -10,9 +10,10 @@ import zlib
 import pytest
 
 from benchmarks.machine import free_port
-from tests.server.calls import X, wait_until
+from tests.server.calls import X
 from tests.server.rest.rules_model import ask
 from tests.server.toy import request
+from tests.waiting import wait_until
 from tfvs.errors import ResourceError
 from tfvs.server.model_server import ModelServer
 from tfvs.server.options import ServerOptions
