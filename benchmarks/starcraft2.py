@@ -10,8 +10,7 @@ The looks of ``categorical`` follow the prior first, for ``--reading-passes``, u
 before that, what a look contributes says nothing about where to look. ``gaussian`` begins with what was learned so. The
 battles are made where they are missing (``tfvs.datasets.starcraft2``). A run that was stopped goes on from its
 checkpoint when the command is repeated, and ends after ``--minutes`` at the end of an epoch. Minutes are those of the
-processor, with ``--threads 1`` of one core.
-Writes ``docs/results/starcraft2-<name>.json``, and prints the JSON last.
+processor, with ``--threads 1`` of one core. Writes ``docs/results/starcraft2-<name>.json``, and prints the JSON last.
 """
 
 from __future__ import annotations
@@ -204,14 +203,14 @@ def main(
             callbacks=[stopwatch, clock],
         )
 
+    looking = config
     if model_name == "gaussian" and config.reading_epochs:
         # Its places have no prior over cells, so that the other saccader learns to read for it.
         same = {name: value for name, value in overrides.items() if name in SHARED}
-        reader = read(build("categorical", data, same, dtype), config, str(folder), fit)
+        reader = read(build("categorical", data, same, dtype), config.replace(group_rates={}), str(folder), fit)
         model.classifier.set_weights(reader.classifier.get_weights())
-        fit(model, config.replace(reading_epochs=0, reading_looks=None), str(folder))
-    else:
-        model, _ = read_first(model, config, str(folder), fit)
+        looking = config.replace(reading_epochs=0)
+    model, _ = read_first(model, looking, str(folder), fit)
     model.save(folder / "model.keras")
     answers = measure(model, reads(evaluation_dataset(data.files("test"), proxy, batch_size=test_batch)), test_images)
     report: dict[str, Any] = {
