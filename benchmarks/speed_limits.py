@@ -99,6 +99,9 @@ def keep_best(runs: Path, folder: Path, report: dict[str, Any]) -> bool:
 @click.option("--epoch-steps", default=TRAINING.steps_per_epoch, show_default=True)
 @click.option("--batch-size", default=TRAINING.batch_size, show_default=True)
 @click.option(
+    "--average-weights", type=float, help="Momentum of a moving average of the weights, see TrainConfig; default: none."
+)
+@click.option(
     "--looks", default=SACCADER.num_steps, show_default=True, help="Looks per photograph when it is evaluated."
 )
 @click.option("--prepare-only", is_flag=True, help="Writes records and pyramids, and trains nothing.")
@@ -117,6 +120,7 @@ def main(
     reading_epochs: int,
     epoch_steps: int,
     batch_size: int,
+    average_weights: float | None,
     looks: int,
     prepare_only: bool,
     sheet: Path | None,
@@ -150,6 +154,7 @@ def main(
                 reading_epochs=reading_epochs,
                 steps_per_epoch=epoch_steps,
                 batch_size=batch_size,
+                average_weights=average_weights,
                 seed=seed,
             )
             if prepare_only:

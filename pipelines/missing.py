@@ -11,7 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfvs.errors import DataError
+from tfvs.errors import DataError, ResourceError
 
 PUSHED_MODEL, PUSHED_DESTINATION = "PushedModel", "pushed_destination"
 
@@ -19,20 +19,32 @@ PUSHED_MODEL, PUSHED_DESTINATION = "PushedModel", "pushed_destination"
 def check_metadata(path: str | os.PathLike[str]) -> None:
     """Checks that an existing metadata file is a whole SQLite database.
 
+    It is opened for writing: SQLite then takes back what a run that was killed left half written, which a reader may
+    not do (https://www.sqlite.org/lockingv3.html, "Hot journals").
+
     Args:
       path: ML Metadata's SQLite file; nothing is checked where there is none.
 
     Raises:
       DataError: The file is damaged, or no SQLite database.
+      ResourceError: The file cannot be opened for writing, or another process holds it.
     """
     if not Path(path).exists():
         return
     try:
-        connection = sqlite3.connect(f"file:{Path(path).resolve().as_posix()}?mode=ro", uri=True)
+        connection = sqlite3.connect(f"{Path(path).resolve().as_uri()}?mode=rw", uri=True)
         try:
             (result,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         finally:
             connection.close()
+    except sqlite3.OperationalError as error:
+        raise ResourceError(
+            "The metadata file of the pipeline cannot be used now",
+            expected="a file that may be written and that no other process holds",
+            received=f"{path}: {error}",
+            mend="Wait until another run of this pipeline has ended, and check the permissions of the file and its "
+            "folder",
+        ) from error
     except sqlite3.Error as error:
         result = str(error)
     if result != "ok":
@@ -59,6 +71,7 @@ def forget_missing(path: str | os.PathLike[str], write: Callable[[str], None]) -
 
     Raises:
       DataError: The file is damaged.
+      ResourceError: See :func:`check_metadata`.
     """
     check_metadata(path)
     if not Path(path).exists():

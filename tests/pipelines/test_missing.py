@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +17,7 @@ from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as messages
 
 from pipelines.missing import check_metadata, forget_missing
-from tfvs.errors import DataError
+from tfvs.errors import DataError, ResourceError
 
 pytestmark = pytest.mark.tfx
 
@@ -86,3 +90,34 @@ def test_a_truncated_metadata_file_is_named(tmp_path: Path) -> None:
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(DataError, match=r"metadata\.db"):
         check_metadata(path)
+
+
+def test_what_a_killed_run_left_half_written_is_taken_back(tmp_path: Path) -> None:
+    path = tmp_path / "run #1 50%" / "metadata.db"
+    path.parent.mkdir()
+    artifact = put(open_store(path), "Model", tmp_path / "model")
+    killed = (
+        "import os, signal, sqlite3, sys\n"
+        "connection = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
+        "connection.execute('PRAGMA cache_size = 2')\n"
+        "connection.execute('BEGIN')\n"
+        "connection.execute('CREATE TABLE half (x)')\n"
+        "for _ in range(2000):\n"
+        "    connection.execute('INSERT INTO half VALUES (?)', ('x' * 500,))\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    subprocess.run([sys.executable, "-c", killed, str(path)], check=False)
+    assert path.with_name("metadata.db-journal").stat().st_size > 0
+    check_metadata(path)
+    assert live(path) == {artifact}
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT name FROM sqlite_master WHERE name = 'half'").fetchall() == []
+
+
+def test_metadata_that_another_process_holds_is_not_called_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "metadata.db"
+    open_store(path)
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(ResourceError, match=r"metadata\.db: database is locked.*another run"):
+            check_metadata(path)

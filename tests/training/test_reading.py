@@ -10,7 +10,7 @@ from tfvs.models.saccader import VariationalSaccader
 from tfvs.training.reading import read_first
 from tfvs.training.trainer import TrainConfig, train
 
-CONFIG = TrainConfig(epochs=2, batch_size=BATCH, reading_epochs=1, reading_looks=3)
+CONFIG = TrainConfig(epochs=2, batch_size=BATCH, reading_epochs=1, reading_looks=3, average_weights=0.5)
 
 
 def make_places() -> VariationalSaccader:
@@ -44,6 +44,7 @@ def test_only_what_reads_the_looks_learns_before(tmp_path) -> None:
     model, history = read_first(make_places(), CONFIG, str(tmp_path), fit)
     (reader, reads, first, _, moved), (last, looks, second, start, moved_last) = stages
     assert (reader.config.looks_from_prior, reader.config.num_steps, reads.epochs) == (True, 3, 1)
+    assert (reads.average_weights, looks.average_weights) == (None, 0.5)
     assert (last.config.looks_from_prior, last.config.num_steps, looks.epochs) == (False, 2, 2)
     assert (first, second) == (str(tmp_path / "read"), str(tmp_path))
     assert model is last

@@ -8,12 +8,12 @@ from tfvs.models.presets import PRESETS
 from tfvs.training.stages import TRAINING_LOOKS, fit_stages, read_then_look
 from tfvs.training.trainer import TrainConfig
 
-TRAINING = TrainConfig(epochs=6, batch_size=24, group_rates={"classifier": 0.5})
+TRAINING = TrainConfig(epochs=6, batch_size=24, group_rates={"classifier": 0.5}, average_weights=0.9)
 
 
 def test_first_what_reads_then_where_to_look() -> None:
     read, look = read_then_look((50, 85), TRAINING)
-    assert (read.train.batch_size, read.train.group_rates) == (48, {})
+    assert (read.train.batch_size, read.train.group_rates, read.train.average_weights) == (48, {}, None)
     assert read.model == {"num_steps": 1, "looks_from_prior": True}
     assert {read.field.side(step) for step in (0, 300, 600)} == {3}
     assert not read.field.is_full(600)

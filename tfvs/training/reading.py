@@ -47,9 +47,12 @@ def read(
     folder: str,
     fit: Callable[[VariationalSaccader, TrainConfig, str], R],
 ) -> VariationalSaccader:
-    """The first stage alone: looks follow the prior, and only what reads them learns; see :func:`read_first`."""
+    """The first stage alone: looks follow the prior, and only what reads them learns; see :func:`read_first`.
+
+    Its weights are those of its last step: an average is for what training leaves in the end.
+    """
     own = {name: getattr(model.config, name) for name in ("looks_from_prior", "num_steps")}
     reader = model.adapted(looks_from_prior=True, num_steps=config.reading_looks or model.config.num_steps)
-    stage = config.replace(epochs=config.reading_epochs, reading_epochs=0, reading_looks=None)
+    stage = config.replace(epochs=config.reading_epochs, reading_epochs=0, reading_looks=None, average_weights=None)
     fit(reader, stage, os.path.join(folder, READ))
     return reader.adapted(**own)

@@ -51,8 +51,8 @@ def read_then_look(cells: tuple[int, int], train_config: TrainConfig) -> tuple[S
     Args:
       cells: Rows and columns of the map of places.
       train_config: How the second stage trains. The first has ``reading_epochs``, or as many as the second where they
-        are 0, whose steps cost a third; ``reading_looks``, or one; batches of twice as many images; and one learning
-        rate for all weights.
+        are 0, whose steps cost a third; ``reading_looks``, or one; batches of twice as many images; one learning rate
+        for all weights; and no average of them.
     """
     reading_epochs, looks = train_config.reading_epochs or train_config.epochs, train_config.reading_looks or 1
     train_config = train_config.replace(reading_epochs=0, reading_looks=None)
@@ -60,7 +60,9 @@ def read_then_look(cells: tuple[int, int], train_config: TrainConfig) -> tuple[S
     widest = max(cells)
     near = FieldConfig(cells=cells, start_cells=min(READING_FIELD_CELLS, widest), grow_steps=0)
     grows = FieldConfig(cells=cells, start_cells=min(9, widest), hold_steps=steps // 16, grow_steps=max(steps // 3, 1))
-    reads = train_config.replace(epochs=reading_epochs, batch_size=2 * train_config.batch_size, group_rates={})
+    reads = train_config.replace(
+        epochs=reading_epochs, batch_size=2 * train_config.batch_size, group_rates={}, average_weights=None
+    )
     return (
         Stage("read", reads, near, {"num_steps": looks, "looks_from_prior": True}),
         Stage("look", train_config, grows, {"num_steps": TRAINING_LOOKS}),
