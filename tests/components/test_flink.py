@@ -18,6 +18,7 @@ import pytest
 from components.engine import cancel_on_flink
 from tests.components.test_job import IN_CHILDREN, contents, make_job, run
 from tests.preparation.images import write_folder
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 JAR = os.environ.get("TFVS_FLINK_JOB_SERVER_JAR", "")
@@ -106,12 +107,13 @@ class Flink:
 
     def wait_for(self, task_managers: int, seconds: float = 240) -> None:
         """Waits until so many task managers have registered."""
-        end, found = time.monotonic() + seconds, None
-        while found != task_managers:
-            assert time.monotonic() < end, (found, self._errors())
+
+        def registered() -> bool:
             with contextlib.suppress(OSError), urllib.request.urlopen(f"http://{self.master}/overview") as answer:
-                found = json.load(answer)["taskmanagers"]
-            time.sleep(0.5)
+                return json.load(answer)["taskmanagers"] == task_managers
+            return False
+
+        wait_until(registered, seconds, told=self._errors)
 
     def _errors(self) -> list[str]:
         lines = [line for path in self._folder.glob("*.log") for line in path.read_text().splitlines()]

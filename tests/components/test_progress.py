@@ -7,6 +7,7 @@ import pytest
 
 from components import progress
 from components.progress import Done, shown, write_listed
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -15,10 +16,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _wait_for(told: list, wanted: tuple[int, int]) -> None:
-    end = time.monotonic() + 20
-    while (not told or told[-1] != wanted) and time.monotonic() < end:
-        time.sleep(0.01)
-    assert told[-1] == wanted
+    wait_until(lambda: told and told[-1] == wanted, timeout_s=20, told=lambda: told[-1:])
 
 
 def test_what_is_done_twice_counts_once(tmp_path, at_once) -> None:

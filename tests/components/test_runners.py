@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import tarfile
-import time
 from concurrent import futures
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from components.transforms import Layout, PrepareRecords
 from tests.components.test_job import IN_CHILDREN, OPTIONS, contents, make_job, run
 from tests.preparation.images import write_folder, write_png
+from tests.waiting import wait_until
 from tfvs.errors import ResourceError
 from tfvs.preparation.job_folder import JobFolder
 from tfvs.preparation.readers import make_reader
@@ -103,17 +103,21 @@ def _workers(pool: subprocess.Popen) -> list[psutil.Process]:
 
 def _worker_that_reads(fifo: Path, pools: list[subprocess.Popen]) -> psutil.Process:
     """The worker that waits for what a FIFO will give, waited for."""
-    end = time.monotonic() + 50
-    while time.monotonic() < end:
+
+    def opened() -> bool:
         with contextlib.suppress(OSError):  # nobody reads it yet
             os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)  # it stays open, and the reader waits
-            break
-        time.sleep(0.05)
-    while time.monotonic() < end:
+            return True
+        return False
+
+    def reader() -> psutil.Process | None:
         for worker in [worker for pool in pools for worker in _workers(pool)]:
             if str(fifo) in {os.path.realpath(link) for link in Path(f"/proc/{worker.pid}/fd").iterdir()}:
                 return worker
-    raise AssertionError("no worker reads it")
+        return None
+
+    wait_until(opened)
+    return wait_until(reader)
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="which worker reads a file is told by /proc")

@@ -15,6 +15,7 @@ import pytest
 
 from tests.e2e.command import ROOT, Pipeline
 from tests.e2e.fivek import write_fivek
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.tfx]
 SETTINGS = {
@@ -65,14 +66,15 @@ class Runner:
         """Starts a run and kills it; returns its log."""
         sentence, delay_s = MOMENTS[component]
         group = self.start()
-        deadline = time.monotonic() + 300
-        while sentence not in self.log.read_text(errors="replace"):
-            assert time.monotonic() < deadline, self.log.read_text()[-6000:]
-            time.sleep(0.005)
+        wait_until(lambda: sentence in self.said(), timeout_s=300, told=lambda: self.said()[-6000:])
         time.sleep(delay_s)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(group, signal.SIGKILL)
-        assert self.wait() == -signal.SIGKILL, self.log.read_text()[-6000:]
+        assert self.wait() == -signal.SIGKILL, self.said()[-6000:]
+        return self.said()
+
+    def said(self) -> str:
+        """The log so far."""
         return self.log.read_text(errors="replace")
 
     def close(self) -> None:

@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from tests.preparation.images import write_folder
+from tests.waiting import wait_until
 from tfvs.errors import ResourceError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -113,18 +114,18 @@ def test_a_killed_worker_fails_the_job_and_the_next_run_gives_the_same_bytes(tmp
         )
 
     broken = start(tmp_path / "killed", *workers)
-    victim = None
-    while victim is None:
+
+    def running() -> list[psutil.Process]:
+        """Both workers, once some images are done."""
         assert broken.poll() is None, "the job ended before a worker could be killed"
-        time.sleep(0.05)
-        running = [
+        children = [
             child
             for child in psutil.Process(broken.pid).children(recursive=True)
             if child.name().startswith("python") and "sdk_worker_main" in " ".join(child.cmdline())
         ]
-        if len(running) == 2 and len(list((tmp_path / "killed").rglob("*.tif"))) >= 5:
-            victim = running[0]
-    victim.kill()
+        return children if len(children) == 2 and len(list((tmp_path / "killed").rglob("*.tif"))) >= 5 else []
+
+    wait_until(running, timeout_s=300)[0].kill()
     _, said = broken.communicate(timeout=300)
     assert broken.returncode == ResourceError.exit_code
     assert "error: The pipeline failed" in said

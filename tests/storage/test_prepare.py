@@ -6,7 +6,6 @@ import collections
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from benchmarks.relay import RunningRelay, running_relay
 from tests.preparation.images import write_folder
 from tests.preparation.test_local import OPTIONS, contents
 from tests.storage.reaching import reach, upload_below
+from tests.waiting import wait_until
 from tfvs.cli.main import cli
 from tfvs.cli.main import main as tfvs_main
 from tfvs.cli.place import LocalPath
@@ -195,9 +195,8 @@ def test_an_upload_in_parts_that_is_killed_leaves_nothing(server: str, tmp_path:
         environment = {**os.environ, "AWS_ENDPOINT_URL": slow.url}
         command = [sys.executable, "-c", UPLOAD, str(large), "s3://bucket/killed/large.tif"]
         with subprocess.Popen(command, env=environment) as process:
-            while not any("partNumber=2" in request["path"] for request in slow.requests()):
-                assert process.poll() is None, "the upload ended before it could be killed"
-                time.sleep(0.05)
+            wait_until(lambda: any("partNumber=2" in request["path"] for request in slow.requests()))
+            assert process.poll() is None, "the upload ended before it could be killed"
             process.kill()
     assert not files.exists("s3://bucket/killed/large.tif")
     assert objects_below("s3://bucket/killed") == {}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from tfvs.models.saccader import VariationalSaccader
 from tfvs.training.trainer import TrainConfig
@@ -51,8 +51,25 @@ def read(
 
     Its weights are those of its last step: an average is for what training leaves in the end.
     """
-    own = {name: getattr(model.config, name) for name in ("looks_from_prior", "num_steps")}
-    reader = model.adapted(looks_from_prior=True, num_steps=config.reading_looks or model.config.num_steps)
+    reads = {"looks_from_prior": True, "num_steps": config.reading_looks or model.config.num_steps}
     stage = config.replace(epochs=config.reading_epochs, reading_epochs=0, reading_looks=None, average_weights=None)
-    fit(reader, stage, os.path.join(folder, READ))
-    return reader.adapted(**own)
+    return fit_as(model, reads, lambda reader: fit(reader, stage, os.path.join(folder, READ)))
+
+
+def fit_as(
+    model: VariationalSaccader, fields: Mapping[str, Any], fit: Callable[[VariationalSaccader], object]
+) -> VariationalSaccader:
+    """Trains a saccader with other fields of its configuration, and gives it its own again.
+
+    Args:
+      model: Built.
+      fields: What is different while it trains, see :meth:`VariationalSaccader.adapted`.
+      fit: Trains the model that it is given.
+
+    Returns:
+      The trained model, with its own fields.
+    """
+    own = {name: getattr(model.config, name) for name in fields}
+    changed = model.adapted(**fields)
+    fit(changed)
+    return changed.adapted(**own)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import keras
@@ -17,6 +18,7 @@ from tfvs.images.cut_outs import PasteBank, PasteConfig
 from tfvs.images.proxy import ProxyRecipe
 from tfvs.models.saccader import VariationalSaccader
 from tfvs.models.saccader_config import SaccaderConfig
+from tfvs.training.reading import fit_as
 from tfvs.training.trainer import TrainConfig, train
 
 TRAINING_LOOKS = 6
@@ -144,12 +146,11 @@ def fit_stages(
     """
     if not stages:
         raise ConfigError("There is nothing to train", expected="at least one stage", received=stages)
-    own = {name: getattr(config, name) for stage in stages for name in stage.model}
     keras.utils.set_random_seed(stages[0].train.seed)
-    model = VariationalSaccader(config.replace(**stages[0].model))
+    model = VariationalSaccader(config)
     model.build({"proxy": (None, *proxy.shape), "image": (None, None, None, config.channels or proxy.channels)})
     for stage in stages:
-        model = model.adapted(**{**own, **stage.model})
         shown = validation_data if stage is stages[-1] else None
-        fit_stage(model, stage, files=files, proxy=proxy, validation_data=shown, **options)
-    return model.adapted(**own)
+        fit = partial(fit_stage, stage=stage, files=files, proxy=proxy, validation_data=shown, **options)
+        model = fit_as(model, stage.model, fit)
+    return model
