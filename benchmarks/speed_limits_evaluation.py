@@ -17,7 +17,7 @@ from tfvs.datasets.gtsdb_cut_outs import load_signs, photograph
 from tfvs.images.reading import read_array
 from tfvs.models.saccader import VariationalSaccader
 
-# The saccader's weights with looks that are not its own.
+# The saccader's weights with looks that are not its own. One trajectory is of the likeliest places: even looks are two.
 OTHER_LOOKS: dict[str, dict[str, Any]] = {
     "random": {"looks_from_prior": True, "place_prior": "uniform"},
     "contrast": {"looks_from_prior": True},
@@ -43,9 +43,14 @@ def evaluate_saccader(model: VariationalSaccader, photographs: Photographs) -> d
     _, signs = load_signs(photographs.data)
     return {
         "num_steps": model.config.num_steps,
+        "num_samples": model.config.num_samples,
         **report_answers(labels, np.argmax(output.logits[: len(labels)], -1)),
         **report_looks(boxes, [signs.get(stem, []) for stem in photographs.ids]),
-        "pixels_read": pixels_read(photographs.proxy.height * photographs.proxy.width, model.config.crop_size, boxes),
+        "pixels_read": pixels_read(
+            photographs.proxy.height * photographs.proxy.width,
+            model.config.crop_size,
+            model.config.num_steps * model.config.num_samples,
+        ),
         "unreadable": int((~output.valid[: len(labels)]).sum()),
         **times,
     }
