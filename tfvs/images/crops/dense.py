@@ -99,23 +99,20 @@ def read_dense_crops(
     levels, axes, number, width = _plan(image, boxes, crop_size, None, max_level, max_scale)
     rows, columns = axes
     batch, steps, bands, samples = tf.shape(boxes)[0], tf.shape(boxes)[1], image.shape[3], crop_size
-    line = rows.index[..., tf.newaxis, tf.newaxis] * width[..., tf.newaxis, tf.newaxis, tf.newaxis, tf.newaxis]
-    index = line + columns.index[:, :, tf.newaxis, tf.newaxis]  # [B, T, 2, S, 2, S]
+    begin = tf.gather(_begins(levels), number)  # [B, T]
+    line = begin[..., tf.newaxis, tf.newaxis] + rows.index * width[..., tf.newaxis, tf.newaxis]  # [B, T, 2, S]
+    index = line[..., tf.newaxis, tf.newaxis] + columns.index[:, :, tf.newaxis, tf.newaxis]  # [B, T, 2, S, 2, S]
 
     def gather(pixels: tf.Tensor, place: tf.Tensor) -> tf.Tensor:
         flat = tf.reshape(place, [batch, steps * 4 * samples * samples])
         return tf.reshape(tf.gather(pixels, flat, batch_dims=1), [batch * steps, 4 * samples * samples * bands])
 
-    if len(levels) == 1:
+    if len(levels) == 1 or _copied_at_less_cost(image.shape, boxes.shape, samples):
         neighbours = gather(_flat(levels), index)
-    elif _copied_at_less_cost(image.shape, boxes.shape, samples):
-        begin = tf.gather(_begins(levels), number)
-        neighbours = gather(_flat(levels), index + begin[..., tf.newaxis, tf.newaxis, tf.newaxis, tf.newaxis])
     else:
         # The finest level is gathered from where it lies, since copying it costs more than all that follows.
         finest = (number == 0)[..., tf.newaxis, tf.newaxis, tf.newaxis, tf.newaxis]
-        begin = tf.gather(_begins(levels[1:]), tf.maximum(number - 1, 0))
-        coarse = index + begin[..., tf.newaxis, tf.newaxis, tf.newaxis, tf.newaxis]
+        coarse = index - tf.reduce_prod(tf.shape(levels[0])[1:3])
         neighbours = tf.where(
             tf.reshape(finest, [batch * steps, 1]),
             gather(_flat(levels[:1]), tf.where(finest, index, 0)),
