@@ -195,8 +195,12 @@ def test_an_upload_in_parts_that_is_killed_leaves_nothing(server: str, tmp_path:
         environment = {**os.environ, "AWS_ENDPOINT_URL": slow.url}
         command = [sys.executable, "-c", UPLOAD, str(large), "s3://bucket/killed/large.tif"]
         with subprocess.Popen(command, env=environment) as process:
-            wait_until(lambda: any("partNumber=2" in request["path"] for request in slow.requests()))
-            assert process.poll() is None, "the upload ended before it could be killed"
+
+            def second_part() -> bool:
+                assert process.poll() is None, "the upload ended before it could be killed"
+                return any("partNumber=2" in request["path"] for request in slow.requests())
+
+            wait_until(second_part)
             process.kill()
     assert not files.exists("s3://bucket/killed/large.tif")
     assert objects_below("s3://bucket/killed") == {}

@@ -38,7 +38,7 @@ def read_first(
     """
     if config.reading_epochs:
         model = read(model, config, folder, fit)
-    return model, fit(model, config.replace(reading_epochs=0, reading_looks=None), folder)
+    return model, fit(model, looking_stage(config), folder)
 
 
 def read(
@@ -47,13 +47,22 @@ def read(
     folder: str,
     fit: Callable[[VariationalSaccader, TrainConfig, str], R],
 ) -> VariationalSaccader:
-    """The first stage alone: looks follow the prior, and only what reads them learns; see :func:`read_first`.
+    """The first stage alone: looks follow the prior, and only what reads them learns; see :func:`read_first`."""
+    reads = {"looks_from_prior": True, "num_steps": config.reading_looks or model.config.num_steps}
+    return fit_as(model, reads, lambda reader: fit(reader, reading_stage(config), os.path.join(folder, READ)))
+
+
+def reading_stage(config: TrainConfig) -> TrainConfig:
+    """How the first stage trains: for ``reading_epochs``, or as many as the second where they are 0.
 
     Its weights are those of its last step: an average is for what training leaves in the end.
     """
-    reads = {"looks_from_prior": True, "num_steps": config.reading_looks or model.config.num_steps}
-    stage = config.replace(epochs=config.reading_epochs, reading_epochs=0, reading_looks=None, average_weights=None)
-    return fit_as(model, reads, lambda reader: fit(reader, stage, os.path.join(folder, READ)))
+    return looking_stage(config).replace(epochs=config.reading_epochs or config.epochs, average_weights=None)
+
+
+def looking_stage(config: TrainConfig) -> TrainConfig:
+    """How the second stage trains: as the configuration says, without what it says of the first."""
+    return config.replace(reading_epochs=0, reading_looks=None)
 
 
 def fit_as(

@@ -18,7 +18,7 @@ from tfvs.images.cut_outs import PasteBank, PasteConfig
 from tfvs.images.proxy import ProxyRecipe
 from tfvs.models.saccader import VariationalSaccader
 from tfvs.models.saccader_config import SaccaderConfig
-from tfvs.training.reading import fit_as
+from tfvs.training.reading import fit_as, looking_stage, reading_stage
 from tfvs.training.trainer import TrainConfig, train
 
 TRAINING_LOOKS = 6
@@ -56,18 +56,14 @@ def read_then_look(cells: tuple[int, int], train_config: TrainConfig) -> tuple[S
         are 0, whose steps cost a third; ``reading_looks``, or one; batches of twice as many images; one learning rate
         for all weights; and no average of them.
     """
-    reading_epochs, looks = train_config.reading_epochs or train_config.epochs, train_config.reading_looks or 1
-    train_config = train_config.replace(reading_epochs=0, reading_looks=None)
     steps = train_config.epochs * (train_config.steps_per_epoch or STEPS_PER_EPOCH)
     widest = max(cells)
     near = FieldConfig(cells=cells, start_cells=min(READING_FIELD_CELLS, widest), grow_steps=0)
     grows = FieldConfig(cells=cells, start_cells=min(9, widest), hold_steps=steps // 16, grow_steps=max(steps // 3, 1))
-    reads = train_config.replace(
-        epochs=reading_epochs, batch_size=2 * train_config.batch_size, group_rates={}, average_weights=None
-    )
+    reads = reading_stage(train_config).replace(batch_size=2 * train_config.batch_size, group_rates={})
     return (
-        Stage("read", reads, near, {"num_steps": looks, "looks_from_prior": True}),
-        Stage("look", train_config, grows, {"num_steps": TRAINING_LOOKS}),
+        Stage("read", reads, near, {"num_steps": train_config.reading_looks or 1, "looks_from_prior": True}),
+        Stage("look", looking_stage(train_config), grows, {"num_steps": TRAINING_LOOKS}),
     )
 
 
