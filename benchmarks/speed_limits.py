@@ -90,11 +90,12 @@ def keep_best(runs: Path, folder: Path, report: dict[str, Any]) -> bool:
     show_default=True,
     help="Which fifth is the validation.",
 )
+@click.option("--epochs", default=TRAINING.epochs, show_default=True, help="Of a saccader: in its second stage.")
 @click.option(
-    "--epochs", default=TRAINING.epochs, show_default=True, help="A saccader's first stage has --reading-epochs before."
-)
-@click.option(
-    "--reading-epochs", default=0, show_default=True, help="Of a saccader's first stage; 0: as many as --epochs."
+    "--reading-epochs",
+    default=TRAINING.reading_epochs,
+    show_default=True,
+    help="Of a saccader's first stage; 0: as many as --epochs.",
 )
 @click.option("--epoch-steps", default=TRAINING.steps_per_epoch, show_default=True)
 @click.option("--batch-size", default=TRAINING.batch_size, show_default=True)

@@ -19,6 +19,7 @@ from tfvs.models.image_classifier import ImageClassifier, Shapes
 from tfvs.models.resnet import ClassifierOutput
 from tfvs.models.saccader import VariationalSaccader
 from tfvs.models.saccader_config import SaccaderConfig
+from tfvs.training.reading import looking_stage
 from tfvs.training.stages import Stage, fit_stage, fit_stages, read_then_look
 from tfvs.training.trainer import TrainConfig
 
@@ -104,7 +105,7 @@ def fit_whole(
     model.build({"proxy": (None, *photographs.proxy.shape)})
     stopwatch = _stopwatch(folder)
     everything = FieldConfig(cells=CELLS, start_cells=max(CELLS), grow_steps=0)
-    train_config = train_config.replace(learning_rate=1e-3, group_rates={})
+    train_config = looking_stage(train_config).replace(learning_rate=1e-3, group_rates={})
     fit_stage(model, Stage("whole", train_config, everything), **_given(photographs, folder, validation, stopwatch))
     return model, stopwatch.minutes
 

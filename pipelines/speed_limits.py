@@ -32,8 +32,9 @@ DEFAULT = PipelineConfig(
     compression="jpeg",
     model=model_fields(MODEL),
     train={
-        "epochs": 6,
-        "steps_per_epoch": 100,
+        "reading_epochs": 14,
+        "epochs": 9,
+        "steps_per_epoch": 120,
         "batch_size": 24,
         "learning_rate": 3e-3,
         "warmup_steps": 50,
@@ -42,7 +43,7 @@ DEFAULT = PipelineConfig(
         "group_rates": {"crop_encoder": 1 / 3, "classifier": 1 / 3},
     },
     trainer="pipelines.modules.speed_limits",
-    minimum_accuracy=0.85,
+    minimum_accuracy=0.9,
     minimum_balanced_accuracy=0.75,
 )
 
