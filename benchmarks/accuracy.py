@@ -198,6 +198,9 @@ def build(
 @click.option("--proxy-noise", default=0.0, show_default=True, help="Noise on the proxy, grey levels of 255.")
 @click.option("--num-samples", default=8, show_default=True, help="Number of trajectories averaged, beside the mean's.")
 @click.option("--dtype", default="float32", show_default=True, help="Keras dtype policy, such as mixed_bfloat16.")
+@click.option(
+    "--average-weights", type=float, help="Momentum of a moving average of the weights, see TrainConfig; default: none."
+)
 @click.option("--override", multiple=True, help="FIELD=JSON of the model's configuration.")
 @click.option("--zoom", type=(float, float, float, float), help="Widest crop: FROM TO, and when: START STOP.")
 @click.option("--label", default="", help="Part of the run's name, beside task, model and seed.")
@@ -224,6 +227,7 @@ def main(
     proxy_noise: float,
     num_samples: int,
     dtype: str,
+    average_weights: float | None,
     override: tuple[str, ...],
     zoom: tuple[float, float, float, float] | None,
     label: str,
@@ -240,7 +244,14 @@ def main(
     overrides = parse_overrides(override)
     model = build(model_name, canvases, overrides, dtype, preset)
     saccades, looks = model_name == "saccader", model_name != "resnet18"
-    config = TrainConfig(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, warmup_steps=600, seed=seed)
+    config = TrainConfig(
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        warmup_steps=600,
+        average_weights=average_weights,
+        seed=seed,
+    )
     if saccades:
         widest, narrowest, start, stop = zoom or ZOOM
         config = config.replace(zoom_from=widest, zoom_to=narrowest, zoom_start=start, zoom_stop=stop)
