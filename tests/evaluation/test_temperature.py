@@ -59,8 +59,19 @@ def test_what_cannot_be_fitted_is_refused(logits, labels):
 def test_calibration_is_better_afterwards():
     found = measure_temperature(*draw(3.0))
     assert found.error_after < 0.02 < found.error_before
+    assert found.value == found.likeliest
     assert found.images == 20_000
     assert "20000 images" in str(found)
+
+
+def test_a_temperature_that_makes_calibration_worse_is_not_used():
+    # Nine in ten answers are too unsure and always right, the others too sure and right by halves.
+    unsure, sure = np.tile([1.5, 0.0], (90, 1)), np.tile([12.0, 0.0], (10, 1))
+    found = measure_temperature(np.concatenate([unsure, sure]), np.array([0] * 95 + [1] * 5))
+    assert found.likeliest > 1
+    assert found.error_after > found.error_before
+    assert found.value == 1.0
+    assert "hence 1 is kept" in str(found)
 
 
 def test_a_model_is_asked_about_images_that_have_a_weight():
@@ -72,4 +83,4 @@ def test_a_model_is_asked_about_images_that_have_a_weight():
     found = temperature_of(model, [(inputs, labels, np.array([1.0, 1.0, 0.0, 1.0]))])
     used = [0, 1, 3]
     assert found.images == 3
-    assert found.value == pytest.approx(fit_temperature(model(inputs).logits.numpy()[used], labels[used]), rel=1e-4)
+    assert found.likeliest == pytest.approx(fit_temperature(model(inputs).logits.numpy()[used], labels[used]), rel=1e-4)

@@ -23,23 +23,27 @@ class Temperature:
     """A temperature, and what it does to the images that it was found on.
 
     Attributes:
-      value: The temperature.
+      likeliest: The temperature of the largest likelihood.
       images: Number of images.
       error_before: Expected calibration error of the probabilities without it.
       error_after: The same with it.
     """
 
-    value: float
+    likeliest: float
     images: int
     error_before: float
     error_after: float
 
+    @property
+    def value(self) -> float:
+        """The temperature to use: the likeliest, or 1 where that would raise the expected calibration error."""
+        return self.likeliest if self.error_after <= self.error_before else 1.0
+
     def __str__(self) -> str:
         """A line that tells it."""
-        return (
-            f"temperature {self.value:.3f}, from {self.images} images: expected calibration error "
-            f"{self.error_before:.4f} before, {self.error_after:.4f} after"
-        )
+        found = f"temperature {self.likeliest:.3f}, from {self.images} images: expected calibration error "
+        found += f"{self.error_before:.4f} before, {self.error_after:.4f} after"
+        return found if self.value == self.likeliest else f"{found}, hence 1 is kept"
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
@@ -86,7 +90,10 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
 
 
 def measure_temperature(logits: np.ndarray, labels: np.ndarray) -> Temperature:
-    """The temperature of :func:`fit_temperature`, and the calibration before and after.
+    """The temperature of :func:`fit_temperature`, the calibration before and after, and which temperature to use.
+
+    One number cannot mend a model that is too sure of some answers and not sure enough of others: the likelihood of
+    few wrong answers may ask for a temperature by which all other probabilities are further from the truth.
 
     Args:
       logits: ``[N, K]`` float.
