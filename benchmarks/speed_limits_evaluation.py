@@ -16,6 +16,7 @@ from benchmarks.speed_limits_report import pixels_read, report_answers, report_l
 from tfvs.datasets.gtsdb_cut_outs import load_signs, photograph
 from tfvs.images.reading import read_array
 from tfvs.models.saccader import VariationalSaccader
+from tfvs.models.saccader_config import SaccaderConfig
 
 # The saccader's weights with looks that are not its own. One trajectory is of the likeliest places: even looks are two.
 OTHER_LOOKS: dict[str, dict[str, Any]] = {
@@ -49,7 +50,7 @@ def evaluate_saccader(model: VariationalSaccader, photographs: Photographs) -> d
         "pixels_read": pixels_read(
             photographs.proxy.height * photographs.proxy.width,
             model.config.crop_size,
-            model.config.num_steps * model.config.num_samples,
+            model.config.crops_per_image * model.config.num_samples,
         ),
         "unreadable": int((~output.valid[: len(labels)]).sum()),
         **times,
@@ -77,26 +78,31 @@ def evaluate_other_looks(model: VariationalSaccader, photographs: Photographs) -
 def answers_at_boxes(model: VariationalSaccader, photographs: Photographs) -> np.ndarray:
     """Classes ``[N]`` answered from one look at the middle of every sign, whichever it is: the ceiling of looking."""
     root, signs = load_signs(photographs.data)
-    size, answers = model.config.crop_size, []
+    answers: list[int] = []
     bias, none_class = keras.ops.convert_to_numpy(model.classifier.bias), model.config.none_class
     for stem in photographs.ids:
         odds = np.full_like(bias, -np.inf)
         if found := signs.get(stem):
             pixels = read_array(photograph(root, stem))
-            crops = [
-                _crop(pixels, (sign.top + sign.bottom) // 2, (sign.left + sign.right) // 2, size) for sign in found
-            ]
-            answers_of_crops = model.classifier.answer(tf.constant(np.stack(crops)[:, np.newaxis]))
-            odds = np.logaddexp.reduce(np.array(answers_of_crops.evidence)[:, 0], axis=0)
+            middles = [((sign.top + sign.bottom) // 2, (sign.left + sign.right) // 2) for sign in found]
+            crops = tf.stack([_look(pixels, middle, model.config) for middle in middles])  # [N, M, S, S, C]
+            evidence = np.asarray(model.classifier.answer(crops).evidence)
+            odds = np.logaddexp.reduce(evidence, axis=(0, 1))
         odds[none_class] = 0.0
-        answers.append(np.argmax(odds + bias))
+        answers.append(int(np.argmax(odds + bias)))
     return np.array(answers)
 
 
-def _crop(pixels: np.ndarray, row: int, column: int, size: int) -> np.ndarray:
+def _look(pixels: np.ndarray, middle: tuple[int, int], config: SaccaderConfig) -> tf.Tensor:
+    """The crops of one look, ``[M, S, S, C]``: a wider one is of means over its pixels, as a coarser level is."""
+    sides = [round(config.crop_size * scale) for scale in config.scales]
+    crops = [_crop(pixels, middle, side) for side in sides]
+    return tf.stack([tf.image.resize(crop, [config.crop_size] * 2, tf.image.ResizeMethod.AREA) for crop in crops])
+
+
+def _crop(pixels: np.ndarray, middle: tuple[int, int], size: int) -> np.ndarray:
     top, left = (
-        int(np.clip(centre - size // 2, 0, side - size))
-        for centre, side in zip((row, column), pixels.shape[:2], strict=True)
+        int(np.clip(centre - size // 2, 0, side - size)) for centre, side in zip(middle, pixels.shape[:2], strict=True)
     )
     return pixels[top : top + size, left : left + size].astype(np.float32) / 255.0
 

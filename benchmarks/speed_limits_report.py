@@ -79,6 +79,6 @@ def report_looks(boxes: np.ndarray, signs: Sequence[Sequence[Sign]]) -> dict[str
     }
 
 
-def pixels_read(proxy_pixels: int, crop_px: int, looks: int) -> float:
-    """Pixels of the proxy and of all looks, as a share of the photograph's; overlaps count twice."""
-    return (proxy_pixels + looks * crop_px**2) / (HEIGHT_PX * WIDTH_PX)
+def pixels_read(proxy_pixels: int, crop_px: int, crops: int) -> float:
+    """Pixels of the proxy and of all crops, as a share of the photograph's; overlaps count twice."""
+    return (proxy_pixels + crops * crop_px**2) / (HEIGHT_PX * WIDTH_PX)

@@ -47,7 +47,7 @@ def test_looks() -> None:
         "36 to 1360 px": (1, 1.0),
     }
     assert report_looks(looks[:1], [[other]])["signs_inside_a_look"] is None
-    assert pixels_read(68_000, 64, looks=2) == pytest.approx((68_000 + 2 * 4096) / 1_088_000)
+    assert pixels_read(68_000, 64, crops=2) == pytest.approx((68_000 + 2 * 4096) / 1_088_000)
 
 
 def test_the_configuration_is_plain() -> None:
