@@ -33,7 +33,6 @@ PROXIES = {
     "half": proxy_recipe(2),
     "proxy": DEFAULT.proxy,
 }
-CELLS = (50, 85)
 
 
 class WholePhotograph(ImageClassifier):
@@ -90,7 +89,7 @@ def fit_saccader(
     config = SACCADER.replace(pyramid_roots=photographs.pyramid_roots, **SACCADERS[method])
     stopwatch = _stopwatch(folder)
     given = _given(photographs, folder, validation, stopwatch)
-    model = fit_stages(config, read_then_look(CELLS, train_config), **given)
+    model = fit_stages(config, read_then_look(config, train_config), **given)
     return model, stopwatch.minutes
 
 
@@ -99,12 +98,12 @@ def fit_whole(
 ) -> tuple[WholePhotograph, float]:
     """Trains a network that reads whole photographs on the same pasted scenes; see :func:`fit_saccader`."""
     keras.utils.set_random_seed(train_config.seed)
-    if SACCADER.crop_encoder is None:
-        raise ValueError("The preset names no network for crops.")
+    if SACCADER.crop_encoder is None or SACCADER.cells is None:
+        raise ValueError("The preset names no network for crops, or no cells.")
     model = WholePhotograph(SACCADER.crop_encoder, SACCADER.num_classes)
     model.build({"proxy": (None, *photographs.proxy.shape)})
     stopwatch = _stopwatch(folder)
-    everything = FieldConfig(cells=CELLS, start_cells=max(CELLS), grow_steps=0)
+    everything = FieldConfig(cells=SACCADER.cells, start_cells=max(SACCADER.cells), grow_steps=0)
     train_config = looking_stage(train_config).replace(learning_rate=1e-3, group_rates={})
     fit_stage(model, Stage("whole", train_config, everything), **_given(photographs, folder, validation, stopwatch))
     return model, stopwatch.minutes

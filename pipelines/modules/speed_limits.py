@@ -15,7 +15,6 @@ from pipelines.preflight import saccader_config
 from tfvs.data.dataset import evaluation_dataset, find_files, read_labels, read_manifest, read_records
 from tfvs.data.example import from_example
 from tfvs.datasets.gtsdb_cut_outs import PASTES, make_bank
-from tfvs.errors import ConfigError
 from tfvs.models.saccader import VariationalSaccader
 from tfvs.training.records import check_labels
 from tfvs.training.stages import fit_stages, read_then_look
@@ -58,14 +57,12 @@ def fit_with_signs(
       DataError: There are labels outside the classes, or a photograph is not there.
     """
     train_config, model_config = TrainConfig.from_dict(config.train), saccader_config(config)
-    if model_config.cells is None:
-        raise ConfigError("The field of view is a part of a map of cells", expected="model.cells", received=None)
+    stages = read_then_look(model_config, train_config)
     files, eval_files = find_files(train_patterns), find_files(eval_patterns)
     check_labels(read_labels(files), len(config.class_names), train_config.batch_size)
     proxy = read_manifest(files).proxy
     records = read_records(files).as_numpy_iterator()
     ids = [from_example(tf.train.Example.FromString(record)).image_id for record in records]
-    stages = read_then_look(model_config.cells, train_config)
     model = fit_stages(
         model_config,
         stages,

@@ -21,7 +21,7 @@ from tfvs.models.saccader_config import SaccaderConfig
 from tfvs.training.reading import fit_as, looking_stage, reading_stage
 from tfvs.training.trainer import TrainConfig, train
 
-TRAINING_LOOKS = 6
+TRAINING_LOOKS, TRAINING_CROPS = 6, 8  # at most
 READING_FIELD_CELLS = 3
 STEPS_PER_EPOCH = 100
 
@@ -43,27 +43,35 @@ class Stage(Config):
         return self.train.steps_per_epoch or STEPS_PER_EPOCH
 
 
-def read_then_look(cells: tuple[int, int], train_config: TrainConfig) -> tuple[Stage, Stage]:
+def read_then_look(model: SaccaderConfig, train_config: TrainConfig) -> tuple[Stage, Stage]:
     """Two stages for small things: one look at a small field around a paste, then many looks at a field that grows.
 
     In the first, looks are drawn from the prior in a field of 3 × 3 cells, and what reads the crops learns. In the
     second, the field grows from 9 cells to all of the image in the middle third of the steps, and the places are
-    learned as well, with 6 looks.
+    learned as well, with 6 looks, or as many as make 8 crops where a look has several.
 
     Args:
-      cells: Rows and columns of the map of places.
+      model: What is trained. Looks of several scales have but the first in the first stage, which shows what is pasted
+        best.
       train_config: How the second stage trains. The first has ``reading_epochs``, or as many as the second where they
         are 0, whose steps cost a third; ``reading_looks``, or one; batches of twice as many images; one learning rate
         for all weights; and no average of them.
+
+    Raises:
+      ConfigError: The model has no map of cells.
     """
+    if model.cells is None:
+        raise ConfigError("The field of view is a part of a map of cells", expected="model.cells", received=None)
+    cells, widest = model.cells, max(model.cells)
     steps = train_config.epochs * (train_config.steps_per_epoch or STEPS_PER_EPOCH)
-    widest = max(cells)
     near = FieldConfig(cells=cells, start_cells=min(READING_FIELD_CELLS, widest), grow_steps=0)
     grows = FieldConfig(cells=cells, start_cells=min(9, widest), hold_steps=steps // 16, grow_steps=max(steps // 3, 1))
     reads = reading_stage(train_config).replace(batch_size=2 * train_config.batch_size, group_rates={})
+    reader = {"num_steps": train_config.reading_looks or 1, "looks_from_prior": True, "scales": model.scales[:1]}
+    looks = max(min(TRAINING_LOOKS, TRAINING_CROPS // len(model.scales)), 1)
     return (
-        Stage("read", reads, near, {"num_steps": train_config.reading_looks or 1, "looks_from_prior": True}),
-        Stage("look", looking_stage(train_config), grows, {"num_steps": TRAINING_LOOKS}),
+        Stage("read", reads, near, reader),
+        Stage("look", looking_stage(train_config), grows, {"num_steps": looks}),
     )
 
 

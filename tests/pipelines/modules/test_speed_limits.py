@@ -75,7 +75,7 @@ def test_two_stages_and_going_on(tmp_path: Path) -> None:
     assert np.isfinite(loss.train).all()
     again = fit_stages(  # nothing is left to train
         saccader_config(config),
-        read_then_look(CELLS, TrainConfig.from_dict(config.train)),
+        read_then_look(saccader_config(config), TrainConfig.from_dict(config.train)),
         files=find_files(train),
         proxy=config.proxy,
         bank=make_bank(Path(config.data), [f"{number:05d}" for number in range(8)], config.class_names),
