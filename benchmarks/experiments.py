@@ -179,7 +179,7 @@ def _megapixel(
         title=f"{images} images of {side}², {label.replace('-', ' ')}{', ' if label else ''}seed {seed}",
         paper=peers,
         module="megapixel",
-        arguments=("--threads=1", "--dtype=mixed_bfloat16", *arguments)
+        arguments=("--threads=1", FAST, *arguments)
         + ((f"--label={label}", "--override=crop_dropout=0") if label else ()),
         minutes=minutes,
         quick=TINY_MEGAPIXEL,

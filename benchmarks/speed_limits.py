@@ -47,6 +47,7 @@ from benchmarks.speed_limits_pictures import write_sheet
 from tfvs.errors import TfvsError
 from tfvs.images.proxy import ProxyRecipe
 from tfvs.models.saccader import VariationalSaccader
+from tfvs.training.reading import reading_stage
 from tfvs.training.strategy import limit_threads
 from tfvs.training.trainer import TrainConfig
 
@@ -198,7 +199,7 @@ def _train(
     model: keras.Model
     if saccades:
         model, minutes = fit_saccader(method, photographs, folder, train_config, validation)
-        report["reading_epochs"] = train_config.reading_epochs or train_config.epochs
+        report["reading_epochs"] = reading_stage(train_config).epochs
         model = model.adapted(num_steps=looks, pyramid_roots=())
         model.save(folder / MODEL)
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,9 @@ import tensorflow as tf
 
 from benchmarks.speed_limits_data import Folder, Prepared
 from benchmarks.speed_limits_report import pixels_read, report_answers, report_looks
+from tfvs.datasets.gtsdb import HEIGHT_PX, WIDTH_PX, Sign
 from tfvs.datasets.gtsdb_cut_outs import load_signs, photograph
+from tfvs.images.crops.dense import read_dense_crops
 from tfvs.images.reading import read_array
 from tfvs.models.saccader import VariationalSaccader
 from tfvs.models.saccader_config import SaccaderConfig
@@ -84,27 +86,22 @@ def answers_at_boxes(model: VariationalSaccader, photographs: Photographs) -> np
         odds = np.full_like(bias, -np.inf)
         if found := signs.get(stem):
             pixels = read_array(photograph(root, stem))
-            middles = [((sign.top + sign.bottom) // 2, (sign.left + sign.right) // 2) for sign in found]
-            crops = tf.stack([_look(pixels, middle, model.config) for middle in middles])  # [N, M, S, S, C]
-            evidence = np.asarray(model.classifier.answer(crops).evidence)
-            odds = np.logaddexp.reduce(evidence, axis=(0, 1))
+            boxes = tf.constant(boxes_around(found, model.config))
+            crops = read_dense_crops(tf.constant(pixels[np.newaxis]), boxes, model.config.crop_size)
+            odds = np.logaddexp.reduce(np.asarray(model.classifier.answer(crops).evidence)[0], axis=0)
         odds[none_class] = 0.0
         answers.append(int(np.argmax(odds + bias)))
     return np.array(answers)
 
 
-def _look(pixels: np.ndarray, middle: tuple[int, int], config: SaccaderConfig) -> tf.Tensor:
-    """The crops of one look, ``[M, S, S, C]``: a wider one is of means over its pixels, as a coarser level is."""
-    sides = [round(config.crop_size * scale) for scale in config.scales]
-    crops = [_crop(pixels, middle, side) for side in sides]
-    return tf.stack([tf.image.resize(crop, [config.crop_size] * 2, tf.image.ResizeMethod.AREA) for crop in crops])
-
-
-def _crop(pixels: np.ndarray, middle: tuple[int, int], size: int) -> np.ndarray:
-    top, left = (
-        int(np.clip(centre - size // 2, 0, side - size)) for centre, side in zip(middle, pixels.shape[:2], strict=True)
-    )
-    return pixels[top : top + size, left : left + size].astype(np.float32) / 255.0
+def boxes_around(signs: Sequence[Sign], config: SaccaderConfig) -> np.ndarray:
+    """One look at the middle of each sign, of whole pixels within the photograph: ``[1, L, 4]``, look by look."""
+    size = np.array([HEIGHT_PX, WIDTH_PX])
+    middles = np.array([((sign.top + sign.bottom) // 2, (sign.left + sign.right) // 2) for sign in signs])
+    sides = np.array([round(config.crop_size * scale) for scale in config.scales])[:, np.newaxis]  # [M, 1]
+    corners = np.clip(middles[:, np.newaxis] - sides // 2, 0, size - sides)  # [N, M, (y, x)]
+    boxes = np.concatenate([corners, corners + sides], axis=-1) / np.tile(size, 2)
+    return boxes.reshape(1, -1, 4).astype(np.float32)
 
 
 def evaluate_whole(model: keras.Model, photographs: Photographs) -> dict[str, Any]:

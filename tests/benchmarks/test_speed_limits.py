@@ -11,6 +11,7 @@ pytest.importorskip("apache_beam")
 
 from benchmarks.speed_limits import BEST, MODEL, REPORT, keep_best
 from benchmarks.speed_limits_data import list_folder, proxy_recipe
+from benchmarks.speed_limits_evaluation import boxes_around
 from benchmarks.speed_limits_model import SACCADER
 from benchmarks.speed_limits_report import pixels_read, report_answers, report_looks
 from tfvs.datasets.gtsdb import Sign
@@ -48,6 +49,18 @@ def test_looks() -> None:
     }
     assert report_looks(looks[:1], [[other]])["signs_inside_a_look"] is None
     assert pixels_read(68_000, 64, crops=2) == pytest.approx((68_000 + 2 * 4096) / 1_088_000)
+
+
+def test_looks_at_true_boxes() -> None:
+    signs = [
+        Sign(left=100, top=201, right=139, bottom=240, kind=2),
+        Sign(top=5, left=1340, bottom=24, right=1359, kind=2),
+    ]
+    config = SACCADER.replace(scales=(1.0, 2.0))
+    boxes = boxes_around(signs, config)
+    size = np.array([800, 1360, 800, 1360])
+    expected = [[188, 87, 252, 151], [156, 55, 284, 183], [0, 1296, 64, 1360], [0, 1232, 128, 1360]]
+    np.testing.assert_allclose(boxes[0] * size, expected, atol=1e-3)
 
 
 def test_the_configuration_is_plain() -> None:
