@@ -33,6 +33,7 @@ def test_signs_are_cut_out_of_their_boxes(folder: Path) -> None:
     (cut,) = bank.by_class[0]
     np.testing.assert_array_equal(cut.pixels[..., :3], expected)
     assert (cut.pixels[12, 12, 3], cut.pixels[0, 0, 3], cut.mirrorable) == (255, 0, False)
+    assert [cut.kind for label in (1, 2) for cut in bank.by_class[label]] == [14, 0]
     np.testing.assert_allclose(bank.places[1], [22 / HEIGHT, 20 / WIDTH, 24])
     assert [outline_of(kind) for kind in (1, 12, 13, 18)] == ["ellipse", "diamond", "triangle_down", "triangle"]
 

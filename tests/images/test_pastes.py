@@ -165,7 +165,29 @@ def test_pastes_are_drawn_evenly_and_lie_in_the_image() -> None:
     np.testing.assert_array_equal(again[0][0].pixels, again[1][0].pixels)
 
 
-@pytest.mark.parametrize("wrong", [{"max_pastes": 0}, {"second": 2.0}, {"size": (0.0, 1.0)}, {"angle": -1.0}])
+def test_rare_kinds_of_a_class_are_drawn_more_often_than_there_are_cut_outs_of_them() -> None:
+    cuts = [CutOut(rgba(10, 10), 1, kind=7)] * 9 + [CutOut(rgba(10, 10), 1, kind=8), CutOut(rgba(10, 10), 2)]
+    bank = PasteBank(cuts, np.array([[0.5, 0.5, 12.0]]))
+    kinds = np.array([bank.draw(RNG, 1).kind for _ in range(2000)])
+    assert 0.70 < (kinds == 7).mean() < 0.80  # the roots of 9 and 1: three of four
+    assert {bank.draw(RNG, 2).label for _ in range(20)} == {2}
+
+
+def test_large_places_get_large_cut_outs() -> None:
+    cuts = [CutOut(rgba(12, 10), 1), CutOut(rgba(50, 60), 1, kind=3), CutOut(rgba(12, 10), 2)]
+    bank = PasteBank(cuts, np.array([[0.5, 0.5, 60.0]]))
+    assert {bank.draw(RNG, 1, 60).kind for _ in range(20)} == {3}
+    assert {bank.draw(RNG, 1, 12).kind for _ in range(20)} == {0, 3}
+    assert bank.draw(RNG, 2, 60).label == 2  # there is none so large
+    config = PasteConfig(second=0, others=0, size=(1, 1), max_pastes=1)
+    for _ in range(20):
+        (paste,) = draw_pastes(RNG, bank, config, (HEIGHT, WIDTH))
+        assert (max(paste.pixels.shape[:2]) > 50) == (paste.label == 1)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"max_pastes": 0}, {"max_enlargement": 0}, {"second": 2.0}, {"size": (0.0, 1.0)}, {"angle": -1.0}]
+)
 def test_settings_that_cannot_work(wrong: dict) -> None:
     with pytest.raises(ConfigError):
         PasteConfig(**wrong)

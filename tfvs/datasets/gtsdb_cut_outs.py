@@ -23,8 +23,9 @@ from tfvs.errors import DataError
 from tfvs.images.cut_outs import CutOut, PasteBank, PasteConfig, cut_out
 from tfvs.images.reading import read_array
 
-# Many signs are pasted smaller than those that they are cut from: few of the photographs' own are of the least sizes.
-PASTES = PasteConfig(size=(0.65, 1.2))
+# Many signs are pasted smaller than those that they are cut from, and darker: few of the photographs' own are of the
+# least sizes, and few in the dark.
+PASTES = PasteConfig(size=(0.65, 1.2), brightness=(0.3, 1.4))
 _ROUND = {*range(11), 15, 16, 17, *range(32, 43), SIGNS.index("stop")}
 
 
@@ -68,7 +69,8 @@ def make_bank(data: Path, ids: Iterable[str], class_names: Sequence[str] = SPEED
         for sign in found:
             box = (sign.top, sign.left, sign.bottom + 1, sign.right + 1)
             label = labels.get(sign.kind, none_class)
-            cuts.append(cut_out(pixels, box, label, outline=outline_of(sign.kind), mirrorable=sign.kind in MIRRORABLE))
+            mirrorable, outline = sign.kind in MIRRORABLE, outline_of(sign.kind)
+            cuts.append(cut_out(pixels, box, label, outline=outline, mirrorable=mirrorable, kind=sign.kind))
             y0, x0, y1, x1 = sign.box(height, width)
             places.append(((y0 + y1) / 2, (x0 + x1) / 2, max(sign.bottom - sign.top, sign.right - sign.left) + 1))
     return PasteBank(cuts, np.array(places), none_class)

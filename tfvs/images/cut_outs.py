@@ -25,11 +25,13 @@ class CutOut(NamedTuple):
       pixels: ``[h, w, 4]`` uint8, red, green, blue and opacity.
       label: The class of an image that shows it; the class of "nothing" for what only looks alike.
       mirrorable: Whether its mirror image is of the same class: false of texts, numbers and arrows.
+      kind: What it is within its class: rare kinds are drawn more often than there are cut-outs of them.
     """
 
     pixels: np.ndarray
     label: int
     mirrorable: bool = False
+    kind: int = 0
 
 
 class Paste(NamedTuple):
@@ -55,7 +57,7 @@ class PasteConfig(Config):
     max_pastes: int = option(4, "Most pastes in one image; more that are drawn are left out.", at_least=1)
     canvas_px: int = option(136, "Side of the square that holds a paste, pixels; larger ones are reduced to it.")
     min_px: float = option(15.0, "Smallest longer side of a paste, pixels.", above=0)
-    max_enlargement: float = option(1.4, "Largest factor by which a cut-out is enlarged.", at_least=0)
+    max_enlargement: float = option(1.4, "Largest factor by which a cut-out is enlarged.", above=0)
     second: float = option(0.25, "Probability of a second paste of the same class.", at_least=0, at_most=1)
     others: float = option(0.4, "Probability of each of two pastes of no class.", at_least=0, at_most=1)
     mirror: float = option(
@@ -125,8 +127,32 @@ class PasteBank:
         for cut in cut_outs:
             self.by_class.setdefault(cut.label, []).append(cut)
         self.classes = sorted(set(self.by_class) - {none_class})
+        self._shares = {label: _shares([cut.kind for cut in cuts]) for label, cuts in self.by_class.items()}
+        self._sides_px = {
+            label: np.array([max(cut.pixels.shape[:2]) for cut in cuts]) for label, cuts in self.by_class.items()
+        }
         require(bool(self.classes), "Nothing can be pasted", expected="a cut-out of a class", received=len(cut_outs))
         require(len(self.places) > 0, "There are no places to paste at", expected="at least one", received=0)
+
+    def draw(self, random: np.random.Generator, label: int, side_px: float = 0.0) -> CutOut:
+        """A cut-out of a class: a kind in proportion to the square root of its number, then one of it evenly.
+
+        Args:
+          random: What is drawn from.
+          label: The class.
+          side_px: Least longer side of those drawn from, where the class has any so large: enlarged, smaller ones would
+            be blurred.
+        """
+        large = self._sides_px[label] >= side_px
+        shares = self._shares[label] * (large if large.any() else 1.0)
+        return self.by_class[label][random.choice(len(shares), p=shares / shares.sum())]
+
+
+def _shares(kinds: Sequence[int]) -> np.ndarray:
+    """Probability of each cut-out of a class."""
+    _, inverse, counts = np.unique(kinds, return_inverse=True, return_counts=True)
+    weights = counts[inverse] ** -0.5
+    return weights / weights.sum()
 
 
 def cut_out(
@@ -136,6 +162,7 @@ def cut_out(
     *,
     outline: str = "rectangle",
     mirrorable: bool = False,
+    kind: int = 0,
 ) -> CutOut:
     """Cuts a thing out of an image.
 
@@ -145,6 +172,7 @@ def cut_out(
       label: See :class:`CutOut`.
       outline: One of ``OUTLINES``; what is opaque within the box.
       mirrorable: See :class:`CutOut`.
+      kind: See :class:`CutOut`.
 
     Raises:
       ConfigError: An unknown outline, or a box without pixels in the image.
@@ -161,7 +189,7 @@ def cut_out(
         "triangle": abs(across) * 1.02 <= (1 + down) / 2,
         "triangle_down": abs(across) * 1.02 <= (1 - down) / 2,
     }[outline]
-    return CutOut(np.dstack([rgb, np.where(opaque, 255, 0).astype(np.uint8)]), label, mirrorable)
+    return CutOut(np.dstack([rgb, np.where(opaque, 255, 0).astype(np.uint8)]), label, mirrorable, kind)
 
 
 def draw_pastes(
@@ -184,13 +212,12 @@ def draw_pastes(
         labels += [bank.none_class] * int((random.random(2) < config.others).sum())
     pastes = []
     for wanted in labels[: config.max_pastes]:
-        choice = bank.by_class[wanted]
         y, x, size = bank.places[random.integers(len(bank.places))]
         centre = np.array([y * image_size[0], x * image_size[1]]) + random.normal(0, config.place_noise_px, 2)
         if random.random() < config.mirror_place:
             centre[1] = image_size[1] - centre[1]
-        cut = choice[random.integers(len(choice))]
-        pixels = vary(random, cut, size * random.uniform(*config.size), config)
+        size *= random.uniform(*config.size)
+        pixels = vary(random, bank.draw(random, wanted, size / config.max_enlargement), size, config)
         rows, columns = pixels.shape[:2]
         top = int(np.clip(centre[0] - rows / 2, 0, max(image_size[0] - rows, 0)))
         left = int(np.clip(centre[1] - columns / 2, 0, max(image_size[1] - columns, 0)))
