@@ -11,6 +11,8 @@ from typing import Any
 
 import click
 
+from benchmarks.speed_limits_data import OWN_FOLD
+
 NAMES = {
     "saccader": "tfvs, {num_steps} looks",
     "model": "the model kept, {num_steps} looks",
@@ -33,10 +35,11 @@ SHARES = (
 
 
 def rows(report: dict[str, Any]) -> list[list[str]]:
-    """Rows of one run: on the validation, on the test, and of other looks with the same weights."""
+    """Rows of one run: on the validation or another fold, on the test, and of other looks with the same weights."""
     method = "model" if "model" in report else report["method"]
-    found = [(method, split, report[split], "cpu_minutes") for split in ("validation", "test") if split in report]
-    found += [(name, "validation", values, "") for name, values in report.get("same_weights", {}).items()]
+    splits = {"validation": "validation" if report["fold"] == OWN_FOLD else f"fold {report['fold']}", "test": "test"}
+    found = [(method, shown, report[split], "cpu_minutes") for split, shown in splits.items() if split in report]
+    found += [(name, splits["validation"], values, "") for name, values in report.get("same_weights", {}).items()]
     return [
         [
             NAMES[name].format(**values),
@@ -65,7 +68,7 @@ def _share(values: dict[str, Any], name: str) -> str:
 def main(results: Path) -> None:
     """Prints the table in Markdown; shares are per cent, with 95 % intervals."""
     reports = [json.loads(path.read_text()) for path in sorted(results.glob("speed-limits-*.json"))]
-    reports.sort(key=lambda report: (list(NAMES).index(report["method"]), report["seed"]))
+    reports.sort(key=lambda report: (list(NAMES).index(report["method"]), -report["fold"], report["seed"]))
     for row in [HEADINGS, ["---"] * len(HEADINGS), *(row for report in reports for row in rows(report))]:
         click.echo(f"| {' | '.join(row)} |")
 

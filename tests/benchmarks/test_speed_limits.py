@@ -14,6 +14,7 @@ from benchmarks.speed_limits_data import list_folder, proxy_recipe
 from benchmarks.speed_limits_evaluation import boxes_around
 from benchmarks.speed_limits_model import SACCADER
 from benchmarks.speed_limits_report import pixels_read, report_answers, report_looks
+from benchmarks.speed_limits_results import rows
 from tfvs.datasets.gtsdb import Sign
 from tfvs.errors import DataError
 
@@ -61,6 +62,15 @@ def test_looks_at_true_boxes() -> None:
     size = np.array([800, 1360, 800, 1360])
     expected = [[188, 87, 252, 151], [156, 55, 284, 183], [0, 1296, 64, 1360], [0, 1232, 128, 1360]]
     np.testing.assert_allclose(boxes[0] * size, expected, atol=1e-3)
+
+
+@pytest.mark.parametrize(("fold", "shown"), [(4, "2, validation"), (1, "2, fold 1")])
+def test_rows_name_what_was_answered(fold: int, shown: str) -> None:
+    answers = {"num_steps": 7, "photographs": 2, **report_answers(np.array([0, 1]), np.array([0, 2]))}
+    report = {"method": "saccader", "seed": 5, "fold": fold, "cpu_minutes": 51.6, "validation": answers}
+    (own, oracle) = rows({**report, "same_weights": {"oracle": answers}})
+    assert own[:4] == ["tfvs, 7 looks", "5", shown, "50.0 (9.5 to 90.5)"]
+    assert (own[-1], oracle[2], oracle[-1]) == ("52", shown, "none")
 
 
 def test_the_configuration_is_plain() -> None:
