@@ -25,8 +25,6 @@ import keras
 
 from benchmarks.machine import describe_machine, peak_memory_mb
 from benchmarks.speed_limits_data import (
-    FOLDS,
-    OWN_FOLD,
     TRAIN,
     VALIDATION,
     Folder,
@@ -35,6 +33,7 @@ from benchmarks.speed_limits_data import (
     prepare,
 )
 from benchmarks.speed_limits_evaluation import evaluate_other_looks, evaluate_saccader, evaluate_whole, time_network
+from benchmarks.speed_limits_folds import FOLDS, OWN_FOLD
 from benchmarks.speed_limits_model import (
     PROXIES,
     SACCADER,

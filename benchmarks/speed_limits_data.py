@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from benchmarks.speed_limits_folds import FOLDS, OWN_FOLD
 from pipelines.speed_limits import DEFAULT
 from tfvs.data.dataset import evaluation_dataset, find_files, read_labels, read_records
 from tfvs.data.example import ImageRecord, from_example
@@ -27,9 +28,6 @@ from tfvs.preparation.sources import PassedOver, Rejected, Source
 
 EVALUATED_AT_ONCE = 12
 DECODED_AT_ONCE = 6
-FOLDS = 5
-# GTSDB's own split: photographs 480 to 599 are the validation.
-OWN_FOLD = FOLDS - 1
 TRAIN, VALIDATION = "train", "eval"
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from benchmarks.speed_limits_data import OWN_FOLD
+from benchmarks.speed_limits_folds import OWN_FOLD
 
 NAMES = {
     "saccader": "tfvs, {num_steps} looks",

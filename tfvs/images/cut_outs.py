@@ -33,6 +33,11 @@ class CutOut(NamedTuple):
     mirrorable: bool = False
     kind: int = 0
 
+    @property
+    def side_px(self) -> int:
+        """Longer side, pixels."""
+        return max(self.pixels.shape[:2])
+
 
 class Paste(NamedTuple):
     """A cut-out in its place.
@@ -127,10 +132,8 @@ class PasteBank:
         for cut in cut_outs:
             self.by_class.setdefault(cut.label, []).append(cut)
         self.classes = sorted(set(self.by_class) - {none_class})
-        self._shares = {label: _shares([cut.kind for cut in cuts]) for label, cuts in self.by_class.items()}
-        self._sides_px = {
-            label: np.array([max(cut.pixels.shape[:2]) for cut in cuts]) for label, cuts in self.by_class.items()
-        }
+        self._weights = {label: _weights([cut.kind for cut in cuts]) for label, cuts in self.by_class.items()}
+        self._sides_px = {label: np.array([cut.side_px for cut in cuts]) for label, cuts in self.by_class.items()}
         require(bool(self.classes), "Nothing can be pasted", expected="a cut-out of a class", received=len(cut_outs))
         require(len(self.places) > 0, "There are no places to paste at", expected="at least one", received=0)
 
@@ -144,15 +147,14 @@ class PasteBank:
             be blurred.
         """
         large = self._sides_px[label] >= side_px
-        shares = self._shares[label] * (large if large.any() else 1.0)
-        return self.by_class[label][random.choice(len(shares), p=shares / shares.sum())]
+        weights = self._weights[label] * (large if large.any() else 1.0)
+        return self.by_class[label][random.choice(len(weights), p=weights / weights.sum())]
 
 
-def _shares(kinds: Sequence[int]) -> np.ndarray:
-    """Probability of each cut-out of a class."""
+def _weights(kinds: Sequence[int]) -> np.ndarray:
+    """How often each cut-out of a class is drawn, relative to the others."""
     _, inverse, counts = np.unique(kinds, return_inverse=True, return_counts=True)
-    weights = counts[inverse] ** -0.5
-    return weights / weights.sum()
+    return counts[inverse] ** -0.5
 
 
 def cut_out(
@@ -240,9 +242,8 @@ def vary(random: np.random.Generator, cut: CutOut, size_px: float, config: Paste
     image = Image.fromarray(cut.pixels)
     if cut.mirrorable and random.random() < 0.5:
         image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    longest = max(image.size)
-    size = np.clip(size_px, config.min_px, max(config.max_enlargement * longest, config.min_px))
-    sides = (size / longest * side * random.uniform(*config.aspect) for side in image.size)
+    size = np.clip(size_px, config.min_px, max(config.max_enlargement * cut.side_px, config.min_px))
+    sides = (size / cut.side_px * side * random.uniform(*config.aspect) for side in image.size)
     wide, high = (int(np.clip(round(side), 4, config.canvas_px)) for side in sides)
     angle = random.normal(0, config.angle)
     rgb = image.convert("RGB").resize((wide, high), Image.Resampling.BICUBIC)
