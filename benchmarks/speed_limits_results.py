@@ -13,6 +13,7 @@ import click
 
 from benchmarks.speed_limits_folds import OWN_FOLD
 
+PREFIX = "speed-limits-"  # of the results' files
 NAMES = {
     "saccader": "tfvs, {num_steps} looks",
     "model": "the model kept, {num_steps} looks",
@@ -25,8 +26,8 @@ NAMES = {
     "proxy": "its crop network, the proxy alone",
 }
 HEADINGS = (
-    "method", "seed", "photographs", "accuracy", "balanced", "limits right", "false alarms", "signs inside a look",
-    "centre inside", "pixels read", "ms of the processor", "minutes",
+    "result", "method", "seed", "photographs", "accuracy", "balanced", "limits right", "false alarms",
+    "signs inside a look", "centre inside", "pixels read", "ms of the processor", "minutes",
 )  # fmt: skip
 SHARES = (
     "accuracy", "balanced_accuracy", "limits_right", "false_alarms", "signs_inside_a_look", "signs_centre_inside",
@@ -67,9 +68,11 @@ def _share(values: dict[str, Any], name: str) -> str:
 )
 def main(results: Path) -> None:
     """Prints the table in Markdown; shares are per cent, with 95 % intervals."""
-    reports = [json.loads(path.read_text()) for path in sorted(results.glob("speed-limits-*.json"))]
-    reports.sort(key=lambda report: (list(NAMES).index(report["method"]), -report["fold"], report["seed"]))
-    for row in [HEADINGS, ["---"] * len(HEADINGS), *(row for report in reports for row in rows(report))]:
+    paths = sorted(results.glob(f"{PREFIX}*.json"))
+    reports = [(path.stem.removeprefix(PREFIX), json.loads(path.read_text())) for path in paths]
+    reports.sort(key=lambda named: list(NAMES).index(named[1]["method"]))
+    table = [[name, *row] for name, report in reports for row in rows(report)]
+    for row in [HEADINGS, ["---"] * len(HEADINGS), *table]:
         click.echo(f"| {' | '.join(row)} |")
 
 
