@@ -43,6 +43,7 @@ from benchmarks.speed_limits_model import (
     fit_whole,
 )
 from benchmarks.speed_limits_pictures import write_sheet
+from benchmarks.speed_limits_results import PREFIX
 from tfvs.errors import TfvsError
 from tfvs.images.proxy import ProxyRecipe
 from tfvs.models.saccader import VariationalSaccader
@@ -171,7 +172,7 @@ def main(
     report["peak_memory_mb"] = peak_memory_mb()
     if model_path is None:
         results.mkdir(parents=True, exist_ok=True)
-        (results / f"speed-limits-{_run(report)}.json").write_text(json.dumps(report, indent=1) + "\n")
+        (results / f"{PREFIX}{_run(report)}.json").write_text(json.dumps(report, indent=1) + "\n")
     print(json.dumps(report))
 
 

@@ -68,10 +68,9 @@ def _share(values: dict[str, Any], name: str) -> str:
 )
 def main(results: Path) -> None:
     """Prints the table in Markdown; shares are per cent, with 95 % intervals."""
-    paths = sorted(results.glob(f"{PREFIX}*.json"))
-    reports = [(path.stem.removeprefix(PREFIX), json.loads(path.read_text())) for path in paths]
-    reports.sort(key=lambda named: list(NAMES).index(named[1]["method"]))
-    table = [[name, *row] for name, report in reports for row in rows(report)]
+    reports = {path.stem.removeprefix(PREFIX): json.loads(path.read_text()) for path in results.glob(f"{PREFIX}*.json")}
+    names = sorted(reports, key=lambda name: (list(NAMES).index(reports[name]["method"]), name))
+    table = [[name, *row] for name in names for row in rows(reports[name])]
     for row in [HEADINGS, ["---"] * len(HEADINGS), *table]:
         click.echo(f"| {' | '.join(row)} |")
 
